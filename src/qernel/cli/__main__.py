@@ -1,0 +1,7 @@
+"""``python -m qernel.cli``."""
+
+import sys
+
+from qernel.cli.entry import main
+
+sys.exit(main())

@@ -1,0 +1,109 @@
+"""From arguments to an exit code, whatever happens on the way."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from qernel.cli.parser import build_parser
+from qernel.errors import ConfigError, Interrupted, QernelError
+
+FAILED, MISUSED, STOPPED, PIPE = 1, 2, 130, 141
+"""Exit codes: a defect of ours; something the user can put right; Ctrl-C; the reader of our output has left."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: arguments without the program's name; those of the process if not given.
+
+    Returns:
+        The exit code.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a λ must not end a run on a terminal that has none
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more on exit, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("QERNEL_TRACEBACK", "0") not in ("", "0"):
+            raise
+        return _report(error)
+    return code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    try:
+        options = build_parser().parse_args(arguments)
+    except SystemExit as stop:  # argparse has said what was wrong, or shown the help
+        return stop.code if isinstance(stop.code, int) else 0
+    options.line = ["qernel", *arguments]
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Import what the command needs, and nothing else, and run it."""
+    if options.command == "train":
+        from qernel.cli import train
+
+        return train.run(options)
+    if options.command == "query":
+        from qernel.cli import query
+
+        return query.run(options)
+    if options.command == "scan":
+        from qernel.cli import scan
+
+        return scan.run(options)
+    if options.command == "validate":
+        from qernel.cli import validate
+
+        return validate.run(options)
+    if options.command == "models":
+        from qernel.cli import models
+
+        return models.run(options)
+    from qernel.cli import demo
+
+    return demo.run(options)
+
+
+def _report(error: BaseException) -> int:
+    """Say in one sentence (a configuration: one for each problem) what ended the command; return the exit code."""
+    if isinstance(error, Interrupted):
+        print(f"\nqernel: {error}", file=sys.stderr)
+        return 128 + error.signal
+    if isinstance(error, KeyboardInterrupt):
+        print("\nqernel: interrupted", file=sys.stderr)
+        return STOPPED
+    if isinstance(error, QernelError):
+        for problem in error.problems if isinstance(error, ConfigError) else [str(error)]:
+            print(f"qernel: error: {problem}", file=sys.stderr)
+        return MISUSED
+    if isinstance(error, OSError) and error.strerror:
+        about = f"{error.filename}: " if error.filename is not None else ""
+        print(f"qernel: error: {about}{error.strerror}", file=sys.stderr)
+        return MISUSED
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        print(
+            "qernel: error: not enough memory: use fewer walkers (train.walkers, sample.walkers or --walkers); "
+            "qernel validate estimates what a configuration needs",
+            file=sys.stderr,
+        )
+        return MISUSED
+    text = " ".join(str(error).split())[:500]
+    print(
+        f"qernel: internal error: {type(error).__name__}: {text} (QERNEL_TRACEBACK=1 shows where; please report it)",
+        file=sys.stderr,
+    )
+    return FAILED

@@ -1,0 +1,160 @@
+"""Progress on standard error: a live display on a terminal, a line every ten seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from qernel.cli.tables import duration
+from qernel.estimators.quantity import parenthesis
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.live import Live
+    from rich.progress import Progress
+
+    from qernel.training.run import Report
+
+LINE_SECONDS = 10.0
+"""Time between two lines where there is no terminal."""
+
+
+class TrainingProgress:
+    """Shows the reports of `qernel.training.run.train`; a context manager, called with each report.
+
+    Args:
+        time_limit: seconds after which training stops in any case.
+    """
+
+    def __init__(self, time_limit: float | None = None) -> None:
+        self.last: Report | None = None
+        self._limit = time_limit
+        self._history: deque[tuple[int, float]] = deque(maxlen=60)
+        self._next_line = 0.0
+        self._live: Live | None = None
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._bar = _bar(Console(stderr=True))
+            self._live = Live(self._bar, console=self._bar.console, refresh_per_second=4)
+            self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, error, trace)
+
+    def __call__(self, report: Report) -> None:
+        """Show a report."""
+        self.last = report
+        if report.points.size:
+            self._history.append((report.iteration, report.seconds))
+        if self._live is not None:
+            self._live.update(self._display(report))
+            return
+        # The first line comes at once: nothing else says that a long compilation has begun.
+        done = report.iteration >= report.iterations
+        if report.seconds >= self._next_line or done:
+            self._next_line = report.seconds + LINE_SECONDS
+            print(self._line(report), file=sys.stderr, flush=True)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to go at the pace of the last half minute, or None before there is one."""
+        if self.last is None or len(self._history) < 2:
+            return None
+        (first, begin), (last, end) = self._history[0], self._history[-1]
+        if last <= first:
+            return None
+        left = (self.last.iterations - last) * (end - begin) / (last - first)
+        return left if self._limit is None else max(0.0, min(left, self._limit - end))
+
+    def _line(self, report: Report) -> str:
+        """One line with the ends of the λ range."""
+        if not report.points.size:
+            return f"{report.stage} ..."
+        left = self.seconds_left
+        parts = [f"{report.stage} {report.iteration}/{report.iterations}"]
+        parts += [] if left is None else [f"{duration(left)} left"]
+        for group in dict.fromkeys((0, len(report.points) - 1)):
+            energy = parenthesis(float(report.energy[group]), float(report.error[group]))
+            parts.append(f"E/N = {energy} E0 at λ = {report.points[group, 0]:.3f}")
+        low, high = float(report.acceptance.min()), float(report.acceptance.max())
+        return ", ".join([*parts, f"acceptance {low:.2f} to {high:.2f}"])
+
+    def _display(self, report: Report) -> Progress | Group:
+        """The bar, and below it a row for each λ group."""
+        from rich.console import Group
+        from rich.table import Table
+
+        assert self._bar is not None
+        left = self.seconds_left
+        self._bar.update(
+            self._bar.task_ids[0],
+            description=report.stage,
+            completed=report.iteration,
+            total=report.iterations,
+            left="" if left is None else f"{duration(left)} left",
+        )
+        if not report.points.size:
+            return self._bar
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for title in ("λ", "energy per electron (E0)", "acceptance", "|ρ_K|²"):
+            table.add_column(title, justify="right")
+        for group, point in enumerate(report.points):
+            table.add_row(
+                f"{point[0]:.3f}",
+                parenthesis(float(report.energy[group]), float(report.error[group])),
+                f"{report.acceptance[group]:.2f}",
+                f"{report.order_parameter[group]:.3f}",
+            )
+        return Group(self._bar, table)
+
+
+def measured(points: Sequence[float]) -> Iterator[float]:
+    """Yield λ after λ to be measured, and show how far it has come."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with _bar(Console(stderr=True), transient=True) as bar:
+            start = time.monotonic()
+            for index, lam in enumerate(points):
+                left = (time.monotonic() - start) / index * (len(points) - index) if index > 1 else None
+                text = "" if left is None else f"{duration(left)} left"
+                bar.update(bar.task_ids[0], description=f"λ = {lam:g}", completed=index, total=len(points), left=text)
+                yield lam
+        return
+    shown = time.monotonic()
+    for index, lam in enumerate(points):
+        if time.monotonic() - shown > LINE_SECONDS:
+            shown = time.monotonic()
+            print(f"measured {index} of {len(points)} λ", file=sys.stderr, flush=True)
+        yield lam
+
+
+def _bar(console: Any, *, transient: bool = False) -> Progress:
+    """A bar with one task."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        transient=transient,
+    )
+    bar.add_task("starting", total=None, left="")
+    return bar

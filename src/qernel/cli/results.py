@@ -1,0 +1,111 @@
+"""Measuring a model at several λ, and the results as the JSON object that scripts depend on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from qernel.cli.progress import measured
+from qernel.errors import QernelError
+
+if TYPE_CHECKING:
+    from qernel.model import Energies, Model
+
+ENERGIES = ("energy", "kinetic", "moire", "interaction")
+"""Per electron in E0, with error bars."""
+
+DIAGNOSTICS = ("acceptance", "autocorrelation", "rhat", "effective_samples")
+
+RHAT_LIMIT = 1.05
+"""Beyond this the chains at one λ have not come to agree."""
+
+
+def measure(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[Energies]:
+    """Energies at each λ with the sampling settings of the command, and warnings about them."""
+    others = other_parameters(model, options.at)
+    low, high = model.ranges["lam"]
+    states = [model.at(lam, **others) for lam in points]
+    outside = [state.lam for state in states if state.extrapolating]
+    if outside:
+        warn(f"extrapolating at λ = {_listed(outside)}: the model was trained on {_interval(model, low, high)}")
+    results = []
+    for index, _ in enumerate(measured(points)):
+        results.append(states[index].energy(options.samples, walkers=options.walkers, seed=options.seed))
+    stuck = [result.lam for result in results if not result.rhat <= RHAT_LIMIT]
+    if stuck:
+        warn(
+            f"the chains disagree (rhat above {RHAT_LIMIT}) at λ = {_listed(stuck)}: "
+            "their error bars are too small, measure with more --samples"
+        )
+    return results
+
+
+def other_parameters(model: Model, assignments: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """The values given with ``--at``, for parameters the model has."""
+    names = [name for name in model.ranges if name != "lam"]
+    for name, _ in assignments:
+        if name not in names:
+            known = f"its other parameters are {', '.join(names)}" if names else "λ is its only parameter"
+            raise QernelError(f"--at {name}: {model.name} is not conditioned on {name}, {known}")
+    return dict(assignments)
+
+
+def payload(model: Model, results: Sequence[Energies], others: Mapping[str, float]) -> dict[str, Any]:
+    """The object printed by ``--json``."""
+    system, hamiltonian = model.config.system, model.hamiltonian
+    up, down = system.electrons
+    return {
+        "system": {
+            "electrons": [up, down] if down else up,
+            "cells": system.cells,
+            "V0": hamiltonian.V0,
+            "U": others.get("U", hamiltonian.U),
+            "phase_deg": others.get("phase_deg", hamiltonian.phase_deg),
+            "energy_unit_meV": model.config.energy_unit_meV,
+        },
+        "model": {"name": model.name, "parameters": model.parameters},
+        "results": [row(result) for result in results],
+    }
+
+
+def row(result: Energies) -> dict[str, Any]:
+    """One λ; energies as ``{"value", "error"}`` per electron in E0."""
+    return {
+        "lam": result.lam,
+        **{name: getattr(result, name).as_dict() for name in ENERGIES},
+        **{name: float(getattr(result, name)) for name in DIAGNOSTICS},
+        "extrapolating": bool(result.extrapolating),
+    }
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON text; numbers that are not finite, which JSON does not have, become null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def warn(sentence: str) -> None:
+    """A warning on standard error."""
+    print(f"qernel: warning: {sentence}", file=sys.stderr, flush=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _listed(values: Sequence[float]) -> str:
+    shown = ", ".join(f"{value:g}" for value in values[:6])
+    return shown if len(values) <= 6 else f"{shown} and {len(values) - 6} more"
+
+
+def _interval(model: Model, low: float, high: float) -> str:
+    parts = [f"λ in [{low:g}, {high:g}]" if low < high else f"λ = {low:g} alone"]
+    parts += [f"{name} in [{a:g}, {b:g}]" for name, (a, b) in model.ranges.items() if name != "lam"]
+    return " and ".join(parts)

@@ -1,0 +1,39 @@
+"""``qernel train``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from qernel import runtime
+from qernel.cli.progress import TrainingProgress
+from qernel.cli.tables import duration
+from qernel.config import Config, load_config
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train a configuration into a run folder."""
+    config = load_config(options.config, options.set)
+    out = Path(options.out or Path("runs") / Path(options.config).stem)
+    train_with_progress(config, out, resume=options.resume)
+    print(f"next: qernel query {out} --lam {sum(config.family.lam) / 2:g}, or qernel scan {out} --lam {_grid(config)}")
+    return 0
+
+
+def train_with_progress(config: Config, out: Path, *, resume: bool) -> None:
+    """Train, with the progress on standard error and the outcome on standard output."""
+    # Walkers are shared out evenly among the devices, now and when the model is measured.
+    runtime.configure(runtime.usable_devices(config.train.walkers, config.sample.walkers))
+    from qernel.training.run import train
+
+    with TrainingProgress(config.train.time_limit_s) as progress:
+        train(config, out, resume=resume, report=progress)
+    if progress.last is None:
+        print(f"{out}: the run is complete, there is nothing left to do")
+    else:
+        print(f"{out}: trained to iteration {progress.last.iteration} in {duration(progress.last.seconds)}")
+
+
+def _grid(config: Config) -> str:
+    low, high = config.family.lam
+    return f"{low:g}:{high:g}:21" if low < high else f"{0.9 * low:g}:{1.1 * high:g}:3"

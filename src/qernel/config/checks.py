@@ -1,0 +1,227 @@
+"""Relations between configuration values: problems that stop a run, and remarks that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
+
+from qernel.config.sections import MATERIAL_KEYS, RANGE_KEYS, REDUCED_KEYS, ModelConfig
+
+if TYPE_CHECKING:
+    from qernel.config.schema import Config
+
+MAX_FILLING = 2
+"""Electrons per moiré cell beyond which the ansätze are not meant to work."""
+
+LARGE_SOLVE = 4096
+"""Walkers in all beyond which the natural-gradient solve dominates a step."""
+
+# One rotation of each lattice in the basis of its vectors: by 120° and by 90°.
+_ROTATIONS = {"triangular": ((-1, 1), (-1, 0)), "square": ((0, 1), (-1, 0))}
+
+# Keys that only some ansätze read.
+_READERS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("kv_heads", "experts", "active_experts", "expert_width", "shared_width"), ("qernel",)),
+    "mlp_width": ("psiformer",),
+    **dict.fromkeys(
+        ("width", "blocks", "heads", "determinants", "harmonics", "moire_harmonics", "conditioning_width"),
+        ("qernel", "psiformer"),
+    ),
+    **dict.fromkeys(
+        ("orbitals", "film", "crystal_seed", "jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"), ("qernel", "psiformer")
+    ),
+    **dict.fromkeys(("envelope", "envelope_shells"), ("qernel", "psiformer")),
+}
+
+
+class Problem(NamedTuple):
+    """One problem and the keys (``section.key``) it depends on."""
+
+    keys: tuple[str, ...]
+    text: str
+
+
+def problems(config: Config) -> list[Problem]:
+    """Everything that keeps a configuration of individually valid values from being used."""
+    return [*_cell(config), *_strengths(config), *_gates(config), *_model(config), *_train(config)]
+
+
+def _cell(config: Config) -> Iterator[Problem]:
+    system = config.system
+    if system.cells == 0:
+        matrix = [list(row) for row in system.supercell]
+        yield Problem(
+            ("system.supercell",),
+            f"system.supercell = {matrix} has no area: its rows must be independent, e.g. supercell = [[3, 0], [0, 3]]",
+        )
+    elif system.count > MAX_FILLING * system.cells:
+        yield Problem(
+            ("system.electrons", "system.supercell"),
+            f"system.electrons: {system.count} electrons on {system.cells} moiré cells (det of system.supercell) is "
+            f"{system.count / system.cells:.3g} per cell, more than the {MAX_FILLING} supported: "
+            f"use at most {MAX_FILLING * system.cells} electrons or a larger supercell",
+        )
+
+
+def _strengths(config: Config) -> Iterator[Problem]:
+    system, family = config.system, config.family
+    reduced = [key for key in REDUCED_KEYS if getattr(system, key) is not None]
+    laboratory = [key for key in MATERIAL_KEYS if key in system.model_fields_set]
+    keys = tuple(f"system.{key}" for key in (*REDUCED_KEYS, *MATERIAL_KEYS))
+    if reduced and laboratory:
+        yield Problem(
+            keys,
+            f"system: {_listed(reduced)} (reduced units) and {_listed(laboratory)} (laboratory units) exclude each "
+            "other: give either V0 and U, or the material",
+        )
+    elif reduced == ["V0"] and family.U is None:
+        yield Problem(
+            (*keys, "family.U"), "system.V0 is given without U: add system.U in E0 a_M (or a family.U interval)"
+        )
+    elif reduced == ["U"] and family.U is None:
+        yield Problem(
+            keys, "system.U is given without V0: add system.V0 in E0, or set the strength by system.dielectric"
+        )
+    for key in RANGE_KEYS:
+        if getattr(family, key) is not None and key in system.model_fields_set and getattr(system, key) is not None:
+            yield Problem(
+                (f"system.{key}", f"family.{key}"),
+                f"system.{key} has no effect because family.{key} makes it a parameter: remove one of the two",
+            )
+    depth = system.depth_meV if system.material else system.V0
+    if system.lattice != "triangular" and depth:
+        yield Problem(
+            (*keys, "system.lattice"),
+            f"system.lattice = '{system.lattice}' does not fit the moiré potential, which is triangular: "
+            "use lattice = 'triangular', or a uniform system with depth_meV = 0 (or V0 = 0)",
+        )
+
+
+def _gates(config: Config) -> Iterator[Problem]:
+    system, family = config.system, config.family
+    if system.interaction == "coulomb":
+        for section in ("system", "family"):
+            if getattr(config, section).gate_distance is not None:
+                yield Problem(
+                    ("system.interaction", f"{section}.gate_distance"),
+                    f"{section}.gate_distance has no effect on interaction = 'coulomb': remove it, "
+                    "or use interaction = 'dual_gate' or 'single_gate'",
+                )
+    elif system.gate_distance is None and family.gate_distance is None:
+        yield Problem(
+            ("system.interaction", "system.gate_distance", "family.gate_distance"),
+            f"system.interaction = '{system.interaction}' needs the distance to the gate in a_M: "
+            "give e.g. gate_distance = 1.0",
+        )
+
+
+def _model(config: Config) -> Iterator[Problem]:
+    model, system = config.model, config.system
+    if model.ansatz == "slater":
+        return
+    if model.width % model.heads:
+        yield Problem(
+            ("model.width", "model.heads", "model.ansatz"),
+            f"model.width = {model.width} is not a multiple of model.heads = {model.heads}: "
+            f"give e.g. width = {_round_up(model.width, model.heads)}",
+        )
+    if model.heads % model.key_value_heads:
+        yield Problem(
+            ("model.heads", "model.kv_heads", "model.ansatz"),
+            f"model.heads = {model.heads} is not a multiple of model.kv_heads = {model.kv_heads}: "
+            "each key/value head serves the same number of query heads, give e.g. kv_heads = 1",
+        )
+    if model.ansatz == "qernel" and model.active_experts >= model.experts:
+        yield Problem(
+            ("model.experts", "model.active_experts", "model.ansatz"),
+            f"model.active_experts = {model.active_experts} must be fewer than model.experts = {model.experts}: "
+            f"give e.g. experts = {2 * model.active_experts}",
+        )
+    if model.crystal_seed:
+        yield from _crystal(config)
+    most = max(system.electrons)
+    if model.orbitals == "network" and model.width < most:
+        yield Problem(
+            ("model.width", "model.orbitals", "model.ansatz", "system.electrons"),
+            f"model.width = {model.width} is less than the {most} electrons of one spin: a determinant of orbitals "
+            f"from the network alone would be exactly zero; give e.g. width = {_round_up(most, model.heads)} "
+            "or orbitals = 'bloch'",
+        )
+
+
+def _crystal(config: Config) -> Iterator[Problem]:
+    model, system = config.model, config.system
+    (a, b), (c, d) = system.supercell
+    keys = ("model.crystal_seed", "model.determinants", "system.electrons", "system.supercell", "system.lattice")
+    fits = system.lattice == "triangular" and (2 * a + b) % 3 == 0 and (2 * c + d) % 3 == 0
+    filled = 3 * system.count in (system.cells, 2 * system.cells)
+    if not fits or not filled or system.electrons[1] or model.determinants < 2:
+        yield Problem(
+            keys,
+            f"model.crystal_seed = true needs polarised electrons at filling 1/3 or 2/3 of a triangular supercell that "
+            f"holds the √3×√3 crystal, and at least 2 determinants; here electrons = {list(system.electrons)} in "
+            f"{system.cells} cells with determinants = {model.determinants}: use crystal_seed = false",
+        )
+
+
+def _train(config: Config) -> Iterator[Problem]:
+    system, train = config.system, config.train
+    if config.model.complex is False and any(component % 1 for component in system.twist):
+        yield Problem(
+            ("model.complex", "system.twist"),
+            f"model.complex = false cannot satisfy system.twist = {list(system.twist)}: use complex = 'auto'",
+        )
+    if train.exchange_every and train.groups < 2:
+        yield Problem(
+            ("train.exchange_every", "train.groups"),
+            f"train.exchange_every = {train.exchange_every} needs two groups to exchange walkers: "
+            "give groups = 2 or more, or exchange_every = 0",
+        )
+
+
+def notes(config: Config) -> list[str]:
+    """Remarks on a usable configuration: true, worth knowing, and no reason to stop."""
+    system, model, train = config.system, config.model, config.train
+    filling = Fraction(system.count, system.cells)
+    remarks = [f"filling {filling}: {system.count} electrons on {system.cells} moiré cells"]
+    if not _symmetric(system.supercell, system.lattice):
+        axis = "threefold" if system.lattice == "triangular" else "fourfold"
+        remarks.append(f"the supercell breaks the {axis} rotation symmetry of the lattice")
+    commensurate = all((a - b) % 3 == 0 for a, b in system.supercell)
+    if system.lattice == "triangular" and filling in (Fraction(1, 3), Fraction(2, 3)) and not commensurate:
+        remarks.append(f"the √3×√3 crystal of filling {filling} does not fit the supercell")
+    if not (system.depth_meV if system.material else system.V0):
+        remarks.append("λ has no effect: the moiré depth is zero")
+    default = ModelConfig()
+    idle = [
+        key
+        for key, ansatze in _READERS.items()
+        if model.ansatz not in ansatze and getattr(model, key) != getattr(default, key)
+    ]
+    if idle:
+        remarks.append(f"no effect with ansatz '{model.ansatz}': model {_listed(idle)}")
+    total = train.groups * train.walkers
+    if train.optimiser == "spring" and total > LARGE_SOLVE:
+        remarks.append(
+            f"spring solves a {total}×{total} system each step (groups × walkers): "
+            f"beyond {LARGE_SOLVE} this takes most of the time"
+        )
+    return remarks
+
+
+def _symmetric(supercell: tuple[tuple[int, int], tuple[int, int]], lattice: str) -> bool:
+    """Whether S R S⁻¹ is an integer matrix: the rotated supercell is the same crystal."""
+    (a, b), (c, d) = supercell
+    (p, q), (r, s) = _ROTATIONS[lattice]
+    determinant = a * d - b * c
+    rotated = ((a * p + b * r, a * q + b * s), (c * p + d * r, c * q + d * s))
+    return all((x * d - y * c) % determinant == 0 and (-x * b + y * a) % determinant == 0 for x, y in rotated)
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,157 @@
+"""`Config`: one complete, checked description of a calculation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+
+from qernel.config import checks
+from qernel.config.explain import explain
+from qernel.config.sections import (
+    MATERIAL_KEYS,
+    RANGE_KEYS,
+    SECTIONS,
+    FamilyConfig,
+    ModelConfig,
+    SampleConfig,
+    Section,
+    SystemConfig,
+    TrainConfig,
+)
+from qernel.config.types import Name
+from qernel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from qernel.hamiltonian.family import Hamiltonian
+
+
+class Config(Section):
+    """A calculation: the system, the family of Hamiltonians, the model, training and measurement.
+
+    Raises:
+        ConfigError: listing every problem at once.
+    """
+
+    name: Name | None = Field(default=None, description="A label for people; it changes nothing.", examples=["n6"])
+    system: SystemConfig = Field(description="Electrons, supercell and forces.")
+    family: FamilyConfig = Field(default=FamilyConfig(), description="Conditioning parameters and their intervals.")
+    model: ModelConfig = Field(default=ModelConfig(), description="The wavefunction.")
+    train: TrainConfig = Field(default=TrainConfig(), description="Optimisation.")
+    sample: SampleConfig = Field(default=SampleConfig(), description="Measurement.")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _checked(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Report faulty values and broken relations together, in words."""
+        try:
+            config = handler(data)
+        except ValidationError as error:
+            sentences, suspect = explain(error, data)
+            related = checks.problems(_without(data, suspect))
+            # A relation is only worth reporting if all values it rests on are sound.
+            sentences += [problem.text for problem in related if not suspect.intersection(problem.keys)]
+            raise ConfigError(sentences) from None
+        found = checks.problems(config)
+        if found:
+            raise ConfigError(problem.text for problem in found)
+        return config
+
+    @property
+    def energy_unit_meV(self) -> float | None:
+        """E0 in meV, or None when V0 and U are given in reduced units."""
+        material = self.system.material
+        return None if material is None else material.energy_unit_meV
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether ψ is complex; "auto" means only when the boundary twist is not a whole multiple of 2π."""
+        if self.model.complex == "auto":
+            return any(component % 1 for component in self.system.twist)
+        return self.model.complex
+
+    def hamiltonian(self) -> Hamiltonian:
+        """The family of Hamiltonians, conditioned on λ and on every other interval given (imports jax)."""
+        from qernel.hamiltonian.family import Hamiltonian
+        from qernel.lattice import Supercell
+
+        system, family = self.system, self.family
+        material = system.material
+        ranges = {"lam": family.lam} | {key: getattr(family, key) for key in RANGE_KEYS if getattr(family, key)}
+        depth = system.V0 if material is None else material.V0
+        strength = system.U if material is None else material.U
+        if family.U is not None:
+            strength = 0.5 * sum(family.U)
+        assert depth is not None and strength is not None, "guaranteed by checks.problems"
+        return Hamiltonian(
+            supercell=Supercell(system.supercell, system.lattice),
+            electrons=system.electrons,
+            V0=depth,
+            U=strength,
+            phase_deg=system.phase_deg,
+            interaction=system.interaction,
+            gate_distance=system.gate_distance,
+            twist=system.twist,
+            parameters=tuple(ranges),
+            ranges=tuple(ranges.values()),
+        )
+
+    def notes(self) -> list[str]:
+        """Remarks that do not stop a run: filling, symmetry of the supercell, keys without effect."""
+        return checks.notes(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every value in force as plain data, such that ``Config(**config.to_dict()) == config``."""
+        data = _plain(self.model_dump(exclude_none=True))
+        system = data["system"]
+        if self.system.electrons[1] == 0:
+            system["electrons"] = self.system.electrons[0]
+        unused = list(MATERIAL_KEYS) if self.system.material is None else []
+        unused += ["phase_deg"] if self.family.phase_deg is not None else []
+        for key in unused:
+            del system[key]
+        result: dict[str, Any] = data
+        return result
+
+    def to_toml(self) -> str:
+        """The complete configuration as TOML text, which `load_config` reads back to an equal `Config`."""
+        import tomlkit
+
+        return tomlkit.dumps(self.to_dict())
+
+    def fingerprint(self, *sections: str) -> str:
+        """SHA-256 (hex) of the values in force; equal for configurations that describe the same calculation.
+
+        Args:
+            sections: names of the sections to include; all of them if none is given. ``name`` never enters.
+        """
+        data = self.to_dict()
+        chosen = {section: data[section] for section in sections or SECTIONS}
+        text = json.dumps(chosen, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, throughout."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _without(data: Any, suspect: set[str]) -> Config:
+    """A configuration with stand-ins for the keys ``suspect``, to find what else is wrong."""
+    sections: dict[str, Any] = {}
+    for name, model in SECTIONS.items():
+        given = data.get(name) if isinstance(data, Mapping) else None
+        if isinstance(given, BaseModel):
+            given = given.model_dump(exclude_unset=True)
+        known = given if isinstance(given, Mapping) else {}
+        values = {key: known[key] for key in model.model_fields if key in known and f"{name}.{key}" not in suspect}
+        for key, field in model.model_fields.items():
+            if field.is_required() and key not in values and field.examples:
+                values[key] = field.examples[0]
+        sections[name] = model(**values)
+    return Config.model_construct(**sections)

@@ -1,0 +1,94 @@
+"""Value types of configuration keys: strict (no text as numbers, no booleans as integers) and self-describing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
+from pydantic_core import PydanticCustomError
+
+LARGEST = 10**9
+"""Upper bound of every whole number, so that none overflows later."""
+
+
+@dataclass(frozen=True)
+class Expects:
+    """What a key takes, in words that complete "… is not …"."""
+
+    text: str
+
+
+def _printable(value: str) -> str:
+    if not (value.isprintable() and 1 <= len(value) <= 200):
+        raise PydanticCustomError("unusable", "must be a line of 1 to 200 printable characters")
+    return value
+
+
+def _spins(value: Any) -> Any:
+    """A single whole number N means N spin-polarised electrons, (N, 0)."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    return _populated((value, 0))
+
+
+def _populated(value: tuple[int, int]) -> tuple[int, int]:
+    if sum(value) < 1:
+        raise PydanticCustomError("unusable", "must be at least one electron")
+    return value
+
+
+def _interval(value: Any) -> Any:
+    """A single number x means the fixed interval (x, x)."""
+    return (value, value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise PydanticCustomError("unusable", "must run from low to high")
+    return value
+
+
+Whole = Annotated[int, Strict(), Field(ge=0, le=LARGEST), Expects("a whole number")]
+Name = Annotated[str, Strict(), AfterValidator(_printable), Expects("a line of 1 to 200 printable characters")]
+Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST), Expects("a whole number")]
+Seed = Annotated[int, Strict(), Field(ge=0, lt=2**32), Expects("a whole number")]
+Shells = Annotated[int, Strict(), Field(ge=0, le=100), Expects("a whole number")]
+Number = Annotated[float, Strict(), Field(ge=-1e6, le=1e6), Expects("a number")]
+NonNegative = Annotated[float, Strict(), Field(ge=0, le=1e6), Expects("a number")]
+Positive = Annotated[float, Strict(), Field(gt=0), Expects("a number")]
+Physical = Annotated[float, Strict(), Field(ge=1e-6, le=1e6), Expects("a number")]
+"""A positive quantity whose square and reciprocal are still representable."""
+GateDistance = Annotated[float, Strict(), Field(ge=0.05, le=1e6), Expects("a number")]
+"""In a_M; the reciprocal sum of a closer gate would not fit in memory."""
+UnitInterval = Annotated[float, Strict(), Field(ge=0, le=1), Expects("a number")]
+Flag = Annotated[bool, Strict(), Expects("true or false")]
+
+MaybePositive = Annotated[Positive | None, Expects("a number")]
+MaybeGateDistance = Annotated[GateDistance | None, Expects("a number")]
+MaybeNonNegative = Annotated[NonNegative | None, Expects("a number")]
+
+Electrons = Annotated[
+    tuple[Whole, Whole],
+    BeforeValidator(_spins),
+    AfterValidator(_populated),
+    Expects("a whole number of spin-polarised electrons or a pair [up, down]"),
+]
+_CellEntry = Annotated[int, Strict(), Field(ge=-1000, le=1000)]
+CellMatrix = Annotated[
+    tuple[tuple[_CellEntry, _CellEntry], tuple[_CellEntry, _CellEntry]],
+    Expects("two rows of two whole numbers"),
+]
+Pair = Annotated[tuple[Number, Number], Expects("a pair of numbers")]
+Lam = Annotated[
+    tuple[NonNegative, NonNegative],
+    BeforeValidator(_interval),
+    AfterValidator(_ordered),
+    Expects("an interval [low, high] or a single number"),
+]
+_Interval = Annotated[tuple[Number, Number], AfterValidator(_ordered)]
+_NonNegativeInterval = Annotated[tuple[NonNegative, NonNegative], AfterValidator(_ordered)]
+_GateInterval = Annotated[tuple[GateDistance, GateDistance], AfterValidator(_ordered)]
+MaybeInterval = Annotated[_Interval | None, Expects("an interval [low, high]")]
+MaybeNonNegativeInterval = Annotated[_NonNegativeInterval | None, Expects("an interval [low, high]")]
+MaybeGateInterval = Annotated[_GateInterval | None, Expects("an interval [low, high]")]

@@ -1,0 +1,48 @@
+"""Errors meant for the user: each message says what is wrong and what to do about it.
+
+The command line prints the message without a traceback and exits with code 2.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class QernelError(Exception):
+    """Base of every error the user can act on."""
+
+
+class ConfigError(QernelError):
+    """A configuration that cannot be used.
+
+    Attributes:
+        problems: every problem found, one sentence each.
+    """
+
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__(*self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+
+class RunError(QernelError):
+    """A run that cannot start, go on or be read back."""
+
+
+class Interrupted(QernelError):
+    """A run stopped by a signal, with its state saved; the message says how to go on.
+
+    Attributes:
+        run: the run folder, which holds the resolved configuration.
+        signal: number of the signal; the command line exits with 128 + signal.
+    """
+
+    def __init__(self, message: str, run: Path, signal: int) -> None:
+        resume = shlex.join(["qernel", "train", str(run / "config.toml"), "--out", str(run), "--resume"])
+        super().__init__(f"{message}, everything is saved; to go on: {resume}")
+        self.run = run
+        self.signal = int(signal)

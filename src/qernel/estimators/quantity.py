@@ -1,0 +1,201 @@
+"""A measured number that carries its own error bar and unit."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_EVEN, Decimal
+from numbers import Real
+
+_ENERGY = "E0"
+
+
+@dataclass(frozen=True, repr=False)
+class Quantity:
+    """A value with a one-sigma error bar that already accounts for autocorrelation.
+
+    It prints in parenthesis notation: the digits in brackets are the error in units of the last
+    digits shown.
+
+    >>> E = Quantity(-17.64123, 0.00312, "E0", source="4096 samples, 64 chains, seed 1", meV=3.375559)
+    >>> E
+    -17.6412(31) E0
+    >>> E.to("meV")
+    -59.549(11) meV
+    >>> E / 3
+    -5.8804(10) E0
+    >>> E - Quantity(-17.6, 0.004, "E0")
+    -0.0412(51) E0
+
+    Adding and subtracting assume that the two quantities are statistically *independent*: their errors
+    add in quadrature. For two averages over the same samples average the difference instead.
+
+    ``==`` asks whether two records are identical, field by field; it says nothing about agreement within
+    error bars. There is no ``<``: compare ``.value``, or look at the difference and its error.
+
+    Attributes:
+        value: the estimate, in ``unit``.
+        error: one standard error, in ``unit``; 0 for an exact value, nan where none could be estimated.
+        unit: what it is measured in, such as ``"E0"`` or ``"E0/electron"``; ``""`` for a pure number.
+        source: where it came from, in words.
+        meV: the energy unit E0 in meV, if the material is known.
+    """
+
+    value: float
+    error: float
+    unit: str = ""
+    source: str | None = None
+    meV: float | None = None
+
+    # NumPy then leaves `np.float64(2) * quantity` to `__rmul__` instead of building an object array.
+    __array_ufunc__ = None
+
+    def __post_init__(self) -> None:
+        # Plain floats: NumPy and JAX scalars would leak into reprs and into JSON.
+        object.__setattr__(self, "value", float(self.value))
+        object.__setattr__(self, "error", float(self.error))
+        if self.error < 0:
+            raise ValueError(f"error is {self.error}: a standard error cannot be negative, pass its magnitude")
+        if self.meV is not None:
+            object.__setattr__(self, "meV", float(self.meV))
+            if not self.meV > 0:
+                raise ValueError(f"meV is {self.meV}: the energy unit E0 in meV must be positive")
+
+    def __repr__(self) -> str:
+        return f"{parenthesis(self.value, self.error)} {self.unit}".rstrip()
+
+    def __format__(self, spec: str) -> str:
+        """Formats the printed text, so that ``f"{q:>20}"`` lines up columns."""
+        return format(repr(self), spec)
+
+    def _repr_html_(self) -> str:
+        text = repr(self)
+        if self.meV is not None and _is_energy(self.unit):
+            text += f" = {self.to('meV')!r}"
+        text = html.escape(text).replace("-", "\N{MINUS SIGN}").replace("E0", "<i>E</i><sub>0</sub>")
+        title = "" if self.source is None else f' title="{html.escape(self.source)}"'
+        return f"<span{title}>{text}</span>"
+
+    def as_dict(self) -> dict[str, float]:
+        """``{"value": ..., "error": ...}`` in ``unit``, ready for JSON."""
+        return {"value": self.value, "error": self.error}
+
+    def to(self, unit: str) -> Quantity:
+        """The same quantity in ``"meV"`` or ``"E0"``.
+
+        A denominator is kept: ``"E0/electron"`` becomes ``"meV/electron"`` whether or not it is spelled out.
+
+        Raises:
+            ValueError: if the quantity is not an energy, or the energy unit is not known.
+        """
+        head, slash, rest = self.unit.partition("/")
+        target, _, target_rest = unit.partition("/")
+        if target_rest not in ("", rest) or target not in (_ENERGY, "meV") or head not in (_ENERGY, "meV"):
+            raise ValueError(f"cannot convert {self.unit!r} to {unit!r}: only energies convert, between E0 and meV")
+        if target == head:
+            return self
+        if self.meV is None:
+            raise ValueError(
+                f"cannot convert {self.unit!r} to {unit!r}: the energy unit is not known. "
+                "Pass meV=material.energy_unit_meV when making the quantity"
+            )
+        factor = self.meV if target == "meV" else 1.0 / self.meV
+        return replace(self * factor, unit=target + slash + rest)
+
+    def __mul__(self, factor: float) -> Quantity:
+        if not isinstance(factor, Real):
+            return NotImplemented
+        return replace(self, value=self.value * float(factor), error=self.error * abs(float(factor)))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> Quantity:
+        if not isinstance(divisor, Real):
+            return NotImplemented
+        return replace(self, value=self.value / float(divisor), error=self.error / abs(float(divisor)))
+
+    def __neg__(self) -> Quantity:
+        return self * -1.0
+
+    def __add__(self, other: Quantity) -> Quantity:
+        return self._combine(other, 1.0)
+
+    def __radd__(self, other: float) -> Quantity:
+        if isinstance(other, Real) and other == 0:  # zero is zero in every unit: lets `sum` work
+            return self
+        return self._combine(other, 1.0)
+
+    def __sub__(self, other: Quantity) -> Quantity:
+        return self._combine(other, -1.0)
+
+    def __rsub__(self, other: float) -> Quantity:
+        return self._combine(other, -1.0)
+
+    def _combine(self, other: object, sign: float) -> Quantity:
+        """self ± other, independent."""
+        if not isinstance(other, Quantity):
+            raise TypeError(
+                f"cannot add {other!r} to {self!r}: a bare number has no unit. "
+                f"Write Quantity({other!r}, 0.0, {self.unit!r}) for an exact value"
+            )
+        if self.unit != other.unit:
+            raise ValueError(f"cannot add {other!r} to {self!r}: the units differ, convert one with .to(...)")
+        same_scale = self.meV is None or other.meV is None or math.isclose(self.meV, other.meV, rel_tol=1e-9)
+        if not same_scale and _is_energy(self.unit):
+            raise ValueError(
+                f"cannot add {other!r} to {self!r}: E0 is {self.meV} meV in one and {other.meV} meV in the other. "
+                'Convert both with .to("meV")'
+            )
+        sources = [source for source in dict.fromkeys((self.source, other.source)) if source is not None]
+        return Quantity(
+            self.value + sign * other.value,
+            # The one case in which dependence is plain to see.
+            abs(1.0 + sign) * self.error if other is self else math.hypot(self.error, other.error),
+            self.unit,
+            "; ".join(sources) or None,
+            (other.meV if self.meV is None else self.meV) if same_scale else None,
+        )
+
+
+def _is_energy(unit: str) -> bool:
+    """Whether ``unit`` is proportional to E0."""
+    return unit.partition("/")[0] == _ENERGY
+
+
+def parenthesis(value: float, error: float) -> str:
+    """``value(error)`` with the error to two significant digits and the value to the same place.
+
+    An error with digits on both sides of the decimal point keeps the point, a larger one is rounded to
+    tens, hundreds, ...; very large and very small numbers share one exponent.
+
+    >>> parenthesis(-17.64123, 0.00312), parenthesis(123.456, 1.23), parenthesis(12345.6, 123.0)
+    ('-17.6412(31)', '123.5(1.2)', '12350(120)')
+    >>> parenthesis(1.234e-7, 3.1e-9), parenthesis(0.5, 0.0), parenthesis(0.5, float("nan"))
+    ('1.234(31)e-07', '0.5(0)', '0.5(nan)')
+    """
+    if not math.isfinite(value):
+        return f"{value}({error:.2g})"
+    if error == 0 or not math.isfinite(error):
+        return f"{value:.12g}({error:g})"
+    exact, sigma = Decimal(repr(value)), Decimal(repr(error))
+    place = sigma.adjusted() - 1
+    if _round(sigma, place).adjusted() > sigma.adjusted():  # 0.0996 rounds up to 0.10
+        place += 1
+    exact, sigma = _round(exact, place), _round(sigma, place)
+    leading = max(exact.adjusted() if exact else place, sigma.adjusted())
+    exponent = leading if leading < -4 or leading > 6 else 0
+    exact, sigma, place = exact.scaleb(-exponent), sigma.scaleb(-exponent), place - exponent
+    suffix = f"e{exponent:+03d}" if exponent else ""
+    places = max(0, -place)
+    digits = str(int(sigma.scaleb(places))) if sigma < 1 else f"{sigma:.{places}f}"
+    return f"{exact:.{places}f}({digits}){suffix}"
+
+
+def _round(number: Decimal, place: int) -> Decimal:
+    """``number`` rounded to a multiple of 10**place, half to even, never to a negative zero."""
+    # Not `quantize`: it fails where value and error are more than 28 digits apart.
+    if number.adjusted() < place - 1:
+        return Decimal(0)
+    unit = Decimal(1).scaleb(place)
+    return (number / unit).to_integral_value(rounding=ROUND_HALF_EVEN) * unit + 0

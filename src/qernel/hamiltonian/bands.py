@@ -1,0 +1,90 @@
+"""One-body bands of the moiré potential in plane waves, on the momenta of the supercell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from qernel.hamiltonian.moire import WAVE_VECTORS
+from qernel.lattice import FloatArray, Supercell, lattice_points
+
+
+@dataclass(frozen=True)
+class Bands:
+    """One-body eigenstates, lowest first, over all momenta of the supercell.
+
+    Attributes:
+        energies: ``[n]`` in E0.
+        waves: plane waves k + G of each state's momentum block, ``[n, g, 2]`` in 1/a_M.
+        coefficients: amplitudes ``[n, g]``, normalised to Σ|c|² = 1.
+        momentum: index of the supercell momentum of each state, ``[n]``.
+    """
+
+    energies: FloatArray
+    waves: FloatArray
+    coefficients: npt.NDArray[np.complex128]
+    momentum: npt.NDArray[np.int64]
+
+
+def supercell_momenta(supercell: Supercell) -> FloatArray:
+    """The momenta of the supercell inside one moiré Brillouin zone, ``[cells, 2]``, each as short as possible."""
+    reach = float(np.linalg.norm(supercell.moire_reciprocal, axis=1).sum())
+    points = lattice_points(supercell.reciprocal, reach)
+    momenta: list[FloatArray] = []
+    for point in points:
+        offsets = (np.array(momenta).reshape(-1, 2) - point) @ supercell.primitive.T / (2 * np.pi)
+        if not np.any(np.all(np.abs(offsets - np.round(offsets)) < 1e-6, axis=1)):
+            momenta.append(point)
+        if len(momenta) == supercell.cells:
+            break
+    return np.array(momenta)
+
+
+def one_body_bands(
+    supercell: Supercell,
+    depth: float,
+    phase: float,
+    states: int,
+    cutoff: float = 400.0,
+    twist: tuple[float, float] = (0.0, 0.0),
+) -> Bands:
+    """The lowest one-body states of −½∇² + depth·w(r) on the supercell.
+
+    Args:
+        supercell: the simulation cell.
+        depth: λ V0 in E0.
+        phase: φ in radians.
+        states: how many states to return.
+        cutoff: kinetic cut-off of the plane waves in E0.
+        twist: boundary twist in units of 2π along each supercell vector (rows of ``supercell.vectors``).
+
+    Returns:
+        The states, ordered by energy.
+    """
+    shift = np.asarray(twist) @ supercell.reciprocal
+    radius = np.sqrt(2.0 * cutoff)
+    grid = lattice_points(supercell.moire_reciprocal, radius)
+    difference = grid[:, None, :] - grid[None, :, :]
+    hopping = np.zeros(difference.shape[:2], dtype=complex)
+    for wave in WAVE_VECTORS:
+        hopping -= np.exp(1j * phase) * (np.linalg.norm(difference - wave, axis=-1) < 1e-6)
+        hopping -= np.exp(-1j * phase) * (np.linalg.norm(difference + wave, axis=-1) < 1e-6)
+    energies, waves, coefficients, momentum = [], [], [], []
+    for index, k in enumerate(supercell_momenta(supercell)):
+        block = k + shift + grid
+        matrix = depth * hopping + np.diag(0.5 * np.sum(block**2, axis=1))
+        values, vectors = np.linalg.eigh(matrix)
+        count = min(states, len(values))
+        energies.append(values[:count])
+        waves.append(np.broadcast_to(block, (count, *block.shape)))
+        coefficients.append(vectors[:, :count].T)
+        momentum.append(np.full(count, index))
+    order = np.argsort(np.round(np.concatenate(energies), 10), kind="stable")[:states]
+    return Bands(
+        energies=np.concatenate(energies)[order],
+        waves=np.concatenate(waves)[order],
+        coefficients=np.concatenate(coefficients)[order],
+        momentum=np.concatenate(momentum)[order],
+    )

@@ -1,0 +1,109 @@
+"""The Hamiltonian family H(p) over a named vector of parameters, λ first.
+
+    H = Σ_i [ −½∇_i² + λ V0 w(r_i) ] + U [ Σ_{i<j} v(r_i − r_j) + ½ N ξ ]
+
+The object is physics only: no wavefunction, no sampling. A *point* of the family is a vector
+``[n_parameters]``; quantities that are not parameters of the family are constants of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from qernel.hamiltonian.interactions import PeriodicInteraction
+from qernel.hamiltonian.moire import moire_potential
+from qernel.lattice import FloatArray, Supercell
+
+CONDITIONABLE = ("lam", "U", "phase_deg", "gate_distance")
+"""Names that can be parameters of a family; ``lam`` always comes first."""
+
+
+class Potential(NamedTuple):
+    """Potential energy of one configuration in E0, *total* over electrons."""
+
+    moire: Array
+    interaction: Array
+
+
+@dataclass(frozen=True)
+class Hamiltonian:
+    """A family of Hamiltonians for N electrons in one supercell.
+
+    Attributes:
+        supercell: the simulation cell.
+        electrons: numbers of spin-up and spin-down electrons.
+        V0: moiré depth at λ = 1 in E0.
+        U: interaction strength in E0 a_M.
+        phase_deg: moiré phase φ in degrees.
+        interaction: a key of `qernel.hamiltonian.interactions.SCREENING`.
+        gate_distance: distance to the gate(s) in a_M, for screened interactions.
+        twist: boundary twist in units of 2π along each supercell vector (rows of ``supercell.vectors``).
+        parameters: names of the conditioning parameters, a subset of `CONDITIONABLE`.
+        ranges: the interval of each parameter the model is trained on.
+    """
+
+    supercell: Supercell
+    electrons: tuple[int, int]
+    V0: float
+    U: float
+    phase_deg: float
+    interaction: str = "coulomb"
+    gate_distance: float | None = None
+    twist: tuple[float, float] = (0.0, 0.0)
+    parameters: tuple[str, ...] = ("lam",)
+    ranges: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    kernel: PeriodicInteraction = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        shortest = self.gate_distance
+        if "gate_distance" in self.parameters:
+            shortest = self.ranges[self.parameters.index("gate_distance")][0]
+        object.__setattr__(self, "kernel", PeriodicInteraction(self.supercell, self.interaction, shortest))
+
+    @property
+    def count(self) -> int:
+        """Total number of electrons N."""
+        return sum(self.electrons)
+
+    def value(self, name: str, point: Array) -> Array | float:
+        """A quantity at a point of the family: the parameter if it is one, else the constant."""
+        if name in self.parameters:
+            return point[self.parameters.index(name)]
+        constant = 1.0 if name == "lam" else getattr(self, name)
+        return 1.0 if constant is None else float(constant)
+
+    def scaled(self, point: Array) -> Array:
+        """A point ``[p]`` mapped affinely so that each training range becomes [−1, 1]."""
+        low, high = np.array(self.ranges).T
+        half = np.where(high > low, 0.5 * (high - low), 1.0)
+        return (point - 0.5 * (low + high)) / half
+
+    def potential(self, positions: Array, point: Array) -> Potential:
+        """Moiré and interaction energy of one configuration.
+
+        Args:
+            positions: ``[N, 2]`` in a_M.
+            point: family parameters ``[p]``.
+
+        Returns:
+            Total (not per electron) energies in E0; the interaction includes ½NUξ.
+        """
+        n = self.count
+        phase = jnp.deg2rad(self.value("phase_deg", point))
+        moire = self.value("lam", point) * self.V0 * moire_potential(positions, phase).sum()
+        i, j = np.triu_indices(n, 1)
+        gate = self.value("gate_distance", point)
+        pairs = self.kernel(positions[i] - positions[j], gate).sum() if n > 1 else 0.0
+        constant = 0.5 * n * self.kernel.self_image(gate)
+        interaction = self.value("U", point) * (pairs + constant)
+        return Potential(moire.astype(positions.dtype), jnp.asarray(interaction, positions.dtype))
+
+    @property
+    def twist_momentum(self) -> FloatArray:
+        """k_t with ψ(r + A_j) = exp(i k_t·A_j) ψ(r), shape ``[2]`` in 1/a_M."""
+        return np.asarray(self.twist) @ self.supercell.reciprocal

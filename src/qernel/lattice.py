@@ -1,0 +1,220 @@
+"""Geometry: moiré lattices, supercells, and pure functions on positions.
+
+A supercell is an integer matrix S over the moiré lattice vectors, A_i = Σ_j S_ij a_j.
+Every function takes positions of shape ``[..., 2]`` in units of the moiré period.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+LATTICES: dict[str, FloatArray] = {
+    "triangular": np.array([[1.0, 0.0], [0.5, np.sqrt(3.0) / 2.0]]),
+    "square": np.array([[1.0, 0.0], [0.0, 1.0]]),
+}
+"""Moiré (or reference) lattice vectors by name, rows in units of the period."""
+
+
+def _hermite(matrix: tuple[tuple[int, int], tuple[int, int]]) -> FloatArray:
+    """The Hermite normal form of an integer matrix: the same for every basis of the same sublattice."""
+    (a, b), (c, d) = matrix
+    while c:
+        quotient = a // c
+        a, b, c, d = c, d, a - quotient * c, b - quotient * d
+    if a < 0:
+        a, b = -a, -b
+    return np.array([[a, b % abs(d)], [0, abs(d)]], dtype=float)
+
+
+def _gauss_reduce(vectors: FloatArray) -> FloatArray:
+    """The shortest basis of a 2D lattice, with positive orientation (Gauss reduction)."""
+    a, b = vectors[0].copy(), vectors[1].copy()
+    while True:
+        if b @ b < a @ a:
+            a, b = b, a
+        # The small offset keeps a tie (b·a = a²/2) from flipping sign for ever.
+        shift = np.floor(b @ a / (a @ a) + 0.5 - 1e-12)
+        if shift == 0:
+            break
+        b = b - shift * a
+    if np.linalg.det(np.stack([a, b])) < 0:
+        b = -b
+    return np.stack([a, b])
+
+
+@dataclass(frozen=True)
+class Supercell:
+    """A periodic simulation cell made of whole moiré cells.
+
+    Attributes:
+        matrix: the integer matrix S as nested tuples.
+        lattice: name of the moiré lattice, a key of `LATTICES`.
+
+    Raises:
+        ValueError: if the matrix is singular or the lattice is unknown.
+    """
+
+    matrix: tuple[tuple[int, int], tuple[int, int]]
+    lattice: str = "triangular"
+
+    def __post_init__(self) -> None:
+        if self.lattice not in LATTICES:
+            raise ValueError(f"lattice {self.lattice!r} is unknown: use one of {', '.join(LATTICES)}")
+        if self.cells == 0:
+            raise ValueError(f"supercell {self.matrix} is singular: its rows must be independent")
+
+    @property
+    def cells(self) -> int:
+        """Number of moiré cells, |det S|."""
+        (a, b), (c, d) = self.matrix
+        return abs(a * d - b * c)
+
+    @property
+    def primitive(self) -> FloatArray:
+        """Moiré lattice vectors a_1, a_2 as rows ``[2, 2]``."""
+        return LATTICES[self.lattice]
+
+    @cached_property
+    def vectors(self) -> FloatArray:
+        """Supercell vectors as rows ``[2, 2]``, reduced to the shortest equivalent basis.
+
+        Equivalent matrices S describe the same crystal: their common Hermite form is reduced, in
+        exact integers first, so that every quantity is identical, not just equal to rounding.
+        """
+        return _gauss_reduce(_hermite(self.matrix) @ self.primitive)
+
+    @cached_property
+    def reciprocal(self) -> FloatArray:
+        """Reciprocal vectors of the supercell as rows ``[2, 2]``: A_i·B_j = 2π δ_ij."""
+        return 2.0 * np.pi * np.linalg.inv(self.vectors).T
+
+    @cached_property
+    def moire_reciprocal(self) -> FloatArray:
+        """Reciprocal vectors of the moiré lattice as rows ``[2, 2]``."""
+        return 2.0 * np.pi * np.linalg.inv(self.primitive).T
+
+    @cached_property
+    def area(self) -> float:
+        """Area of the supercell in a_M²."""
+        return float(abs(np.linalg.det(self.vectors)))
+
+    @cached_property
+    def inscribed_radius(self) -> float:
+        """Largest r such that a disc of radius r fits the Wigner–Seitz cell."""
+        return 0.5 * float(np.linalg.norm(lattice_points(self.vectors, 2.0 * np.linalg.norm(self.vectors[1]))[1]))
+
+    @cached_property
+    def translations(self) -> FloatArray:
+        """The moiré lattice vectors inside the supercell, shape ``[cells, 2]``, zero first."""
+        points = lattice_points(self.primitive, float(np.linalg.norm(self.vectors, axis=1).sum()))
+        coordinates = points @ np.linalg.inv(self.vectors)
+        return points[np.all((coordinates > -1e-9) & (coordinates < 1 - 1e-9), axis=1)]
+
+    @property
+    def k_point(self) -> FloatArray:
+        """K, the corner of the moiré Brillouin zone where the √3×√3 order appears, ``[2]`` in 1/a_M.
+
+        The only other inequivalent corner is K' = −K, so one of them is enough for |ρ_K|².
+        """
+        b1, b2 = self.moire_reciprocal
+        corner: FloatArray = (2.0 * b1 + b2) / 3.0
+        return corner
+
+    @cached_property
+    def sublattices(self) -> npt.NDArray[np.int64]:
+        """Which of the three √3×√3 sublattices each of `translations` belongs to, ``[cells]``.
+
+        Well defined where K is a wave vector of the supercell.
+        """
+        turns = 3.0 * self.translations @ self.k_point / (2.0 * np.pi)
+        return np.round(turns).astype(np.int64) % 3
+
+    def shells(self, count: int) -> FloatArray:
+        """The first ``count`` complete shells of supercell reciprocal vectors, one of each ±G pair.
+
+        Returns:
+            Array ``[n, 2]`` ordered by length, zero excluded.
+        """
+        return _half_shells(self.reciprocal, count)
+
+    def moire_shells(self, count: int) -> FloatArray:
+        """The first ``count`` complete shells of moiré reciprocal vectors, one of each ±g pair."""
+        return _half_shells(self.moire_reciprocal, count)
+
+
+def lattice_points(vectors: FloatArray, radius: float) -> FloatArray:
+    """All lattice points with |R| ≤ radius, ordered by length, the origin first.
+
+    Args:
+        vectors: basis as rows ``[2, 2]``.
+        radius: cut-off in the unit of the vectors.
+
+    Returns:
+        Array ``[n, 2]``.
+    """
+    inverse = np.linalg.inv(vectors)
+    reach = np.ceil(radius * np.linalg.norm(inverse, axis=0)).astype(int) + 1
+    grid = np.stack(
+        np.meshgrid(np.arange(-reach[0], reach[0] + 1), np.arange(-reach[1], reach[1] + 1), indexing="ij"),
+        axis=-1,
+    ).reshape(-1, 2)
+    points: FloatArray = grid @ vectors
+    length = np.linalg.norm(points, axis=1)
+    keep = length <= radius * (1 + 1e-12)
+    points, length = points[keep], length[keep]
+    # Rounded length first, then angle: an order that does not depend on rounding noise.
+    angle = np.round(np.arctan2(points[:, 1], points[:, 0]), 9)
+    return points[np.lexsort((angle, np.round(length, 9)))]
+
+
+def _half_shells(reciprocal: FloatArray, count: int) -> FloatArray:
+    """One vector of each ±G pair from the first ``count`` shells of a reciprocal lattice."""
+    if count == 0:
+        return np.zeros((0, 2))
+    radius = float(np.linalg.norm(reciprocal[0])) * (2.0 + np.sqrt(count) * 1.5)
+    lengths = np.zeros(0)
+    while len(lengths) <= count:  # Shells thin out with radius: widen until enough of them are complete.
+        points = lattice_points(reciprocal, radius)[1:]
+        length = np.round(np.linalg.norm(points, axis=1), 8)
+        lengths = np.unique(length)
+        radius *= 1.5
+    points = points[length <= lengths[count - 1]]
+    upper = (points[:, 1] > 1e-9) | ((np.abs(points[:, 1]) <= 1e-9) & (points[:, 0] > 0))
+    return points[upper]
+
+
+def fractional(positions: Any, vectors: FloatArray) -> Any:
+    """Coordinates s with r = s·A, for positions ``[..., 2]``."""
+    return positions @ np.linalg.inv(vectors).astype(positions.dtype)
+
+
+def wrap(positions: Any, vectors: FloatArray) -> Any:
+    """Positions ``[..., 2]`` folded back into the supercell spanned by ``vectors``."""
+    import jax.numpy as jnp
+
+    cell = vectors.astype(positions.dtype)
+    return positions - jnp.floor(fractional(positions, vectors)) @ cell
+
+
+def displacement(difference: Any, vectors: FloatArray) -> Any:
+    """The minimum image of ``difference`` ``[..., 2]``, for a reduced basis ``vectors``.
+
+    Rounding fractional coordinates alone is not enough in a skewed cell: it can miss the nearest image
+    even inside the inscribed circle. Projecting out the three Voronoi-relevant vectors afterwards does it.
+    """
+    import jax.numpy as jnp
+
+    cell = vectors.astype(difference.dtype)
+    nearest = difference - jnp.round(fractional(difference, vectors)) @ cell
+    diagonal = vectors[0] - vectors[1] if vectors[0] @ vectors[1] > 0 else vectors[0] + vectors[1]
+    for vector in (vectors[0], vectors[1], diagonal):
+        steps = jnp.round(nearest @ (vector / (vector @ vector)).astype(difference.dtype))
+        nearest = nearest - steps[..., None] * vector.astype(difference.dtype)
+    return nearest

@@ -1,0 +1,36 @@
+"""Adam on the energy gradient, by optax: the simple alternative to the natural gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import optax
+from jax import Array
+
+from qernel.optimise.base import Schedule
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (arXiv:1412.6980) with the schedule of the configuration.
+
+    Attributes:
+        schedule: learning rate.
+    """
+
+    schedule: Schedule
+
+    @property
+    def _transform(self) -> optax.GradientTransformation:
+        return optax.adam(lambda count: self.schedule(count))
+
+    def init(self, parameters: Array) -> Any:
+        """Zero moments."""
+        return self._transform.init(parameters)
+
+    def update(self, rows: Array, residuals: Array, state: Any) -> tuple[Array, Any]:
+        """See `qernel.optimise.base.Optimiser`."""
+        gradient = 2.0 * residuals @ rows
+        updates, state = self._transform.update(gradient, state)
+        return -updates, state

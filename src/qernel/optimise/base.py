@@ -1,0 +1,33 @@
+"""The protocol of wavefunction optimisers.
+
+Both optimisers see the same data: score rows Ō ``[n, P]`` (centred ∂log ψ, real and imaginary parts stacked)
+and residuals ε ``[n]`` (centred local energies), both weighted so that Ōᵀε is half the energy gradient and ŌᵀŌ the
+quantum geometric tensor. ``update`` returns the direction to *subtract*, already scaled by the learning rate.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from jax import Array
+
+
+class Optimiser(Protocol):
+    """Pure init/update pair."""
+
+    def init(self, parameters: Array) -> Any:
+        """State for flat parameters ``[P]``."""
+
+    def update(self, rows: Array, residuals: Array, state: Any) -> tuple[Array, Any]:
+        """Direction ``[P]`` to subtract from the parameters, and the new state."""
+
+
+class Schedule(NamedTuple):
+    """Learning rate η(t) = rate / (1 + t/decay)."""
+
+    rate: float
+    decay: float
+
+    def __call__(self, iteration: Array) -> Array:
+        """η at an iteration."""
+        return self.rate / (1.0 + iteration / self.decay)

@@ -1,0 +1,95 @@
+"""How JAX is started: precision, devices and threads.
+
+Import this before jax; it imports nothing heavy itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from qernel.errors import QernelError
+
+MAX_DEVICES = 16
+"""More host devices than this have not been seen to pay."""
+
+_EIGEN = "--xla_cpu_multi_thread_eigen"
+_COUNT = "--xla_force_host_platform_device_count"
+
+
+def configure(devices: int | None = None) -> None:
+    """Set what JAX and NumPy read from the environment when they start; call it before jax is imported.
+
+    What the user has set stays, apart from double precision, which Qernel cannot do without.
+
+    Args:
+        devices: host devices to split the cores into; None means `usable_devices()`. The environment
+            variable QERNEL_DEVICES overrides it, and so does the flag itself in XLA_FLAGS.
+    """
+    number = _requested() or devices or usable_devices()
+    given = os.environ.get("XLA_FLAGS", "")
+    names = {flag.partition("=")[0] for flag in given.split()}
+    # The thread pool of XLA's multi-threaded Eigen has been seen to deadlock after hours of training. Several
+    # single-threaded devices with the walkers shared out among them use the cores as well, without that pool, and
+    # are faster: 118 ms against 158 ms a step for six electrons on two cores.
+    flags = {_EIGEN: "false", _COUNT: str(number)}
+    added = [f"{name}={value}" for name, value in flags.items() if name not in names]
+    os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
+    # NumPy's linear algebra would start as many threads again and fight XLA's for the cores: a small `eigh` has been
+    # measured to take 400 times longer.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Ewald sums, the natural-gradient solve and averages need double precision (the wavefunction may do with less).
+    os.environ["JAX_ENABLE_X64"] = "1"
+    # The default on accelerators is TensorFloat-32 or bfloat16 products, with which energies come out wrong.
+    os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+    if "jax" in sys.modules:  # it has read the environment already
+        require_x64()
+
+
+def require_x64() -> None:
+    """Switch on double precision and full-precision matrix products, where jax was imported without `configure`."""
+    import jax
+
+    settings: Any = jax.config  # untyped
+    if not settings.jax_enable_x64:
+        settings.update("jax_enable_x64", True)
+    if settings.jax_default_matmul_precision is None:
+        settings.update("jax_default_matmul_precision", "highest")
+
+
+def usable_devices(*shared: int) -> int:
+    """Number of host devices to use: one a core, up to `MAX_DEVICES`.
+
+    Args:
+        shared: walker counts that have to be split evenly; without any, a power of two is chosen, because
+            walker counts usually are multiples of one.
+    """
+    most = min(usable_cores(), MAX_DEVICES)
+    if not shared:
+        return 1 << (most.bit_length() - 1)
+    return next(number for number in range(most, 0, -1) if all(count % number == 0 for count in shared))
+
+
+def usable_cores() -> int:
+    """Cores this process may use: its affinity, and the CPU quota of a container (cgroup v2)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
+        cores = min(cores, int(quota) // int(period))
+    except (OSError, ValueError):  # no such file, or "max": no quota
+        pass
+    return max(cores, 1)
+
+
+def _requested() -> int | None:
+    """The value of QERNEL_DEVICES."""
+    text = os.environ.get("QERNEL_DEVICES", "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise QernelError(
+            f"QERNEL_DEVICES = {text!r} is not a number of devices: give e.g. QERNEL_DEVICES=2, or unset it"
+        )
+    return int(text)

@@ -1,0 +1,98 @@
+"""Everything a training run is at one instant, and how it is laid out over devices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.sampling.metropolis import Walkers
+from qernel.wavefunction import Wavefunction
+
+
+class TrainState(NamedTuple):
+    """The complete state: saving and restoring it continues the very same run.
+
+    Attributes:
+        parameters: trainable numbers, flat ``[P]``.
+        average: exponential moving average of the parameters ``[P]``: what is evaluated and shipped.
+        optimiser: state of the optimiser.
+        walkers: positions ``[G, W, N, 2]``, log|ψ| ``[G, W]``, widths ``[G]``.
+        fractions: place of each group inside its stratum of every parameter range, ``[G, p]`` in [0, 1].
+        key: data of the random key.
+        iteration: how many updates have been made.
+    """
+
+    parameters: Array
+    average: Array
+    optimiser: Any
+    walkers: Walkers
+    fractions: Array
+    key: Array
+    iteration: Array
+
+
+_ALIGNMENT = 64
+"""Flat parameters are padded to a multiple of this, so that they divide evenly over devices."""
+
+
+def parameter_layout(template: Wavefunction) -> tuple[Array, Callable[[Array], Wavefunction]]:
+    """The trainable numbers of a wavefunction as a flat vector ``[P]``, and the way back.
+
+    The vector ends in zeros that belong to no parameter; their gradient is zero, so they stay.
+    """
+    arrays, static = eqx.partition(template, eqx.is_inexact_array)
+    flat, unravel = ravel_pytree(arrays)
+    size = flat.size
+
+    def rebuild(parameters: Array) -> Wavefunction:
+        wavefunction: Wavefunction = eqx.combine(unravel(parameters[:size]), static)
+        return wavefunction
+
+    return jnp.pad(flat, (0, -size % _ALIGNMENT)), rebuild
+
+
+def stratified_points(hamiltonian: Hamiltonian, fractions: Array) -> Array:
+    """Family points ``[G, p]`` of groups at the given fractions.
+
+    The range of λ, the first parameter, is divided into one stratum per group so that it is always
+    covered evenly; every other parameter roams its whole range in each group.
+    """
+    groups = fractions.shape[0]
+    low, high = np.array(hamiltonian.ranges).T
+    stratum = jnp.arange(groups, dtype=fractions.dtype)
+    first = (stratum + fractions[:, 0]) / groups
+    place = jnp.concatenate([first[:, None], fractions[:, 1:]], axis=1)
+    return jnp.asarray(low, fractions.dtype) + jnp.asarray(high - low, fractions.dtype) * place
+
+
+def drift_fractions(key: Array, fractions: Array, drift: float) -> Array:
+    """A reflected random walk of the fractions, so that a model is trained on the interval, not on a comb."""
+    moved = fractions + drift * jax.random.normal(key, fractions.shape, fractions.dtype)
+    return 1.0 - jnp.abs(1.0 - jnp.abs(moved) % 2.0)
+
+
+def walker_mesh(walkers: int) -> Mesh:
+    """As many devices in a row as divide ``walkers``: walkers are split over them, the rest is replicated."""
+    count = math.gcd(walkers, jax.device_count())
+    return jax.make_mesh((count,), ("walkers",), (jax.sharding.AxisType.Auto,), devices=jax.devices()[:count])
+
+
+def layout(state: TrainState, mesh: Mesh) -> TrainState:
+    """The sharding of every array of a state: walkers split over the mesh, everything else replicated.
+
+    Used for both ends of a training step, so that the step is compiled once.
+    """
+    replicated = NamedSharding(mesh, PartitionSpec())
+    split = NamedSharding(mesh, PartitionSpec(None, "walkers"))
+    everywhere: TrainState = jax.tree.map(lambda _: replicated, state)
+    return everywhere._replace(walkers=Walkers(split, split, replicated))  # type: ignore[arg-type]

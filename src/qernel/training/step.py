@@ -1,0 +1,245 @@
+"""One training iteration as a pure function: move λ, sample, measure, update.
+
+The path of the walkers: drift of the family points → Metropolis sweep at the new points → local energies and
+score rows of every walker → per-group clipping, centring and balancing → optimiser → new parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from qernel.estimators.local_energy import LocalEnergy, local_energy
+from qernel.estimators.order_parameter import crystal_order
+from qernel.optimise.base import Optimiser
+from qernel.sampling.metropolis import SweepInfo, Walkers, adapt_width, sweep
+from qernel.training.state import (
+    TrainState,
+    drift_fractions,
+    layout,
+    parameter_layout,
+    stratified_points,
+    walker_mesh,
+)
+from qernel.wavefunction.base import Wavefunction, log_psi
+
+
+class StepInfo(NamedTuple):
+    """What one iteration measured, per group ``[G]``; energies per electron in E0."""
+
+    point: Array
+    energy: Array
+    error: Array
+    deviation: Array
+    kinetic: Array
+    moire: Array
+    interaction: Array
+    order_parameter: Array
+    acceptance: Array
+    translation_acceptance: Array
+    width: Array
+    bad_walkers: Array
+
+
+class WalkerFunctions(NamedTuple):
+    """Batched functions of flat parameters over all groups and walkers."""
+
+    log_modulus: Callable[[Array, Array, Array], Array]
+    local_energy: Callable[[Array, Array, Array], LocalEnergy]
+    scores: Callable[[Array, Array, Array], Array]
+
+
+def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) -> WalkerFunctions:
+    """Vectorise a wavefunction over ``[G, W]`` walkers.
+
+    Args:
+        template: any instance of the ansatz; only its structure is used.
+        laplacian: a key of `qernel.laplacian.methods.LAPLACIANS`.
+        chunk: walkers of a group evaluated at once in derivatives, to bound memory; 0 means all.
+
+    Returns:
+        Functions of (parameters ``[P]``, positions ``[G, W, N, 2]``, points ``[G, p]``); the scores have shape
+        ``[G, W, parts, P]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ.
+    """
+    rebuild = parameter_layout(template)[1]
+
+    def over_groups(single: Callable[..., Any], chunked: bool) -> Callable[..., Any]:
+        def walkers(parameters: Array, positions: Array, point: Array) -> Any:
+            if chunked and 0 < chunk < positions.shape[0]:
+                return jax.lax.map(lambda x: single(parameters, x, point), positions, batch_size=chunk)
+            return jax.vmap(lambda x: single(parameters, x, point))(positions)
+
+        return lambda p, x, c: jax.lax.map(lambda a: walkers(p, *a), (x, c))
+
+    def modulus(parameters: Array, positions: Array, point: Array) -> Array:
+        return jnp.real(log_psi(rebuild(parameters), positions, point)[1])
+
+    def energy(parameters: Array, positions: Array, point: Array) -> LocalEnergy:
+        return local_energy(rebuild(parameters), positions, point, laplacian=laplacian)
+
+    def scores(parameters: Array, positions: Array, point: Array) -> Array:
+        def logarithm(p: Array) -> Array:
+            log: Array = log_psi(rebuild(p), positions, point)[1]
+            return log
+
+        parts = [jax.grad(lambda p: jnp.real(logarithm(p)))(parameters)]
+        if jnp.iscomplexobj(jax.eval_shape(logarithm, parameters)):
+            parts.append(jax.grad(lambda p: jnp.imag(logarithm(p)))(parameters))
+        return jnp.stack(parts)
+
+    return WalkerFunctions(over_groups(modulus, False), over_groups(energy, True), over_groups(scores, True))
+
+
+def centred_system(
+    energies: Array, scores: Array, *, clip: float, balance: float
+) -> tuple[Array, Array, Array, Array]:
+    """Rows and residuals of the natural-gradient problem, centred per group.
+
+    Energies of a mixed batch differ by the dispersion of E(λ), which is no gradient signal: clipping,
+    centring and scaling are all done inside each group.
+
+    Args:
+        energies: local energies ``[G, W]``, real or complex.
+        scores: ``[G, W, parts, P]``.
+        clip: local energies are pulled to within this many mean absolute deviations of the median.
+        balance: exponent b of the group weight σ_g^(−2b) that keeps a noisy end of the range from
+            drowning the other; 0 weighs walkers equally.
+
+    Returns:
+        Rows ``[n, P]``, residuals ``[n]``, standard deviation per group ``[G]``, number of walkers dropped
+        per group because something was not finite ``[G]``.
+    """
+    groups, count, parts, _ = scores.shape
+    finite = jnp.isfinite(energies) & jnp.isfinite(scores).all((-1, -2))
+    valid = finite.sum(1, keepdims=True)
+    real = jnp.where(finite, energies.real, jnp.nan)
+    median = jnp.nanmedian(real, axis=1, keepdims=True)
+    spread = jnp.nanmean(jnp.abs(real - median), axis=1, keepdims=True)
+    clipped = jnp.clip(jnp.where(finite, real, median), median - clip * spread, median + clip * spread)
+    residual = [clipped]
+    if jnp.iscomplexobj(energies):
+        imaginary = jnp.where(finite, energies.imag, 0.0)
+        residual.append(jnp.clip(imaginary, -clip * spread, clip * spread))
+    mask = finite[..., None].astype(clipped.dtype)
+    stacked = jnp.stack(residual[:parts], axis=-1) * mask
+    stacked = (stacked - stacked.sum(1, keepdims=True) / valid[..., None]) * mask
+    rows = jnp.where(finite[..., None, None], scores, 0.0)
+    rows = (rows - rows.sum(1, keepdims=True) / valid[..., None, None]) * mask[..., None]
+    deviation = jnp.sqrt((stacked[..., 0] ** 2).sum(1) / valid[:, 0])
+    weight = jnp.maximum(deviation, 1e-6 * deviation.mean() + 1e-30) ** (-balance)
+    weight = weight / jnp.sqrt((weight**2).mean()) / (groups * count) ** 0.5
+    rows = rows * weight[:, None, None, None]
+    residuals = stacked * weight[:, None, None]
+    return rows, residuals, deviation, count - valid[:, 0]
+
+
+def over_walkers(measure: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    """Run a function of (parameters, walkers, points, keys) on each device's share of the walkers."""
+    replicated, split = PartitionSpec(), PartitionSpec(None, "walkers")
+    walkers = Walkers(split, split, replicated)  # type: ignore[arg-type]
+    return jax.shard_map(
+        measure,
+        mesh=mesh,
+        in_specs=(replicated, walkers, replicated, split),
+        out_specs=(walkers, split, split, split),
+        check_vma=False,
+    )
+
+
+def split_over_parameters(rows: Array, mesh: Mesh) -> Array:
+    """Score rows ``[G, W, parts, P]`` as ``[n, P]``, moved from walkers to parameters over devices.
+
+    The kernel ŌŌᵀ is then a sum over devices of equal products; split over walkers, XLA would gather
+    every row on every device first.
+    """
+    if mesh.size > 1:
+        split = NamedSharding(mesh, PartitionSpec(None, None, None, "walkers"))
+        rows = jax.lax.with_sharding_constraint(rows, split)
+    return rows.reshape(-1, rows.shape[-1])
+
+
+def make_step(
+    template: Wavefunction,
+    optimiser: Optimiser,
+    *,
+    moves: int,
+    clip: float,
+    balance: float,
+    drift: float,
+    average: float,
+    burn_in: int = 0,
+    laplacian: str = "forward",
+    chunk: int = 0,
+    target_acceptance: float = 0.5,
+) -> Callable[[TrainState], tuple[TrainState, StepInfo]]:
+    """The jitted training iteration for one ansatz and optimiser; arguments as in ``[train]``."""
+    hamiltonian = template.hamiltonian
+    functions = walker_functions(template, laplacian=laplacian, chunk=chunk)
+    count = hamiltonian.count
+    largest = hamiltonian.supercell.inscribed_radius
+
+    def measure(
+        parameters: Array, walkers: Walkers, points: Array, keys: Array
+    ) -> tuple[Walkers, SweepInfo, LocalEnergy, Array]:
+        def log_modulus(positions: Array) -> Array:
+            return functions.log_modulus(parameters, positions, points)
+
+        walkers = walkers._replace(log_modulus=log_modulus(walkers.positions))
+        walkers, info = sweep(keys, walkers, log_modulus, hamiltonian.supercell, moves=moves)
+        energies = functions.local_energy(parameters, walkers.positions, points)
+        return walkers, info, energies, functions.scores(parameters, walkers.positions, points)
+
+    def step(state: TrainState) -> tuple[TrainState, StepInfo]:
+        key, drift_key, sweep_key = jax.random.split(jax.random.wrap_key_data(state.key), 3)
+        fractions = drift_fractions(drift_key, state.fractions, drift)
+        points = stratified_points(hamiltonian, fractions)
+        keys = jax.random.split(sweep_key, state.walkers.log_modulus.shape)
+        mesh = walker_mesh(keys.shape[1])
+        walkers, info, energies, scores = over_walkers(measure, mesh)(state.parameters, state.walkers, points, keys)
+        acceptance = info.acceptance.mean(1)
+        width = adapt_width(walkers.width, acceptance, target=target_acceptance, rate=0.1, largest=largest)
+        walkers = walkers._replace(width=width)
+        rows, residuals, deviation, bad = centred_system(energies.total, scores, clip=clip, balance=balance)
+        rows, residuals = split_over_parameters(rows, mesh), residuals.reshape(-1)
+        update, optimiser_state = optimiser.update(rows, residuals, state.optimiser)
+        # Early iterations only let the walkers find |ψ|²; the same compiled step serves both.
+        learning = state.iteration >= burn_in
+        parameters = jnp.where(learning, state.parameters - update, state.parameters)
+        updates = state.iteration + 1 - burn_in
+        # A mean over the recent tenth of the run at first, then over a fixed number of iterations.
+        fading = (1.0 / jnp.clip(0.1 * updates, 1.0, average)).astype(parameters.dtype)
+        new = TrainState(
+            parameters=parameters,
+            average=state.average + fading * (parameters - state.average),
+            optimiser=jax.tree.map(lambda a, b: jnp.where(learning, a, b), optimiser_state, state.optimiser),
+            walkers=walkers,
+            fractions=fractions,
+            key=jax.random.key_data(key),
+            iteration=state.iteration + 1,
+        )
+        new = jax.lax.with_sharding_constraint(new, layout(new, mesh))
+        per_electron = energies.total.real / count
+        return new, StepInfo(
+            point=points,
+            energy=per_electron.mean(1),
+            # Walkers are independent chains, so one instant has no autocorrelation to correct for.
+            error=per_electron.std(1) / (per_electron.shape[1] - 1) ** 0.5,
+            deviation=deviation / count,
+            kinetic=energies.kinetic.real.mean(1) / count,
+            moire=energies.moire.mean(1) / count,
+            interaction=energies.interaction.mean(1) / count,
+            order_parameter=jax.vmap(jax.vmap(lambda x: crystal_order(x, hamiltonian.supercell)))(
+                walkers.positions
+            ).mean(1),
+            acceptance=acceptance,
+            translation_acceptance=info.translation_acceptance.mean(1),
+            width=width,
+            bad_walkers=bad,
+        )
+
+    return jax.jit(step)

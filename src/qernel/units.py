@@ -1,0 +1,47 @@
+"""Physical units: from a material in meV and nm to the dimensionless Hamiltonian.
+
+Lengths are measured in the moiré period a_M, energies in E0 = ħ²/(m* a_M²).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BOHR_RADIUS_NM = 0.0529177210544
+HBAR_MEV_PS = 0.6582119569509066
+ELECTRON_MASS = 5.685630060215049e-3
+"""Free electron mass in meV·ps²/nm²."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """A semiconductor moiré heterobilayer in laboratory units.
+
+    The defaults are the parameter set of Geier et al., PRB 112, 045119, Fig. 5.
+
+    Attributes:
+        effective_mass: m*/m_e.
+        dielectric: relative dielectric constant ε of the surroundings.
+        period_nm: moiré period a_M in nm.
+        depth_meV: moiré potential depth at λ = 1, in meV.
+    """
+
+    effective_mass: float = 0.35
+    dielectric: float = 5.0
+    period_nm: float = 8.031
+    depth_meV: float = 15.0
+
+    @property
+    def energy_unit_meV(self) -> float:
+        """E0 = ħ²/(m* a_M²) in meV."""
+        return HBAR_MEV_PS**2 / (self.effective_mass * ELECTRON_MASS * self.period_nm**2)
+
+    @property
+    def V0(self) -> float:
+        """Depth of the moiré potential at λ = 1, in E0."""
+        return self.depth_meV / self.energy_unit_meV
+
+    @property
+    def U(self) -> float:
+        """Interaction strength U = (a_M/a_B)(m*/m_e)/ε, in E0 a_M."""
+        return self.period_nm / BOHR_RADIUS_NM * self.effective_mass / self.dielectric

@@ -1,0 +1,38 @@
+"""Wavefunctions: one small interface, several ansätze.
+
+Adding an ansatz: write a module with a `Wavefunction` subclass taking ``(model, hamiltonian, *, key, dtype)``
+and enter it in `ANSATZE`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.wavefunction.base import Builder, Wavefunction, log_psi, parameter_count
+from qernel.wavefunction.psiformer import PsiFormer
+from qernel.wavefunction.qernel import Qernel
+from qernel.wavefunction.slater import Slater
+
+ANSATZE: dict[str, Builder] = {"qernel": Qernel, "psiformer": PsiFormer, "slater": Slater}
+"""Ansätze by the name used in ``[model] ansatz``."""
+
+
+def build(model: Any, hamiltonian: Hamiltonian, *, key: Array | None = None, dtype: Any = jnp.float32) -> Wavefunction:
+    """The wavefunction described by a ``[model]`` section, with initial parameters.
+
+    Args:
+        model: the section (`qernel.config.ModelConfig`).
+        hamiltonian: the family it is for.
+        key: random key of the initial parameters.
+        dtype: element type of the parameters.
+    """
+    key = jax.random.key(0) if key is None else key
+    return ANSATZE[model.ansatz](model, hamiltonian, key=key, dtype=dtype)
+
+
+__all__ = ["ANSATZE", "Wavefunction", "build", "log_psi", "parameter_count"]

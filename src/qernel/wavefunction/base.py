@@ -1,0 +1,77 @@
+"""The interface every wavefunction keeps, and the context it is built in.
+
+A wavefunction is an Equinox module acting on *one* configuration and *one* point of the family;
+callers ``vmap``. It returns ``(sign, log)`` with ψ = sign · exp(log): real ansätze have sign ±1 and a
+real log, complex ones sign 1 and a complex log. Given a `Jet` of the positions it returns a
+`Jet` in place of the log, which is all the local energy needs.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.laplacian.jet import Jet
+
+
+class Wavefunction(eqx.Module):
+    """Abstract wavefunction. All array leaves are trainable; everything else is static."""
+
+    hamiltonian: eqx.AbstractVar[Hamiltonian]
+
+    @abc.abstractmethod
+    def amplitude(self, positions: Array | Jet, point: Array) -> tuple[Array, Any]:
+        """ψ of one configuration, periodic part only (`log_psi` adds the twist).
+
+        Args:
+            positions: ``[N, 2]`` in a_M, or their seed jet.
+            point: family parameters ``[p]``.
+
+        Returns:
+            ``(sign, log)``; log is a `Jet` if positions are one.
+        """
+
+
+class Builder(Protocol):
+    """What an entry of the ansatz registry looks like."""
+
+    def __call__(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any) -> Wavefunction: ...
+
+
+def log_psi(wavefunction: Wavefunction, positions: Array | Jet, point: Array) -> tuple[Array, Any]:
+    """ψ = sign · exp(log) of one configuration, twist included.
+
+    The twist multiplies the periodic amplitude by exp(i k_t·Σ_i r_i), so that moving one electron by
+    a supercell vector A_j multiplies ψ by exp(2πi t_j) for every ansatz.
+
+    Args:
+        wavefunction: the ansatz with its parameters.
+        positions: ``[N, 2]`` in a_M, or their seed jet.
+        point: family parameters ``[p]``.
+
+    Returns:
+        ``(sign, log)``, scalars; log is a `Jet` if positions are one.
+    """
+    sign, log = wavefunction.amplitude(positions, point)
+    momentum = wavefunction.hamiltonian.twist_momentum
+    if momentum.any():
+        centre = positions if not isinstance(positions, Jet) else positions.data
+        phase = 1j * (centre @ jnp.asarray(momentum, centre.dtype)).sum(-1)
+        log = Jet(log.data + phase) if isinstance(log, Jet) else log + phase
+    return sign, log
+
+
+def dense(key: Array, fan_in: int, shape: tuple[int, ...], dtype: Any, scale: float = 1.0) -> Array:
+    """Normal initial weights with variance scale²/fan_in."""
+    return scale * fan_in**-0.5 * jax.random.normal(key, shape, dtype)
+
+
+def parameter_count(wavefunction: Wavefunction) -> int:
+    """Number of trainable real numbers."""
+    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(wavefunction, eqx.is_array)))

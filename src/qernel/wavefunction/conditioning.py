@@ -1,0 +1,70 @@
+"""Conditioning on the Hamiltonian: an embedding of the family point, and FiLM layers driven by it.
+
+The path of λ: family point → scaled to [−1, 1] → `Embedding` → `Film` scale and shift in every block,
+on the orbital head and the determinant weights, and `Conditioned` coefficients in the Jastrow factor.
+None of it depends on electron positions, so nothing here needs a derivative rule.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from qernel.laplacian.jet import Operand
+from qernel.wavefunction.base import dense
+
+
+class Embedding(eqx.Module):
+    """Scaled family point ``[p]`` → condition vector ``[c]`` through a two-layer perceptron."""
+
+    first: Array
+    first_bias: Array
+    second: Array
+
+    def __init__(self, parameters: int, width: int, *, key: Array, dtype: Any):
+        k1, k2, k3 = jax.random.split(key, 3)
+        self.first = dense(k1, 1, (parameters, width), dtype, 1.5)
+        self.first_bias = dense(k2, 1, (width,), dtype)
+        self.second = dense(k3, width, (width, width), dtype)
+
+    def __call__(self, scaled: Array) -> Array:
+        """Condition vector of a point scaled to [−1, 1]; its first entries are the point itself."""
+        scaled = scaled.astype(self.first.dtype)
+        hidden = jnp.tanh(scaled @ self.first + self.first_bias)
+        return jnp.concatenate([scaled, jnp.tanh(hidden @ self.second)])
+
+
+class Conditioned(eqx.Module):
+    """Coefficients ``[shape]`` that depend on the condition: base + condition · slope, slope zero at first."""
+
+    base: Array
+    slope: Array | None
+
+    def __init__(self, base: Array, condition: int):
+        self.base = base
+        self.slope = jnp.zeros((condition, *base.shape), base.dtype) if condition else None
+
+    def __call__(self, condition: Array) -> Array:
+        """The coefficients at this condition."""
+        if self.slope is None:
+            return self.base
+        return self.base + jnp.tensordot(condition, self.slope, 1)
+
+
+class Film(eqx.Module):
+    """Feature-wise linear modulation h ↦ (1 + γ) h + β (Perez et al., arXiv:1709.07871), identity at first."""
+
+    scale: Array
+    shift: Array
+
+    def __init__(self, condition: int, width: int, *, dtype: Any):
+        self.scale = jnp.zeros((condition, width), dtype)
+        self.shift = jnp.zeros((condition, width), dtype)
+
+    def __call__(self, features: Operand, condition: Array) -> Any:
+        """Modulate features ``[N, width]``."""
+        return features * (1.0 + condition @ self.scale) + condition @ self.shift

@@ -1,0 +1,169 @@
+"""What the network ansätze share: correlation factor, network-to-determinant head, and the frame around blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.laplacian.jet import Jet, Operand, contract, linear, pointwise
+from qernel.lattice import FloatArray
+from qernel.wavefunction.base import Wavefunction, dense
+from qernel.wavefunction.conditioning import Embedding, Film
+from qernel.wavefunction.features import electron_features, feature_count, feature_waves
+from qernel.wavefunction.jastrow import MoireEnvelope, PairJastrow, WaveJastrow
+from qernel.wavefunction.orbitals import BlochOrbitals, CrystalOrbitals, DeterminantSum, NetworkOrbitals
+
+
+class Correlation(eqx.Module):
+    """The Jastrow part of log ψ: pair cusp and long-range waves, and the one-body moiré envelope."""
+
+    pair: PairJastrow | None
+    waves: WaveJastrow | None
+    envelope: MoireEnvelope | None
+
+    def __init__(self, model: Any, hamiltonian: Hamiltonian, condition: int, *, dtype: Any):
+        cell = hamiltonian.supercell
+        paired = model.jastrow and hamiltonian.count > 1
+        self.pair = (
+            PairJastrow(hamiltonian, condition, model.jastrow_order, model.jastrow_range, dtype=dtype)
+            if paired
+            else None
+        )
+        self.waves = WaveJastrow(cell, condition, model.jastrow_shells, dtype=dtype) if paired else None
+        self.envelope = MoireEnvelope(cell, condition, model.envelope_shells, dtype=dtype) if model.envelope else None
+
+    def __call__(self, log: Any, positions: Array | Jet, point: Array, condition: Array) -> Any:
+        """Add the factor to log ψ of the determinant part."""
+        if self.pair is not None:
+            log = log + self.pair(positions, point, condition)
+        if self.waves is not None:
+            log = log + self.waves(positions, condition)
+        if self.envelope is not None:
+            log = log + self.envelope(positions, condition)
+        return log
+
+
+class OrbitalHead(eqx.Module):
+    """Features → orbital matrices → weighted sum of determinants.
+
+    ``orbitals="network"``: φ_j(i) = h_i·W_j. ``orbitals="bloch"``: φ_j(r_i; λ)(1 + h_i·W_j) with W almost 0 at
+    the start, so that ψ begins as the Slater determinant of the one-body bands and N is not limited by the
+    width. ``crystal_seed`` gives every determinant but the first crystal orbitals to dress in the same way.
+    """
+
+    network: NetworkOrbitals
+    bloch: BlochOrbitals | None
+    crystal: CrystalOrbitals | None
+    determinants: DeterminantSum
+
+    def __init__(self, model: Any, hamiltonian: Hamiltonian, condition: int, *, complex: bool, key: Array, dtype: Any):
+        self.bloch = self.crystal = None
+        count = model.determinants
+        # Dressed determinants start quiet, but not equal to each other: they would stay equal for ever.
+        loudness = jnp.ones(count, dtype)
+        if model.crystal_seed:
+            self.crystal = CrystalOrbitals(hamiltonian, count, dtype=dtype)
+            loudness = loudness.at[1:].set(0.1)
+        if model.orbitals == "bloch":
+            self.bloch = BlochOrbitals(
+                hamiltonian, order=model.bloch_order, cutoff=model.bloch_cutoff, complex=complex, dtype=dtype
+            )
+            loudness = jnp.minimum(loudness, 0.01).at[0].set(0.0)
+        network = NetworkOrbitals(
+            model.width, count, hamiltonian, condition=condition, complex=complex, key=key, dtype=dtype
+        )
+        quiet = [loudness[:, None] * leaf for leaf in (*network.weights, *network.bias)]
+        half = len(network.weights)
+        self.network = eqx.tree_at(lambda n: (n.weights, n.bias), network, (quiet[:half], quiet[half:]))
+        self.determinants = DeterminantSum(count, condition, tilted=model.crystal_seed, dtype=dtype)
+
+    def __call__(
+        self, features: Operand, positions: Array | Jet, point: Array, condition: Array
+    ) -> tuple[Array, Any]:
+        """(sign, log) of the determinant part."""
+        matrices = self.network(features, condition)
+        first = (jnp.arange(matrices[0].shape[0]) == 0).astype(positions.dtype)[:, None, None]
+        if self.bloch is not None:
+            dressed = first if self.crystal is not None else jnp.ones_like(first)
+            bases = [contract("dij,nk->dnk", dressed, b) + (1.0 - dressed) for b in self.bloch(positions, point)]
+            matrices = [(m + dressed) * b for m, b in zip(matrices, bases, strict=True)]
+        if self.crystal is not None:
+            matrices = [(m + (1.0 - first)) * self.crystal(positions) for m in matrices]
+        return self.determinants(matrices, condition)
+
+
+def is_complex(model: Any, hamiltonian: Hamiltonian) -> bool:
+    """Resolve ``complex = "auto"``: with time reversal (no twist) the ground state can be chosen real."""
+    if model.complex == "auto":
+        return bool(hamiltonian.twist_momentum.any())
+    return bool(model.complex)
+
+
+class Identity(eqx.Module):
+    """Stands where a FiLM layer is switched off."""
+
+    def __call__(self, features: Operand, condition: Array) -> Operand:
+        """The features, unchanged."""
+        return features
+
+
+def modulated(model: Any, condition: int, count: int, *, dtype: Any) -> list[Film | Identity]:
+    """``count`` FiLM layers of the model's width, or stand-ins when ``film = false``."""
+    return [Film(condition, model.width, dtype=dtype) if model.film else Identity() for _ in range(count)]
+
+
+class NetworkAnsatz(Wavefunction):
+    """The frame of the network ansätze: features → blocks → determinants × Jastrow factor.
+
+    Subclasses define ``blocks``, a list of modules (features ``[N, width]``, condition) → features.
+    """
+
+    embedding: Embedding
+    input: Array
+    input_bias: Array
+    blocks: eqx.AbstractVar[list[Any]]
+    head: OrbitalHead
+    correlation: Correlation
+    hamiltonian: Hamiltonian = eqx.field(static=True)
+    harmonics: tuple[int, int] = eqx.field(static=True)
+    condition_width: int = eqx.field(static=True)
+
+    def _frame(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any) -> None:
+        """Set every field but the blocks."""
+        keys = jax.random.split(key, 4)
+        self.hamiltonian = hamiltonian
+        self.harmonics = (model.harmonics, model.moire_harmonics)
+        parameters = len(hamiltonian.parameters)
+        self.condition_width = model.conditioning_width + parameters
+        features = feature_count(self._waves, hamiltonian.electrons)
+        self.embedding = Embedding(parameters, model.conditioning_width, key=keys[0], dtype=dtype)
+        self.input = dense(keys[1], features, (features, model.width), dtype, 1.4)
+        self.input_bias = dense(keys[2], 1, (model.width,), dtype, 0.1)
+        self.head = OrbitalHead(
+            model,
+            hamiltonian,
+            self.condition_width if model.film else 0,
+            complex=is_complex(model, hamiltonian),
+            key=keys[3],
+            dtype=dtype,
+        )
+        self.correlation = Correlation(model, hamiltonian, self.condition_width, dtype=dtype)
+
+    @property
+    def _waves(self) -> FloatArray:
+        return feature_waves(self.hamiltonian.supercell, *self.harmonics)
+
+    def amplitude(self, positions: Array | Jet, point: Array) -> tuple[Array, Any]:
+        """See `Wavefunction.amplitude`."""
+        condition = self.embedding(self.hamiltonian.scaled(point))
+        raw = electron_features(positions, self._waves, self.hamiltonian.electrons)
+        features = pointwise(jnp.tanh, linear(lambda x: x @ self.input, raw) + self.input_bias)
+        for block in self.blocks:
+            features = block(features, condition)
+        sign, log = self.head(features, positions, point, condition)
+        return sign, self.correlation(log, positions, point, condition)

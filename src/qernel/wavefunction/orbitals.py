@@ -1,0 +1,309 @@
+"""Orbital matrices and the sum of determinants made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from qernel.hamiltonian.bands import one_body_bands
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.laplacian.jet import Jet, Operand, contract, linear, log_det, pointwise, value_of
+from qernel.lattice import FloatArray, Supercell, lattice_points
+from qernel.wavefunction.base import dense
+from qernel.wavefunction.conditioning import Conditioned, Film
+
+
+def spin_blocks(electrons: tuple[int, int]) -> list[tuple[int, int]]:
+    """Start and stop of each non-empty spin species."""
+    up, down = electrons
+    return [block for block in ((0, up), (up, up + down)) if block[1] > block[0]]
+
+
+class NetworkOrbitals(eqx.Module):
+    """φ_dj(i) = h_i·W_dj + b_dj: every orbital a linear read-out of the electron's features.
+
+    The matrix has rank ≤ width + 1, so this head needs width ≥ N − 1 per spin species.
+    """
+
+    weights: list[Array]
+    bias: list[Array]
+    film: Film | None
+    complex: bool = eqx.field(static=True)
+    electrons: tuple[int, int] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        width: int,
+        determinants: int,
+        hamiltonian: Hamiltonian,
+        *,
+        condition: int,
+        complex: bool,
+        key: Array,
+        dtype: Any,
+    ):
+        self.electrons, self.complex = hamiltonian.electrons, complex
+        self.film = Film(condition, width, dtype=dtype) if condition else None
+        parts = 2 if complex else 1
+        self.weights, self.bias = [], []
+        for start, stop in spin_blocks(self.electrons):
+            key, k1, k2 = jax.random.split(key, 3)
+            self.weights.append(dense(k1, width, (parts, width, determinants, stop - start), dtype))
+            self.bias.append(dense(k2, 1, (parts, determinants, stop - start), dtype, 0.3))
+
+    def __call__(self, features: Operand, condition: Array) -> list[Any]:
+        """Features ``[N, width]`` → one matrix ``[determinants, n, n]`` per spin species."""
+        if self.film is not None:
+            features = self.film(features, condition)
+        matrices = []
+        for (start, stop), weights, bias in zip(spin_blocks(self.electrons), self.weights, self.bias, strict=True):
+            full = weights[0] + 1j * weights[1] if self.complex else weights[0]
+            offset = bias[0] + 1j * bias[1] if self.complex else bias[0]
+            block = linear(lambda h, s=start, e=stop: h[s:e], features)
+            matrices.append(contract("nc,cdj->dnj", block, full) + offset[:, None, :])
+        return matrices
+
+
+class BlochOrbitals(eqx.Module):
+    """One-body Bloch functions of the moiré potential along λ, as trainable plane-wave amplitudes.
+
+    φ_j(r; λ) = Σ_G C_jG(λ) e^{iG·r} with C_jG a Chebyshev polynomial in the scaled λ, fitted to the
+    exact bands at the start. Where the bare bands are the answer (U = 0), so is this. Real ansätze
+    use the real and imaginary parts of time-reversal pairs.
+    """
+
+    amplitudes: list[Array]
+    hamiltonian: Hamiltonian = eqx.field(static=True)
+    complex: bool = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True)
+
+    def __init__(self, hamiltonian: Hamiltonian, *, order: int, cutoff: float, complex: bool, dtype: Any):
+        self.hamiltonian, self.complex, self.cutoff = hamiltonian, complex, cutoff
+        self.amplitudes = [
+            jnp.asarray(_fit_bands(hamiltonian, stop - start, self._waves, order, complex), dtype)
+            for start, stop in spin_blocks(hamiltonian.electrons)
+        ]
+
+    @property
+    def _waves(self) -> FloatArray:
+        """Supercell reciprocal vectors kept, ``[n, 2]``: all of them, since orbitals sit at any momentum."""
+        return lattice_points(self.hamiltonian.supercell.reciprocal, float(np.sqrt(2.0 * self.cutoff)))
+
+    def __call__(self, positions: Array | Jet, point: Array) -> list[Any]:
+        """Positions ``[N, 2]`` → one matrix ``[n, n]`` (electron, orbital) per spin species."""
+        dtype = self.amplitudes[0].dtype
+        waves = jnp.asarray(self._waves.T, dtype)
+        scaled = self.hamiltonian.scaled(point)[0].astype(dtype)
+        angles = linear(lambda x: x @ waves, positions)
+        cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
+        matrices = []
+        for (start, stop), amplitude in zip(spin_blocks(self.hamiltonian.electrons), self.amplitudes, strict=True):
+            order = jnp.arange(amplitude.shape[0])
+            chebyshev = _chebyshev(scaled, len(order))
+            table = jnp.tensordot(chebyshev, amplitude, 1)
+            if self.complex:
+                coefficients = table[0] + 1j * table[1]
+                even, odd = coefficients, 1j * coefficients
+            else:
+                even, odd = table[0], table[1]
+            block_cos = linear(lambda a, s=start, e=stop: a[s:e], cos)
+            block_sin = linear(lambda a, s=start, e=stop: a[s:e], sin)
+            matrices.append(contract("ng,gj->nj", block_cos, even) + contract("ng,gj->nj", block_sin, odd))
+        return matrices
+
+
+class CrystalOrbitals(eqx.Module):
+    """Orbitals localised on the sites of the √3×√3 generalised Wigner crystal, one set per registry.
+
+    φ_j(r) ∝ exp(κ Σ_G [cos G·(r − R_j) − 1]) over the first shell of the supercell: a periodic
+    Gaussian of width σ. At filling 2/3 two of the three sublattices are occupied and a registry says which
+    one is empty; at filling 1/3 it says which one is occupied. Determinants 1, 2, 3 of a sum start from the
+    three registries, determinant 0 stays uninformed.
+    """
+
+    sharpness: Array
+    hamiltonian: Hamiltonian = eqx.field(static=True)
+    determinants: int = eqx.field(static=True)
+
+    def __init__(self, hamiltonian: Hamiltonian, determinants: int, *, width: float = 0.27, dtype: Any):
+        self.hamiltonian, self.determinants = hamiltonian, determinants
+        curvature = (self._waves**2).sum() / 2.0
+        self.sharpness = jnp.asarray(1.0 / (width**2 * curvature), dtype)
+
+    @property
+    def _waves(self) -> FloatArray:
+        return self.hamiltonian.supercell.shells(1)
+
+    def _sites(self, registry: int) -> FloatArray:
+        cell = self.hamiltonian.supercell
+        chosen = cell.sublattices == registry
+        occupied = chosen if 3 * self.hamiltonian.count == cell.cells else ~chosen
+        return cell.translations[occupied]
+
+    def __call__(self, positions: Array | Jet) -> Any:
+        """Positions ``[N, 2]`` → factors ``[determinants, N, N]``; 1 for the uninformed determinant."""
+        dtype = self.sharpness.dtype
+        waves = self._waves
+        sites = np.stack([self._sites((d - 1) % 3) for d in range(self.determinants)])
+        phases = jnp.asarray(sites @ waves.T, dtype)
+        informed = jnp.asarray((np.arange(self.determinants) > 0)[:, None, None], dtype)
+        angles = linear(lambda x: x @ jnp.asarray(waves.T, dtype), positions)
+        cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
+        overlap = contract("ng,djg->dnj", cos, jnp.cos(phases)) + contract("ng,djg->dnj", sin, jnp.sin(phases))
+        # Between unit mean square and unit peak: there the two kinds of determinant start out comparable.
+        sigma_squared = 1.0 / (self.sharpness * float((waves**2).sum() / 2.0))
+        norm = 0.25 * jnp.log(self.hamiltonian.supercell.area / (jnp.pi * sigma_squared))
+        exponent = (overlap + (-float(len(waves)))) * self.sharpness + norm
+        return pointwise(jnp.exp, exponent * informed)
+
+
+def _chebyshev(x: Array, order: int) -> Array:
+    """T_0 … T_{order−1} at x, by recurrence so that points beyond the range stay finite."""
+    terms = [jnp.ones_like(x), x]
+    while len(terms) < order:
+        terms.append(2.0 * x * terms[-1] - terms[-2])
+    return jnp.stack(terms[:order])
+
+
+def _fit_bands(hamiltonian: Hamiltonian, states: int, waves: FloatArray, order: int, complex: bool) -> FloatArray:
+    """Chebyshev coefficients ``[order, 2, waves, states]`` of the lowest one-body states along λ.
+
+    Neighbouring λ are aligned by the orthogonal Procrustes rotation of the *occupied subspace*, which
+    leaves the determinant unchanged and makes the amplitudes smooth even where bands cross inside it.
+    """
+    low, high = hamiltonian.ranges[0] if hamiltonian.parameters[0] == "lam" else (1.0, 1.0)
+    nodes = np.cos(np.pi * (np.arange(order) + 0.5) / order) if order > 1 else np.zeros(1)
+    tables: list[np.ndarray] = []
+    for node in nodes:
+        depth = (0.5 * (low + high) + 0.5 * (high - low) * node) * hamiltonian.V0
+        table = _occupied(hamiltonian, depth, states, waves, complex, tables[-1] if tables else None)
+        if tables:
+            u, _, v = np.linalg.svd(table.conj().T @ tables[-1])
+            table = table @ (u @ v)
+        tables.append(table)
+    stacked = np.stack(tables)
+    basis = np.cos(np.arange(order)[:, None] * np.arccos(nodes)[None, :])
+    scale = np.where(np.arange(order) == 0, 1.0, 2.0)[:, None] / order
+    fitted = np.tensordot(scale * basis, stacked, 1)
+    if complex:
+        return np.stack([fitted.real, fitted.imag], axis=1)
+    half = len(waves)
+    return np.stack([fitted[:, :half], fitted[:, half:]], axis=1)
+
+
+def _occupied(
+    hamiltonian: Hamiltonian,
+    depth: float,
+    states: int,
+    waves: FloatArray,
+    complex: bool,
+    previous: np.ndarray | None,
+) -> np.ndarray:
+    """Orthonormal amplitudes of the lowest one-body states on the wave list.
+
+    Where the highest level is only partly filled, the states chosen from it are those closest to
+    ``previous``: any other choice would jump between neighbouring λ, and no polynomial could follow.
+
+    Returns:
+        Complex: ``[waves, states]``. Real: cos rows above sin rows, ``[2 waves, states]``.
+    """
+    cell, shift = hamiltonian.supercell, hamiltonian.twist_momentum
+    cutoff = max(400.0, float((waves**2).sum(1).max()))
+    phase = float(np.deg2rad(hamiltonian.phase_deg))
+    bands = one_body_bands(cell, depth, phase, states + _SPARE, cutoff=cutoff, twist=hamiltonian.twist)
+    row = {turns: index for index, turns in enumerate(_turns(cell, waves))}
+    table = np.zeros((len(waves), len(bands.energies)), dtype=np.complex128)
+    for state, (block, coefficients) in enumerate(zip(bands.waves, bands.coefficients, strict=True)):
+        for turns, coefficient in zip(_turns(cell, block - shift), coefficients, strict=True):
+            if turns in row:
+                table[row[turns], state] = coefficient
+    chosen = np.zeros((len(table) if complex else 2 * len(table), 0))
+    for level in np.split(np.arange(len(bands.energies)), np.flatnonzero(np.diff(bands.energies) > 1e-7) + 1):
+        block = table[:, level] if complex else _real_states(table[:, level], waves, cell)
+        missing = states - chosen.shape[1]
+        if missing < block.shape[1] and previous is not None:
+            block = block @ np.linalg.svd(block.conj().T @ previous)[0]
+        chosen = np.concatenate([chosen, block[:, :missing]], axis=1)
+    return chosen
+
+
+_SPARE = 12
+"""States computed beyond the occupied ones, so that the highest level is complete: 12 is the largest degeneracy."""
+
+
+def _turns(cell: Supercell, waves: FloatArray) -> list[tuple[int, int]]:
+    """Integer coordinates of reciprocal vectors of the supercell."""
+    return [(i, j) for i, j in np.rint(waves @ cell.vectors.T / (2 * np.pi)).astype(int).tolist()]
+
+
+def _real_states(level: np.ndarray, waves: FloatArray, cell: Supercell) -> FloatArray:
+    """Orthonormal real states ``[2 waves, n]`` of one level, out of the parts of its complex ones ``[waves, n]``."""
+    # e^{iG·r} = cos + i sin: the real and imaginary parts of each state are real solutions too.
+    cos_sin = np.concatenate([level, 1j * level])
+    candidates = _fold(np.stack([cos_sin.real, cos_sin.imag], axis=-1).reshape(len(cos_sin), -1), waves, cell)
+    chosen: list[np.ndarray] = []
+    for column in candidates.T:
+        residual = column.copy()
+        for previous in chosen:
+            residual -= previous * (previous @ residual)
+        norm = np.linalg.norm(residual)
+        if norm > 1e-3 * max(np.linalg.norm(column), 1e-30) and norm > 1e-6:
+            chosen.append(residual / norm)
+        if len(chosen) == level.shape[1]:
+            break
+    return np.stack(chosen, axis=1)
+
+
+def _fold(table: FloatArray, waves: FloatArray, cell: Supercell) -> FloatArray:
+    """Move the amplitude of −G onto G (cos adds, sin subtracts), keeping one of each pair.
+
+    cos is even and sin odd in G: without this, copies of one function would look independent.
+    """
+    half = len(waves)
+    folded = table.copy()
+    row = {turns: index for index, turns in enumerate(_turns(cell, waves))}
+    for (i, j), index in row.items():
+        partner = row[-i, -j]
+        if partner < index:
+            folded[partner] += folded[index]
+            folded[half + partner] -= folded[half + index]
+            folded[index] = folded[half + index] = 0.0
+        elif partner == index:
+            folded[half + index] = 0.0
+    return folded
+
+
+class DeterminantSum(eqx.Module):
+    """log |Σ_d w_d(λ) Π_σ det M_dσ| with trainable, conditioned determinant weights."""
+
+    weights: Conditioned
+
+    def __init__(self, determinants: int, condition: int, *, tilted: bool, dtype: Any):
+        """Equal weights, or, when ``tilted``, determinant 0 favoured at low λ and the others at high λ."""
+        self.weights = Conditioned(jnp.ones(determinants, dtype), condition)
+        if tilted:
+            # The condition begins with the scaled λ in [−1, 1]: weights 1 − x and 1 + x.
+            tilt = jnp.where(jnp.arange(determinants) == 0, -1.0, 1.0).astype(dtype)
+            self.weights = eqx.tree_at(lambda w: w.slope, self.weights, self.weights.slope.at[0].set(tilt))
+
+    def __call__(self, matrices: list[Any], condition: Array) -> tuple[Array, Any]:
+        """Matrices ``[determinants, n, n]`` per spin → (sign, log) of the weighted sum."""
+        sign, log = log_det(matrices[0])
+        for matrix in matrices[1:]:
+            other_sign, other_log = log_det(matrix)
+            sign, log = sign * other_sign, log + other_log
+        weights = self.weights(condition)
+        if weights.shape[0] == 1:
+            return sign[0], linear(lambda row: row[0], log)
+        # The common factor is a constant for every derivative: only the value is shifted back.
+        largest = jax.lax.stop_gradient(jnp.max(jnp.real(value_of(log))))
+        terms = pointwise(jnp.exp, log + (-largest)) * (sign * weights)
+        total = linear(lambda row: row.sum(-1), terms)
+        if jnp.iscomplexobj(value_of(total)):
+            return jnp.ones_like(value_of(total)), pointwise(jnp.log, total) + largest
+        return jnp.sign(value_of(total)), pointwise(lambda s: jnp.log(jnp.abs(s)), total) + largest

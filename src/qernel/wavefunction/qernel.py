@@ -1,0 +1,60 @@
+"""QERNEL: one wavefunction for a family of Hamiltonians (arXiv:2604.26018).
+
+Periodic electron features pass through blocks of grouped-query attention and a mixture of experts, each
+modulated by FiLM layers that see the Hamiltonian parameters; determinants of the resulting orbitals times
+a Jastrow factor with the exact cusp give ψ. The shared frame around the blocks is `layers.NetworkAnsatz`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.wavefunction.attention import GroupedQueryAttention
+from qernel.wavefunction.experts import MixtureOfExperts
+from qernel.wavefunction.layers import NetworkAnsatz, modulated
+
+
+class Block(eqx.Module):
+    """h ← h + attention(FiLM h);  h ← h + experts(FiLM h)."""
+
+    attention_film: Any
+    attention: GroupedQueryAttention
+    experts_film: Any
+    experts: MixtureOfExperts
+
+    def __init__(self, model: Any, condition: int, *, key: Array, dtype: Any):
+        k1, k2 = jax.random.split(key)
+        self.attention_film, self.experts_film = modulated(model, condition, 2, dtype=dtype)
+        self.attention = GroupedQueryAttention(model.width, model.heads, model.kv_heads, key=k1, dtype=dtype)
+        self.experts = MixtureOfExperts(
+            model.width,
+            condition,
+            experts=model.experts,
+            active=model.active_experts,
+            expert_width=model.expert_width,
+            shared_width=model.shared_width,
+            key=k2,
+            dtype=dtype,
+        )
+
+    def __call__(self, features: Any, condition: Array) -> Any:
+        """Features ``[N, width]`` → features ``[N, width]``."""
+        features = features + self.attention(self.attention_film(features, condition))
+        return features + self.experts(self.experts_film(features, condition), condition)
+
+
+class Qernel(NetworkAnsatz):
+    """The conditioned mixture-of-experts ansatz."""
+
+    blocks: list[Block]
+
+    def __init__(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any = jnp.float32):
+        frame_key, *keys = jax.random.split(key, model.blocks + 1)
+        self._frame(model, hamiltonian, key=frame_key, dtype=dtype)
+        self.blocks = [Block(model, self.condition_width, key=k, dtype=dtype) for k in keys]

@@ -1,0 +1,42 @@
+"""A single Slater determinant of trainable orbitals: no network, no correlation.
+
+The orbitals start as the one-body Bloch functions along λ, so at U = 0 this *is* the exact ground state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import Array
+
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.laplacian.jet import Jet, log_det
+from qernel.wavefunction.base import Wavefunction
+from qernel.wavefunction.layers import is_complex
+from qernel.wavefunction.orbitals import BlochOrbitals
+
+
+class Slater(Wavefunction):
+    """det φ_j(r_i; λ), one determinant per spin species."""
+
+    orbitals: BlochOrbitals
+    hamiltonian: Hamiltonian = eqx.field(static=True)
+
+    def __init__(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any = jnp.float32):
+        self.hamiltonian = hamiltonian
+        self.orbitals = BlochOrbitals(
+            hamiltonian,
+            order=model.bloch_order,
+            cutoff=model.bloch_cutoff,
+            complex=is_complex(model, hamiltonian),
+            dtype=dtype,
+        )
+
+    def amplitude(self, positions: Array | Jet, point: Array) -> tuple[Array, Any]:
+        """See `Wavefunction.amplitude`."""
+        (sign, log), *others = [log_det(matrix) for matrix in self.orbitals(positions, point)]
+        for other_sign, other_log in others:
+            sign, log = sign * other_sign, log + other_log
+        return sign, log
