@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any, NoReturn
+
+import qernel
 
 MAX_POINTS = 10_000
 """Most λ one command measures; a longer grid is a typing error."""
@@ -34,19 +35,11 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """``--version``, looked up only when it is asked for."""
+    """``--version``."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(f"qernel {version()}")
+        print(f"qernel {qernel.__version__}")
         parser.exit()
-
-
-def version() -> str:
-    """Version of the installed package."""
-    try:
-        return metadata.version("qernel")
-    except metadata.PackageNotFoundError:
-        return "0+not.installed"
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import qernel
 from qernel import runtime
-from qernel.cli.parser import flatten, version
+from qernel.cli.parser import flatten
 from qernel.cli.results import DIAGNOSTICS, ENERGIES, measure, other_parameters, payload, to_json
 from qernel.cli.tables import describe, energy_table
 from qernel.errors import RunError
@@ -75,7 +76,7 @@ def _request(
     """Everything the numbers depend on; a scan with an equal request would give them again."""
     sample = model.config.sample
     return {
-        "qernel": version(),
+        "qernel": qernel.__version__,
         "model": model.name,
         "config": model.config.fingerprint(),
         "lam": list(points),

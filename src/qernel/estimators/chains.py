@@ -1,0 +1,135 @@
+"""Sampling a trained wavefunction at one point of its family: chains, energies, configurations.
+
+Measuring is kept apart from training: chains start spread over the cell, the step width adapts during
+burn-in only, and every record keeps its chain index so that errors can account for autocorrelation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from jax import Array
+
+from qernel.sampling.metropolis import Walkers, adapt_width, spread_walkers
+from qernel.training.state import parameter_layout, walker_mesh
+from qernel.training.step import over_walkers, walker_functions
+from qernel.sampling.metropolis import sweep
+from qernel.wavefunction import Wavefunction
+
+_BURN_IN_BLOCK = 10
+"""Moves between two adaptations of the step width."""
+
+
+class Record(NamedTuple):
+    """One record of all chains ``[W]``: energies in E0 in total, positions ``[W, N, 2]``, acceptance."""
+
+    kinetic: npt.NDArray[np.float64]
+    moire: npt.NDArray[np.float64]
+    interaction: npt.NDArray[np.float64]
+    gradient_kinetic: npt.NDArray[np.float64]
+    positions: npt.NDArray[np.float64]
+    acceptance: npt.NDArray[np.float64]
+
+
+class ChainSampler:
+    """Compiled sampling of one wavefunction, reused for every point of the family.
+
+    Args:
+        wavefunction: the trained ansatz.
+        walkers: number of independent chains.
+        laplacian: a key of `qernel.laplacian.methods.LAPLACIANS`.
+    """
+
+    def __init__(self, wavefunction: Wavefunction, walkers: int, *, laplacian: str = "forward", chunk: int = 0):
+        self.walkers = walkers
+        self._hamiltonian = wavefunction.hamiltonian
+        self._parameters, _ = parameter_layout(wavefunction)
+        self._functions = walker_functions(wavefunction, laplacian=laplacian, chunk=chunk)
+
+    def records(
+        self,
+        point: Array,
+        *,
+        samples: int,
+        moves: int,
+        burn_in: int,
+        seed: int,
+        target: float = 0.5,
+        energies: bool = True,
+        progress: Callable[[float], None] | None = None,
+    ) -> Iterator[Record]:
+        """Yield ``samples`` records at a point, ``moves`` Metropolis moves apart.
+
+        Args:
+            point: family parameters ``[p]``.
+            samples: records per chain.
+            moves: moves between records.
+            burn_in: moves before the first record.
+            seed: of the chains; the same seed gives the same records.
+            target: acceptance the step width is adapted to during burn-in.
+            energies: whether to evaluate local energies (zeros otherwise).
+            progress: called with the fraction done.
+        """
+        key = jax.random.key(seed)
+        start_key, key = jax.random.split(key)
+        cell = self._hamiltonian.supercell
+        dtype = self._parameters.dtype
+        shape = (1, self.walkers, self._hamiltonian.count)
+        walkers = spread_walkers(start_key, cell, shape, width=0.1, dtype=dtype)
+        points = jnp.asarray(point, dtype)[None]
+        blocks = -(-burn_in // _BURN_IN_BLOCK)
+        for block in range(blocks + samples):
+            measuring = block >= blocks
+            keys = jax.random.split(jax.random.fold_in(key, block), (1, self.walkers))
+            advance = self._advance(moves if measuring else _BURN_IN_BLOCK, measuring and energies)
+            walkers, accepted, local = advance(self._parameters, walkers, points, keys)
+            if progress:
+                progress((block + 1) / (blocks + samples))
+            if measuring:
+                parts = [np.asarray(part[0].real, np.float64) for part in local]
+                yield Record(
+                    *parts,
+                    positions=np.asarray(walkers.positions[0], np.float64),
+                    acceptance=np.asarray(accepted[0], np.float64),
+                )
+            else:
+                # Large nudges first, so that a poor starting width costs little; frozen once measuring.
+                rate = 1.0 if block < blocks // 2 else 0.3
+                width = adapt_width(
+                    walkers.width, accepted.mean(1), target=target, rate=rate, largest=cell.inscribed_radius
+                )
+                walkers = walkers._replace(width=width)
+
+    def _advance(self, moves: int, measure: bool) -> Callable[..., tuple[Walkers, Array, tuple[Array, ...]]]:
+        return _compiled_advance(self, moves, measure)
+
+    def _run(
+        self, moves: int, measure: bool, parameters: Array, walkers: Walkers, points: Array, keys: Array
+    ) -> tuple[Walkers, Array, tuple[Array, ...], Array]:
+        def log_modulus(positions: Array) -> Array:
+            return self._functions.log_modulus(parameters, positions, points)
+
+        walkers = walkers._replace(log_modulus=log_modulus(walkers.positions))
+        walkers, info = sweep(keys, walkers, log_modulus, self._hamiltonian.supercell, moves=moves)
+        zero = jnp.zeros_like(walkers.log_modulus)
+        local: tuple[Array, ...] = (zero, zero, zero, zero)
+        if measure:
+            local = tuple(self._functions.local_energy(parameters, walkers.positions, points))
+        return walkers, info.acceptance, local, zero
+
+
+def _compiled_advance(
+    sampler: ChainSampler, moves: int, measure: bool
+) -> Callable[..., tuple[Walkers, Array, tuple[Array, ...]]]:
+    cache = sampler.__dict__.setdefault("_cache", {})
+    if (moves, measure) not in cache:
+        run = over_walkers(partial(sampler._run, moves, measure), walker_mesh(sampler.walkers))
+        cache[moves, measure] = jax.jit(lambda *arguments: run(*arguments)[:3])
+    compiled: Callable[..., tuple[Walkers, Array, tuple[Array, ...]]] = cache[moves, measure]
+    return compiled
