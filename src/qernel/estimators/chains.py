@@ -16,11 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
-from qernel.sampling.metropolis import Walkers, adapt_width, spread_walkers
-from qernel.training.state import parameter_layout, walker_mesh
-from qernel.training.step import over_walkers, walker_functions
-from qernel.sampling.metropolis import sweep
-from qernel.wavefunction import Wavefunction
+from qernel.estimators.batched import walker_functions
+from qernel.sampling.devices import over_walkers, walker_mesh
+from qernel.sampling.metropolis import Walkers, adapt_width, spread_walkers, sweep
+from qernel.wavefunction import Wavefunction, parameter_layout
 
 _BURN_IN_BLOCK = 10
 """Moves between two adaptations of the step width."""
@@ -51,6 +50,7 @@ class ChainSampler:
         self._hamiltonian = wavefunction.hamiltonian
         self._parameters, _ = parameter_layout(wavefunction)
         self._functions = walker_functions(wavefunction, laplacian=laplacian, chunk=chunk)
+        self._compiled: dict[tuple[int, bool], Callable[..., tuple[Walkers, Array, tuple[Array, ...]]]] = {}
 
     def records(
         self,
@@ -107,7 +107,11 @@ class ChainSampler:
                 walkers = walkers._replace(width=width)
 
     def _advance(self, moves: int, measure: bool) -> Callable[..., tuple[Walkers, Array, tuple[Array, ...]]]:
-        return _compiled_advance(self, moves, measure)
+        """The compiled advance for a number of moves, with or without local energies."""
+        if (moves, measure) not in self._compiled:
+            run = over_walkers(partial(self._run, moves, measure), walker_mesh(self.walkers))
+            self._compiled[moves, measure] = jax.jit(lambda *arguments: run(*arguments)[:3])
+        return self._compiled[moves, measure]
 
     def _run(
         self, moves: int, measure: bool, parameters: Array, walkers: Walkers, points: Array, keys: Array
@@ -122,14 +126,3 @@ class ChainSampler:
         if measure:
             local = tuple(self._functions.local_energy(parameters, walkers.positions, points))
         return walkers, info.acceptance, local, zero
-
-
-def _compiled_advance(
-    sampler: ChainSampler, moves: int, measure: bool
-) -> Callable[..., tuple[Walkers, Array, tuple[Array, ...]]]:
-    cache = sampler.__dict__.setdefault("_cache", {})
-    if (moves, measure) not in cache:
-        run = over_walkers(partial(sampler._run, moves, measure), walker_mesh(sampler.walkers))
-        cache[moves, measure] = jax.jit(lambda *arguments: run(*arguments)[:3])
-    compiled: Callable[..., tuple[Walkers, Array, tuple[Array, ...]]] = cache[moves, measure]
-    return compiled

@@ -24,12 +24,13 @@ import numpy.typing as npt
 from qernel.config import Config
 from qernel.errors import Interrupted, RunError
 from qernel.optimise import build_optimiser
+from qernel.sampling.devices import walker_mesh
 from qernel.sampling.metropolis import spread_walkers
 from qernel.training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
 from qernel.training.metrics import MetricsFile
-from qernel.training.state import TrainState, layout, parameter_layout, walker_mesh
+from qernel.training.state import TrainState, layout
 from qernel.training.step import StepInfo, make_step
-from qernel.wavefunction import Wavefunction, build
+from qernel.wavefunction import Wavefunction, build, parameter_layout
 
 CONFIG_FILE, METRICS_FILE = "config.toml", "metrics.csv"
 CHECKPOINT_FILE, MODEL_FILE = "checkpoint.safetensors", "model.safetensors"

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.sampling.metropolis import Walkers
-from qernel.wavefunction import Wavefunction
 
 
 class TrainState(NamedTuple):
@@ -41,26 +36,6 @@ class TrainState(NamedTuple):
     iteration: Array
 
 
-_ALIGNMENT = 64
-"""Flat parameters are padded to a multiple of this, so that they divide evenly over devices."""
-
-
-def parameter_layout(template: Wavefunction) -> tuple[Array, Callable[[Array], Wavefunction]]:
-    """The trainable numbers of a wavefunction as a flat vector ``[P]``, and the way back.
-
-    The vector ends in zeros that belong to no parameter; their gradient is zero, so they stay.
-    """
-    arrays, static = eqx.partition(template, eqx.is_inexact_array)
-    flat, unravel = ravel_pytree(arrays)
-    size = flat.size
-
-    def rebuild(parameters: Array) -> Wavefunction:
-        wavefunction: Wavefunction = eqx.combine(unravel(parameters[:size]), static)
-        return wavefunction
-
-    return jnp.pad(flat, (0, -size % _ALIGNMENT)), rebuild
-
-
 def stratified_points(hamiltonian: Hamiltonian, fractions: Array) -> Array:
     """Family points ``[G, p]`` of groups at the given fractions.
 
@@ -79,12 +54,6 @@ def drift_fractions(key: Array, fractions: Array, drift: float) -> Array:
     """A reflected random walk of the fractions, so that a model is trained on the interval, not on a comb."""
     moved = fractions + drift * jax.random.normal(key, fractions.shape, fractions.dtype)
     return 1.0 - jnp.abs(1.0 - jnp.abs(moved) % 2.0)
-
-
-def walker_mesh(walkers: int) -> Mesh:
-    """As many devices in a row as divide ``walkers``: walkers are split over them, the rest is replicated."""
-    count = math.gcd(walkers, jax.device_count())
-    return jax.make_mesh((count,), ("walkers",), (jax.sharding.AxisType.Auto,), devices=jax.devices()[:count])
 
 
 def layout(state: TrainState, mesh: Mesh) -> TrainState:

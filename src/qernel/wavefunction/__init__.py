@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.wavefunction.base import Builder, Wavefunction, log_psi, parameter_count
+from qernel.wavefunction.base import Builder, Wavefunction, log_psi, parameter_count, parameter_layout
 from qernel.wavefunction.psiformer import PsiFormer
 from qernel.wavefunction.qernel import Qernel
 from qernel.wavefunction.slater import Slater
@@ -35,4 +35,4 @@ def build(model: Any, hamiltonian: Hamiltonian, *, key: Array | None = None, dty
     return ANSATZE[model.ansatz](model, hamiltonian, key=key, dtype=dtype)
 
 
-__all__ = ["ANSATZE", "Wavefunction", "build", "log_psi", "parameter_count"]
+__all__ = ["ANSATZE", "Wavefunction", "build", "log_psi", "parameter_count", "parameter_layout"]

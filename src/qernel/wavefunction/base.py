@@ -9,12 +9,14 @@ real log, complex ones sign 1 and a complex log. Given a `Jet` of the positions 
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Jet
@@ -75,3 +77,23 @@ def dense(key: Array, fan_in: int, shape: tuple[int, ...], dtype: Any, scale: fl
 def parameter_count(wavefunction: Wavefunction) -> int:
     """Number of trainable real numbers."""
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(wavefunction, eqx.is_array)))
+
+
+_ALIGNMENT = 64
+"""Flat parameters are padded to a multiple of this, so that they divide evenly over devices."""
+
+
+def parameter_layout(template: Wavefunction) -> tuple[Array, Callable[[Array], Wavefunction]]:
+    """The trainable numbers of a wavefunction as a flat vector ``[P]``, and the way back.
+
+    The vector ends in zeros that belong to no parameter; their gradient is zero, so they stay.
+    """
+    arrays, static = eqx.partition(template, eqx.is_inexact_array)
+    flat, unravel = ravel_pytree(arrays)
+    size = flat.size
+
+    def rebuild(parameters: Array) -> Wavefunction:
+        wavefunction: Wavefunction = eqx.combine(unravel(parameters[:size]), static)
+        return wavefunction
+
+    return jnp.pad(flat, (0, -size % _ALIGNMENT)), rebuild

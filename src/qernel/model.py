@@ -1,0 +1,332 @@
+"""Trained models: load one, choose a point of its family, ask.
+
+>>> import qernel
+>>> model = qernel.load("n6")                # doctest: +SKIP
+>>> model.at(1.05).energy().energy           # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from qernel import runtime
+from qernel.config import Config, load_config
+from qernel.errors import RunError
+from qernel.estimators.quantity import Quantity
+
+runtime.require_x64()
+
+_MODEL_FILE = "model.safetensors"
+_CARD_FILE = "card.json"
+
+
+class Energies(NamedTuple):
+    """Energies per electron at one point, with how they were sampled."""
+
+    lam: float
+    energy: Quantity
+    kinetic: Quantity
+    moire: Quantity
+    interaction: Quantity
+    variance: float
+    acceptance: float
+    autocorrelation: float
+    rhat: float
+    effective_samples: float
+    extrapolating: bool
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>"
+            for name in ("energy", "kinetic", "moire", "interaction")
+        )
+        note = " (extrapolating)" if self.extrapolating else ""
+        return f"<table><caption>λ = {self.lam:g}{note}, per electron</caption>{rows}</table>"
+
+
+@dataclass(frozen=True)
+class Density:
+    """Electron density on a grid of the supercell.
+
+    Attributes:
+        values: ``[n, n]`` in electrons per a_M², cell (i, j) centred at fractional coordinates (i+½, j+½)/n.
+        errors: one-sigma errors ``[n, n]``.
+        vectors: supercell vectors as rows ``[2, 2]`` in a_M.
+        primitive: moiré lattice vectors as rows ``[2, 2]``.
+    """
+
+    values: npt.NDArray[np.float64]
+    errors: npt.NDArray[np.float64]
+    vectors: npt.NDArray[np.float64]
+    primitive: npt.NDArray[np.float64]
+
+    def plot(self) -> Any:
+        """A map in real coordinates with moiré lattice and supercell (a matplotlib figure)."""
+        from qernel.plots import density_map
+
+        return density_map(self.values, self.vectors, self.primitive)
+
+
+@dataclass(frozen=True)
+class State:
+    """The wavefunction of a model at one point of its family."""
+
+    model: Model
+    point: npt.NDArray[np.float64]
+
+    @property
+    def lam(self) -> float:
+        """λ of this point."""
+        return float(self.point[0])
+
+    @property
+    def extrapolating(self) -> bool:
+        """Whether any parameter lies outside the interval the model was trained on."""
+        ranges = self.model.ranges.values()
+        return any(not low <= p <= high for p, (low, high) in zip(self.point, ranges, strict=True))
+
+    def __repr__(self) -> str:
+        return f"State(model={self.model.name!r}, lam={self.lam:g})"
+
+    def log_psi(self, positions: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """ψ = sign · exp(log) of configurations.
+
+        Args:
+            positions: ``[..., N, 2]`` in a_M.
+
+        Returns:
+            ``(sign, log)`` of shape ``[...]``; for complex ψ the log is complex and the sign 1.
+        """
+        import jax
+
+        from qernel.wavefunction import log_psi
+
+        dtype = jnp.dtype(self.model.config.train.precision)
+        array = jnp.asarray(positions, dtype)
+        flat = array.reshape(-1, *array.shape[-2:])
+        point = jnp.asarray(self.point, dtype)
+        sign, log = jax.vmap(lambda x: log_psi(self.model.wavefunction, x, point))(flat)
+        shape = array.shape[:-2]
+        return np.asarray(sign).reshape(shape), np.asarray(log).reshape(shape)
+
+    def energy(
+        self,
+        samples: int | None = None,
+        *,
+        walkers: int | None = None,
+        seed: int | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Energies:
+        """Energy per electron and its parts, with errors that account for autocorrelation.
+
+        Args:
+            samples: records per chain; default from the model's ``[sample]`` section.
+            walkers: independent chains; default likewise.
+            seed: of the chains; default likewise.
+            progress: called with the fraction done.
+        """
+        from qernel.estimators.statistics import summarise
+
+        sample = self.model.config.sample
+        count = self.model.hamiltonian.count
+        records = list(self._records(samples, walkers, seed, energies=True, progress=progress))
+        seed = sample.seed if seed is None else seed
+        chains = len(records[0].kinetic)
+        source = f"{len(records)} records of {chains} chains, seed {seed}, model {self.model.name}"
+        series = {
+            name: np.stack([getattr(record, name) for record in records], axis=1) / count
+            for name in ("kinetic", "moire", "interaction")
+        }
+        total = series["kinetic"] + series["moire"] + series["interaction"]
+        unit, meV = "E0", self.model.config.energy_unit_meV
+        summaries = {name: summarise(values) for name, values in {"energy": total, **series}.items()}
+        parts = {name: Quantity(s.mean, s.error, unit, source, meV) for name, s in summaries.items()}
+        return Energies(
+            lam=self.lam,
+            **parts,
+            variance=summaries["energy"].variance,
+            acceptance=float(np.mean([record.acceptance for record in records])),
+            autocorrelation=summaries["energy"].autocorrelation,
+            rhat=summaries["energy"].rhat,
+            effective_samples=summaries["energy"].effective_samples,
+            extrapolating=self.extrapolating,
+        )
+
+    def sample(
+        self, samples: int | None = None, *, walkers: int | None = None, seed: int | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Configurations drawn from |ψ|².
+
+        Returns:
+            Positions ``[chains, samples, N, 2]`` in a_M, inside the supercell.
+        """
+        records = self._records(samples, walkers, seed, energies=False, progress=None)
+        return np.stack([record.positions for record in records], axis=1)
+
+    def density(
+        self,
+        grid: int = 48,
+        samples: int | None = None,
+        *,
+        walkers: int | None = None,
+        seed: int | None = None,
+    ) -> Density:
+        """Electron density on a ``grid × grid`` mesh of the supercell; integrates to N exactly."""
+        from qernel.estimators.density import histogram_density
+
+        cell = self.model.hamiltonian.supercell
+        values, errors = histogram_density(self.sample(samples, walkers=walkers, seed=seed), cell, grid)
+        return Density(values, errors, cell.vectors, cell.primitive)
+
+    def _records(
+        self,
+        samples: int | None,
+        walkers: int | None,
+        seed: int | None,
+        *,
+        energies: bool,
+        progress: Callable[[float], None] | None,
+    ) -> Any:
+        sample = self.model.config.sample
+        for name, value, least in (("samples", samples, 2), ("walkers", walkers, 2), ("seed", seed, 0)):
+            if value is not None and value < least:
+                raise RunError(f"{name} = {value} is too small: give at least {least}")
+        return self.model.sampler(walkers or sample.walkers).records(
+            jnp.asarray(self.point),
+            samples=samples or sample.samples,
+            moves=sample.moves,
+            burn_in=sample.burn_in,
+            seed=sample.seed if seed is None else seed,
+            target=sample.acceptance,
+            energies=energies,
+            progress=progress,
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained wavefunction and the family it was trained on.
+
+    Attributes:
+        name: of the shipped model, or the run folder's.
+        config: the configuration that made it.
+        wavefunction: the ansatz with its trained parameters.
+        card: what is known about it (accuracy, range, caveats); empty for a plain run.
+    """
+
+    name: str
+    config: Config
+    wavefunction: Any = field(repr=False)
+    card: dict[str, Any] = field(default_factory=dict, repr=False)
+    _samplers: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def hamiltonian(self) -> Any:
+        """The Hamiltonian family."""
+        return self.wavefunction.hamiltonian
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of trainable real numbers."""
+        from qernel.wavefunction import parameter_count
+
+        return parameter_count(self.wavefunction)
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The interval each conditioning parameter was trained on, λ first."""
+        return dict(zip(self.hamiltonian.parameters, self.hamiltonian.ranges, strict=True))
+
+    def at(self, lam: float, **others: float) -> State:
+        """The state at λ and, for models conditioned on more, the other parameters.
+
+        Args:
+            lam: factor on the moiré depth.
+            others: values of the other conditioning parameters; their mid-range by default.
+
+        Raises:
+            RunError: for a parameter the model does not have, or a value that is not a number.
+        """
+        ranges = self.ranges
+        unknown = sorted(set(others) - set(ranges))
+        if unknown:
+            raise RunError(f"{self.name} is not conditioned on {', '.join(unknown)}, only on {', '.join(ranges)}")
+        values = {name: 0.5 * (low + high) for name, (low, high) in ranges.items()} | others | {"lam": lam}
+        point = np.array([float(values[name]) for name in ranges])
+        if not np.isfinite(point).all():
+            raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} must be finite numbers")
+        return State(self, point)
+
+    def sampler(self, walkers: int) -> Any:
+        """The chain sampler for a number of walkers, compiled once."""
+        from qernel.estimators.chains import ChainSampler
+
+        if walkers not in self._samplers:
+            train = self.config.train
+            self._samplers[walkers] = ChainSampler(
+                self.wavefunction, walkers, laplacian=train.laplacian, chunk=train.chunk
+            )
+        return self._samplers[walkers]
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with the package."""
+    root = files("qernel") / "models"
+    if not root.is_dir():
+        return []
+    return sorted(entry.name for entry in root.iterdir() if (entry / _MODEL_FILE).is_file())
+
+
+def load(run: str | Path) -> Model:
+    """Open a run folder or a shipped model.
+
+    Args:
+        run: path of a run folder, or a name from `shipped`.
+
+    Returns:
+        The model with its averaged parameters, even of a run that is still going on.
+
+    Raises:
+        RunError: if there is no such model, or its file is foreign or damaged.
+    """
+    from qernel.training.checkpoint import read_metadata, read_tensors
+    from qernel.training.run import initial_wavefunction
+
+    folder = Path(run)
+    if not (folder / _MODEL_FILE).exists():
+        if str(run) not in shipped():
+            known = ", ".join(shipped()) or "none"
+            what = "holds no trained model yet" if folder.is_dir() else "is neither a run folder nor a shipped model"
+            raise RunError(f"{run} {what}; shipped models: {known}")
+        folder = Path(str(files("qernel") / "models" / str(run)))
+    path = folder / _MODEL_FILE
+    text = read_metadata(path).get("config")
+    if text is None:
+        raise RunError(f"{path} carries no configuration: it is not a Qernel model")
+    config = load_config(_parse(text, path))
+    template = initial_wavefunction(config)
+    arrays, static = eqx.partition(template, eqx.is_inexact_array)
+    wavefunction = eqx.combine(read_tensors(path, arrays), static)
+    card_path = folder / _CARD_FILE
+    card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.exists() else {}
+    return Model(folder.resolve().name, config, wavefunction, card)
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RunError(f"{path} carries a damaged configuration: {error}") from error
