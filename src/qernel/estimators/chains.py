@@ -89,22 +89,25 @@ class ChainSampler:
             keys = jax.random.split(jax.random.fold_in(key, block), (1, self.walkers))
             advance = self._advance(moves if measuring else _BURN_IN_BLOCK, measuring and energies)
             walkers, accepted, local = advance(self._parameters, walkers, points, keys)
+            # Waiting here keeps one computation in flight: several that talk between devices can block each
+            # other for ever on XLA's CPU thread pool.
+            acceptance = np.asarray(accepted)
             if progress:
                 progress((block + 1) / (blocks + samples))
             if measuring:
-                parts = [np.asarray(part[0].real, np.float64) for part in local]
+                parts = [np.asarray(part)[0].real.astype(np.float64) for part in local]
                 yield Record(
                     *parts,
-                    positions=np.asarray(walkers.positions[0], np.float64),
-                    acceptance=np.asarray(accepted[0], np.float64),
+                    positions=np.asarray(walkers.positions)[0].astype(np.float64),
+                    acceptance=acceptance[0].astype(np.float64),
                 )
             else:
                 # Large nudges first, so that a poor starting width costs little; frozen once measuring.
                 rate = 1.0 if block < blocks // 2 else 0.3
                 width = adapt_width(
-                    walkers.width, accepted.mean(1), target=target, rate=rate, largest=cell.inscribed_radius
+                    np.asarray(walkers.width), acceptance.mean(1), target=target, rate=rate, largest=cell.inscribed_radius
                 )
-                walkers = walkers._replace(width=width)
+                walkers = walkers._replace(width=np.asarray(width, dtype))  # type: ignore[arg-type]
 
     def _advance(self, moves: int, measure: bool) -> Callable[..., tuple[Walkers, Array, tuple[Array, ...]]]:
         """The compiled advance for a number of moves, with or without local energies."""
