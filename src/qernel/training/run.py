@@ -37,6 +37,8 @@ CHECKPOINT_FILE, MODEL_FILE = "checkpoint.safetensors", "model.safetensors"
 _REPORT_SECONDS = 0.5
 _SMOOTHING = 20
 """Iterations a progress report averages over."""
+_PATIENCE = 20
+"""Updates that may fail in a row before a run gives up."""
 
 
 class Report(NamedTuple):
@@ -148,6 +150,7 @@ def _loop(
     )
     state = jax.device_put(state, layout(state, walker_mesh(train.walkers)))
     recent: list[StepInfo] = []
+    failures = 0
     start = last_report = time.monotonic()
     if report:
         report(_summary("compiling", int(state.iteration), total, 0.0, recent))
@@ -161,7 +164,9 @@ def _loop(
         for iteration in range(int(state.iteration) + 1, total + 1):
             new, device_info = step(state)
             info: StepInfo = jax.device_get(device_info)
-            _check(info, iteration, out)
+            failures = failures + 1 if info.skipped else 0
+            if failures >= _PATIENCE:
+                raise _give_up(info, iteration, out)
             state = new
             recent = [*recent[-_SMOOTHING + 1 :], info]
             if iteration % train.record_every == 0:
@@ -189,15 +194,14 @@ def save_model(path: Path, config: Config, wavefunction: Wavefunction) -> None:
     write_tensors(path, eqx.filter(wavefunction, eqx.is_inexact_array), {"config": config.to_toml()})
 
 
-def _check(info: StepInfo, iteration: int, out: Path) -> None:
-    """Refuse to go on from an iteration in which most walkers were lost."""
-    if np.isfinite(info.energy).all():
-        return
+def _give_up(info: StepInfo, iteration: int, out: Path) -> RunError:
+    """The diagnosis of a run whose updates have stopped being finite."""
     walkers = np.asarray(info.bad_walkers)
     group = int(np.argmax(walkers))
-    raise RunError(
-        f"the energy is not finite at iteration {iteration} (λ = {info.point[group, 0]:.4g}, {walkers[group]} walkers "
-        f"lost): lower train.learning_rate or train.norm_constraint; {out} keeps the last checkpoint"
+    return RunError(
+        f"{_PATIENCE} updates in a row were not finite, the last at iteration {iteration} (λ = "
+        f"{info.point[group, 0]:.4g}: {walkers[group]} walkers lost): lower train.learning_rate or "
+        f"train.norm_constraint; {out} keeps the last checkpoint"
     )
 
 

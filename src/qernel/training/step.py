@@ -25,7 +25,10 @@ from qernel.wavefunction import Wavefunction
 
 
 class StepInfo(NamedTuple):
-    """What one iteration measured, per group ``[G]``; energies per electron in E0."""
+    """What one iteration measured, per group ``[G]``; energies per electron in E0.
+
+    ``skipped`` is a scalar: whether the update was not finite and the parameters stayed as they were.
+    """
 
     point: Array
     energy: Array
@@ -39,6 +42,7 @@ class StepInfo(NamedTuple):
     translation_acceptance: Array
     width: Array
     bad_walkers: Array
+    skipped: Array
 
 
 def centred_system(
@@ -141,7 +145,9 @@ def make_step(
         rows, residuals = split_over_parameters(rows, mesh), residuals.reshape(-1)
         update, optimiser_state = optimiser.update(rows, residuals, state.optimiser)
         # Early iterations only let the walkers find |ψ|²; the same compiled step serves both.
-        learning = state.iteration >= burn_in
+        # A walker on a node can have a score whose square overflows: such an update is skipped whole.
+        usable = jnp.isfinite(update).all()
+        learning = (state.iteration >= burn_in) & usable
         parameters = jnp.where(learning, state.parameters - update, state.parameters)
         updates = state.iteration + 1 - burn_in
         # A mean over the recent tenth of the run at first, then over a fixed number of iterations.
@@ -173,6 +179,7 @@ def make_step(
             translation_acceptance=info.translation_acceptance.mean(1),
             width=width,
             bad_walkers=bad,
+            skipped=~usable,
         )
 
     return jax.jit(step)
