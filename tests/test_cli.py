@@ -21,7 +21,7 @@ import pytest
 from qernel import runtime
 from qernel.cli import entry, main
 from qernel.cli.parser import build_parser, flatten, lam_values
-from qernel.cli.progress import TrainingProgress, measured
+from qernel.cli.progress import MeasuringProgress, TrainingProgress
 from qernel.cli.results import to_json
 from qernel.config import Config, load_config, presets
 from qernel.errors import Interrupted, QernelError, RunError
@@ -78,6 +78,7 @@ class FakeModel:
         self.config: Config = load_config("n6", [f"{key}={value}" for key, value in table.items()])
         self.hamiltonian = self.config.hamiltonian()
         self.parameters = 15760
+        self.wavefunction = {"weight": np.ones(3), "name": "not a number"}
         self.ranges = dict(zip(self.hamiltonian.parameters, self.hamiltonian.ranges, strict=True))
         self.asked: list[dict[str, Any]] = []
         self.rhat = 1.001
@@ -86,7 +87,8 @@ class FakeModel:
         low, high = self.ranges["lam"]
         outside = not low <= lam <= high
 
-        def energy(samples: int | None = None, **settings: Any) -> Result:
+        def energy(samples: int | None = None, *, progress: Callable[[float], None], **settings: Any) -> Result:
+            progress(1.0)
             self.asked.append({"lam": lam, "samples": samples, **settings, **others})
             return Result(lam, outside, rhat=self.rhat)
 
@@ -355,6 +357,8 @@ def test_other_parameters(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     assert main(["query", "n6", "--lam", "1", "--at", "U=9", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["system"]["U"] == 9.0
     assert fake.asked[0]["U"] == 9.0
+    assert main(["query", "n6", "--lam", "1"]) == 0
+    assert "U = 10," in capsys.readouterr().out
 
 
 def failure_with(fake: FakeModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
@@ -412,6 +416,9 @@ def test_scan_writes_table_record_and_figure(
     assert "another scan" in failure(capsys, "scan", "n6", "--lam", "0.2:1.4:5", "--samples", "50")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert main(line) == 0  # a repetition may take the place of what it repeats
+    capsys.readouterr()
+    model.wavefunction["weight"] = np.zeros(3)
+    assert "another scan" in failure(capsys, *line)
 
 
 def test_scan_spares_foreign_files(capsys: pytest.CaptureFixture[str], model: FakeModel, tmp_path: Path) -> None:
@@ -425,6 +432,7 @@ def test_scan_spares_foreign_files(capsys: pytest.CaptureFixture[str], model: Fa
 
 def test_scan_of_a_run_goes_into_the_run(capsys: pytest.CaptureFixture[str], model: FakeModel, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.safetensors").touch()
     assert main(["scan", "run", "--lam", "1", "--json"]) == 0
     assert (tmp_path / "run" / "scan" / "energies.csv").exists()
     assert set(json.loads(capsys.readouterr().out)) == {"system", "model", "results"}
@@ -482,7 +490,11 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     with TrainingProgress() as progress:
         for report in reports():
             progress(report)
-    assert list(measured([0.5, 1.0, 1.5])) == [0.5, 1.0, 1.5]
+    with MeasuringProgress(2) as measuring:
+        for lam in (0.5, 1.0):
+            measuring.begin(lam)
+            for fraction in (0.5, 1.0):
+                measuring(fraction)
     out, err = capsys.readouterr()
     assert out == "" and "100/100" in err and "-19.000(20)" in err
 

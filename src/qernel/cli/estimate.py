@@ -17,9 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from qernel.config import Config
-from qernel.training.state import parameter_layout
-from qernel.training.step import walker_functions
-from qernel.wavefunction import build, parameter_count
+from qernel.estimators.batched import walker_functions
+from qernel.wavefunction import build, parameter_count, parameter_layout
 
 EFFICIENCY = {"forward": 0.1, "folx": 0.05, "loop": 0.05}
 """Share of the speed of a matrix product that the wavefunction reaches, by Laplacian method (measured)."""
@@ -91,9 +90,7 @@ def estimate(config: Config) -> Estimate:
     memory = dtype.itemsize * (COPIES * rows * size + _working_set(config))
     if train.optimiser == "spring":
         memory += 2 * 8 * rows**2  # the kernel and its Cholesky factor
-    return Estimate(
-        parameter_count(template), memory, available_memory(), seconds, total, speed, jax.device_count()
-    )
+    return Estimate(parameter_count(template), memory, available_memory(), seconds, total, speed, jax.device_count())
 
 
 def _working_set(config: Config) -> float:

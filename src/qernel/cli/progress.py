@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -121,25 +120,49 @@ class TrainingProgress:
         return Group(self._bar, table)
 
 
-def measured(points: Sequence[float]) -> Iterator[float]:
-    """Yield λ after λ to be measured, and show how far it has come."""
-    if sys.stderr.isatty():
-        from rich.console import Console
+class MeasuringProgress:
+    """Shows how far a measurement of several λ has come; a context manager.
 
-        with _bar(Console(stderr=True), transient=True) as bar:
-            start = time.monotonic()
-            for index, lam in enumerate(points):
-                left = (time.monotonic() - start) / index * (len(points) - index) if index > 1 else None
-                text = "" if left is None else f"{duration(left)} left"
-                bar.update(bar.task_ids[0], description=f"λ = {lam:g}", completed=index, total=len(points), left=text)
-                yield lam
-        return
-    shown = time.monotonic()
-    for index, lam in enumerate(points):
-        if time.monotonic() - shown > LINE_SECONDS:
-            shown = time.monotonic()
-            print(f"measured {index} of {len(points)} λ", file=sys.stderr, flush=True)
-        yield lam
+    Args:
+        count: number of λ to be measured.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._index = -1
+        self._start = self._shown = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+
+            self._bar = _bar(Console(stderr=True), transient=True)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def begin(self, lam: float) -> None:
+        """Say that the measurement at ``lam`` begins."""
+        self._index += 1
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], description=f"λ = {lam:g}")
+        self(0.0)
+
+    def __call__(self, fraction: float) -> None:
+        """Show the fraction done of the measurement at the present λ."""
+        done = self._index + fraction
+        now = time.monotonic()
+        if self._bar is not None:
+            left = (now - self._start) / done * (self._count - done) if done > 0.5 else None
+            text = "" if left is None else f"{duration(left)} left"
+            self._bar.update(self._bar.task_ids[0], completed=done, total=self._count, left=text)
+        elif now - self._shown > LINE_SECONDS:
+            self._shown = now
+            print(f"measured {self._index} of {self._count} λ", file=sys.stderr, flush=True)
 
 
 def _bar(console: Any, *, transient: bool = False) -> Progress:

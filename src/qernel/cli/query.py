@@ -6,7 +6,7 @@ import argparse
 
 from qernel import runtime
 from qernel.cli.parser import flatten
-from qernel.cli.results import measure, payload, to_json
+from qernel.cli.results import measure, other_parameters, payload, to_json
 from qernel.cli.tables import energy_table
 
 
@@ -17,5 +17,6 @@ def run(options: argparse.Namespace) -> int:
 
     model = load(options.run)
     results = measure(model, flatten(options.lam), options)
-    print(to_json(payload(model, results, dict(options.at))) if options.json else energy_table(model, results))
+    others = other_parameters(model, options.at)
+    print(to_json(payload(model, results, others)) if options.json else energy_table(model, results, others))
     return 0

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qernel.cli.progress import measured
+from qernel.cli.progress import MeasuringProgress
 from qernel.errors import QernelError
 
 if TYPE_CHECKING:
@@ -33,8 +33,11 @@ def measure(model: Model, points: Sequence[float], options: argparse.Namespace) 
     if outside:
         warn(f"extrapolating at λ = {_listed(outside)}: the model was trained on {_interval(model, low, high)}")
     results = []
-    for index, _ in enumerate(measured(points)):
-        results.append(states[index].energy(options.samples, walkers=options.walkers, seed=options.seed))
+    with MeasuringProgress(len(states)) as progress:
+        for state in states:
+            progress.begin(state.lam)
+            settings = {"walkers": options.walkers, "seed": options.seed, "progress": progress}
+            results.append(state.energy(options.samples, **settings))
     stuck = [result.lam for result in results if not result.rhat <= RHAT_LIMIT]
     if stuck:
         warn(
@@ -45,13 +48,14 @@ def measure(model: Model, points: Sequence[float], options: argparse.Namespace) 
 
 
 def other_parameters(model: Model, assignments: Sequence[tuple[str, float]]) -> dict[str, float]:
-    """The values given with ``--at``, for parameters the model has."""
-    names = [name for name in model.ranges if name != "lam"]
+    """The values of all parameters but λ: those given with ``--at``, else the middle of the trained interval."""
+    middle = {name: 0.5 * (low + high) for name, (low, high) in model.ranges.items() if name != "lam"}
+    names = list(middle)
     for name, _ in assignments:
         if name not in names:
             known = f"its other parameters are {', '.join(names)}" if names else "λ is its only parameter"
             raise QernelError(f"--at {name}: {model.name} is not conditioned on {name}, {known}")
-    return dict(assignments)
+    return middle | dict(assignments)
 
 
 def payload(model: Model, results: Sequence[Energies], others: Mapping[str, float]) -> dict[str, Any]:

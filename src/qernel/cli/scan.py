@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import io
 import json
 import os
@@ -36,10 +37,11 @@ def run(options: argparse.Namespace) -> int:
     """Measure a trained wavefunction over a grid of λ into a folder."""
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
     from qernel.model import load
+    from qernel.training.run import MODEL_FILE
 
     model = load(options.run)
-    folder = Path(options.run)
-    out = Path(options.out or (folder / "scan" if folder.is_dir() else f"{model.name}-scan"))
+    run_folder = (Path(options.run) / MODEL_FILE).exists()
+    out = Path(options.out or (Path(options.run) / "scan" if run_folder else f"{model.name}-scan"))
     return scan(model, out, options)
 
 
@@ -65,7 +67,7 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     if options.json:
         print(to_json(data))
     else:
-        print(energy_table(model, results))
+        print(energy_table(model, results, others))
         print(f"\nwritten: {', '.join(str(out / name) for name in _FILES)}")
     return 0
 
@@ -79,12 +81,25 @@ def _request(
         "qernel": qernel.__version__,
         "model": model.name,
         "config": model.config.fingerprint(),
+        "weights": _digest(model.wavefunction),
         "lam": list(points),
         "at": dict(others),
         "samples": options.samples or sample.samples,
         "walkers": options.walkers or sample.walkers,
         "seed": sample.seed if options.seed is None else options.seed,
     }
+
+
+def _digest(wavefunction: Any) -> str:
+    """SHA-256 of the trained numbers."""
+    import jax
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(wavefunction):
+        if hasattr(leaf, "dtype"):
+            digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()
 
 
 def _refuse_overwriting(out: Path, request: Mapping[str, Any]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qernel.model import Energies, Model
 
 
-def energy_table(model: Model, results: Sequence[Energies]) -> str:
+def energy_table(model: Model, results: Sequence[Energies], others: Mapping[str, float]) -> str:
     """What `query` and `scan` print: a row for each λ, energies per electron in E0."""
     from qernel.estimators.quantity import parenthesis
 
@@ -30,6 +30,7 @@ def energy_table(model: Model, results: Sequence[Energies]) -> str:
         )
     unit = model.config.energy_unit_meV
     title = f"{model.name}: {describe(model.config.system.electrons, model.config.system.cells)}, "
+    title += "".join(f"{name} = {value:g}, " for name, value in others.items())
     title += "energies per electron in E0" + ("" if unit is None else f" = {unit:.6g} meV")
     return f"{title}\n{columns([[*head, ''], *rows])}"
 
