@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import doctest
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 from qernel import runtime
-from qernel.cli import entry, main
+from qernel.cli import demo, entry, main, tables
 from qernel.cli.parser import build_parser, flatten, lam_values
 from qernel.cli.progress import MeasuringProgress, TrainingProgress
 from qernel.cli.results import to_json
@@ -321,7 +322,7 @@ def test_query_json(capsys: pytest.CaptureFixture[str], model: FakeModel) -> Non
 
 
 def test_electrons_with_spin(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, FakeModel(**{"system.electrons": "[4, 2]"}))
+    install(monkeypatch, FakeModel(**{"system.electrons": "[4, 2]", "model.crystal_seed": "false"}))
     main(["query", "n6", "--lam", "1", "--json"])
     assert json.loads(capsys.readouterr().out)["system"]["electrons"] == [4, 2]
     main(["query", "n6", "--lam", "1"])
@@ -370,6 +371,10 @@ def failure_with(fake: FakeModel, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_json_has_no_nan() -> None:
     value = {"a": float("nan"), "b": [1.5, float("inf")], "c": ("x", True, None)}
     assert json.loads(to_json(value)) == {"a": None, "b": [1.5, None], "c": ["x", True, None]}
+
+
+def test_texts() -> None:
+    assert doctest.testmod(tables).failed == 0
 
 
 # Models
@@ -436,6 +441,35 @@ def test_scan_of_a_run_goes_into_the_run(capsys: pytest.CaptureFixture[str], mod
     assert main(["scan", "run", "--lam", "1", "--json"]) == 0
     assert (tmp_path / "run" / "scan" / "energies.csv").exists()
     assert set(json.loads(capsys.readouterr().out)) == {"system", "model", "results"}
+
+
+# The demonstration
+
+
+@pytest.mark.parametrize(("finished", "trains"), [("true", 0), ("false", 1), (None, 1)])
+def test_demo_trains_only_what_is_not_trained(
+    finished: str | None,
+    trains: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: FakeModel,
+    tmp_path: Path,
+) -> None:
+    from qernel.training.checkpoint import write_tensors
+
+    folder = tmp_path / "out" / "model"
+    folder.mkdir(parents=True)
+    if finished is not None:
+        header = {"fingerprint": load_config("n6").fingerprint(), "finished": finished}
+        write_tensors(folder / "checkpoint.safetensors", {"x": np.zeros(1)}, header)
+    calls: list[bool] = []
+    monkeypatch.setattr(demo, "train_with_progress", lambda config, out, resume: calls.append(resume))
+    assert main(["demo", "--out", "out"]) == 0
+    assert calls == [finished is not None] * trains
+    assert "energies per electron" in capsys.readouterr().out
+    with (tmp_path / "out" / "energies.csv").open(newline="") as handle:
+        assert [float(row["lam"]) for row in csv.DictReader(handle)] == [round(0.4 + 0.1 * i, 1) for i in range(11)]
+    assert (tmp_path / "out" / "phase_diagram.png").exists()
 
 
 # Progress

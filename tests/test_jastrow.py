@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ansatz_cases import FAMILY, SQRT3, THREE, perturbed, random_positions
 from jax import Array
 
+from ansatz_cases import FAMILY, SQRT3, THREE, perturbed, random_positions
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.methods import LAPLACIANS
 from qernel.lattice import displacement

@@ -73,7 +73,7 @@ class TrainingProgress:
         if self.last is None or len(self._history) < 2:
             return None
         (first, begin), (last, end) = self._history[0], self._history[-1]
-        if last <= first:
+        if last <= first or last >= self.last.iterations:
             return None
         left = (self.last.iterations - last) * (end - begin) / (last - first)
         return left if self._limit is None else max(0.0, min(left, self._limit - end))
@@ -131,6 +131,7 @@ class MeasuringProgress:
         self._count = count
         self._index = -1
         self._start = self._shown = time.monotonic()
+        self._lam = 0.0
         self._bar: Progress | None = None
 
     def __enter__(self) -> Self:
@@ -148,6 +149,7 @@ class MeasuringProgress:
     def begin(self, lam: float) -> None:
         """Say that the measurement at ``lam`` begins."""
         self._index += 1
+        self._lam = lam
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], description=f"λ = {lam:g}")
         self(0.0)
@@ -162,7 +164,8 @@ class MeasuringProgress:
             self._bar.update(self._bar.task_ids[0], completed=done, total=self._count, left=text)
         elif now - self._shown > LINE_SECONDS:
             self._shown = now
-            print(f"measured {self._index} of {self._count} λ", file=sys.stderr, flush=True)
+            text = f"measuring λ = {self._lam:g} ({self._index + 1} of {self._count}), {fraction:.0%}"
+            print(text, file=sys.stderr, flush=True)
 
 
 def _bar(console: Any, *, transient: bool = False) -> Progress:

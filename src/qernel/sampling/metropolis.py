@@ -1,14 +1,15 @@
 """Metropolis sampling of |ψ|² for groups of walkers, one family point per group.
 
-Two symmetric proposals alternate: a Gaussian step of all electrons, and a translation of the whole
-configuration by a moiré lattice vector. The second leaves the Hamiltonian unchanged, so it is almost always
-accepted by a good ψ and carries a crystal between its registries, which small steps cannot do.
+Three symmetric proposals: Gaussian steps of all electrons; a translation of the whole configuration by a moiré
+lattice vector, which leaves the Hamiltonian unchanged and so carries a crystal between its registries; and a
+hop of one electron by a moiré lattice vector, from one potential well to another. Small steps do neither at
+strong λ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,10 +34,11 @@ class SweepInfo(NamedTuple):
 
     acceptance: Array
     translation_acceptance: Array
+    hop_acceptance: Array
 
 
 def spread_walkers(
-    key: Array, supercell: Supercell, shape: tuple[int, int, int], *, width: float, dtype: type
+    key: Array, supercell: Supercell, shape: tuple[int, int, int], *, width: float, dtype: Any
 ) -> Walkers:
     """Walkers spread uniformly over the supercell, log|ψ| not yet evaluated.
 
@@ -61,7 +63,7 @@ def sweep(
     moves: int,
     translate: bool = True,
 ) -> tuple[Walkers, SweepInfo]:
-    """Advance all walkers by ``moves`` Gaussian steps and one translation.
+    """Advance all walkers by ``moves`` Gaussian steps, one translation and one hop.
 
     Every walker draws from its own key, so that chains do not depend on how walkers are spread over devices.
 
@@ -71,7 +73,7 @@ def sweep(
         log_modulus: log|ψ| of all walkers.
         supercell: positions are wrapped back into it.
         moves: Gaussian all-electron proposals.
-        translate: whether to propose one moiré translation as well.
+        translate: whether to propose one moiré translation and one hop as well.
 
     Returns:
         New walkers and the fraction of accepted proposals of each walker. The width is left alone: see
@@ -100,7 +102,7 @@ def sweep(
     start = (walkers.positions, walkers.log_modulus)
     draws = (jnp.moveaxis(noise, 2, 0), jnp.moveaxis(threshold[..., :-2], 2, 0))
     carry, accepted = jax.lax.scan(gaussian, start, draws)
-    moved = jnp.zeros_like(accepted[0])
+    moved = hopped = jnp.zeros_like(accepted[0])
     if translate and supercell.cells > 1:
         vectors = jnp.asarray(supercell.translations[1:], dtype)
         # The list of translations is closed under inversion modulo the supercell: the proposal is symmetric.
@@ -110,7 +112,7 @@ def sweep(
         hop = _per_walker(lambda key: jax.random.randint(jax.random.fold_in(key, 3), (), 0, len(vectors)), step_keys)
         mask = jax.nn.one_hot(electron, shape[0], dtype=dtype)
         carry, hopped = propose(carry, carry[0] + mask[..., None] * vectors[hop][:, :, None, :], threshold[..., -1])
-    return Walkers(*carry, walkers.width), SweepInfo(accepted.mean(0), hopped)
+    return Walkers(*carry, walkers.width), SweepInfo(accepted.mean(0), moved, hopped)
 
 
 def _per_walker(draw: Callable[[Array], Array], keys: Array) -> Array:

@@ -25,6 +25,7 @@ _COLUMNS = (
     "order_parameter",
     "acceptance",
     "translation_acceptance",
+    "hop_acceptance",
     "width",
     "bad_walkers",
 )

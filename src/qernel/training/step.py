@@ -7,7 +7,7 @@ score rows of every walker → per-group clipping, centring and balancing → op
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +40,7 @@ class StepInfo(NamedTuple):
     order_parameter: Array
     acceptance: Array
     translation_acceptance: Array
+    hop_acceptance: Array
     width: Array
     bad_walkers: Array
     skipped: Array
@@ -177,6 +178,7 @@ def make_step(
             ).mean(1),
             acceptance=acceptance,
             translation_acceptance=info.translation_acceptance.mean(1),
+            hop_acceptance=info.hop_acceptance.mean(1),
             width=width,
             bad_walkers=bad,
             skipped=~usable,

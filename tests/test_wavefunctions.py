@@ -1,0 +1,119 @@
+"""Conformance of every ansatz in every system: the checks of the physics, at random parameters."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ansatz_cases import CASES, Case, derivatives, energies, evaluate, random_points, random_positions, wavefunction
+
+from qernel.wavefunction import log_psi, parameter_count, parameter_layout
+
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+network_cases = pytest.mark.parametrize("case", [c for c in CASES if c.ansatz != "slater"], ids=str)
+
+
+@every_case
+def test_exchange_of_like_electrons_changes_the_sign(case: Case) -> None:
+    psi, x, p = wavefunction(case), random_positions(case.hamiltonian, 6, 1), random_points(case.hamiltonian, 6, 2)
+    order = np.arange(case.hamiltonian.count)
+    order[[0, 1]] = order[[1, 0]]
+    sign, log = evaluate(psi, x, p)
+    swapped_sign, swapped_log = evaluate(psi, x[:, order], p)
+    np.testing.assert_allclose(swapped_sign * np.exp(swapped_log - log), -np.asarray(sign), rtol=1e-8)
+
+
+@every_case
+def test_moving_one_electron_by_a_supercell_vector_gives_the_twist_phase(case: Case) -> None:
+    family = case.hamiltonian
+    psi, x, p = wavefunction(case), random_positions(family, 5, 3), random_points(family, 5, 4)
+    sign, log = evaluate(psi, x, p)
+    for vector, turn in zip(family.supercell.vectors, family.twist, strict=True):
+        moved_sign, moved_log = evaluate(psi, x.at[:, 1].add(vector), p)
+        ratio = np.asarray(moved_sign / sign * np.exp(moved_log - log))
+        np.testing.assert_allclose(ratio, np.exp(2j * np.pi * turn), rtol=1e-8, atol=1e-8)
+
+
+@every_case
+def test_three_laplacians_agree(case: Case) -> None:
+    psi, x, p = wavefunction(case), random_positions(case.hamiltonian, 3, 5), random_points(case.hamiltonian, 3, 6)
+    gradient, laplacian = derivatives(psi, x, p, "forward")
+    for method in ("folx", "loop"):
+        other_gradient, other = derivatives(psi, x, p, method)
+        np.testing.assert_allclose(gradient, other_gradient, rtol=1e-8, atol=1e-8 * np.abs(other_gradient).max())
+        np.testing.assert_allclose(laplacian, other, rtol=1e-8)
+
+
+@every_case
+def test_single_precision_follows_double(case: Case) -> None:
+    psi, x, p = wavefunction(case), random_positions(case.hamiltonian, 32, 7), random_points(case.hamiltonian, 32, 8)
+    single = jax.tree.map(lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a, psi)
+    x32, p32 = x.astype(jnp.float32), p.astype(jnp.float32)
+    exact, approximate = energies(psi, x, p).total, energies(single, x32, p32).total
+    assert approximate.dtype in (jnp.float32, jnp.complex64)
+    # Close to a node the local energy itself is ill-conditioned: the typical configuration counts.
+    error = np.abs(np.asarray(approximate) - np.asarray(exact)) / np.abs(np.asarray(exact))
+    assert np.median(error) < 1e-4
+
+
+@network_cases
+def test_the_local_energy_stays_finite_where_electrons_meet(case: Case) -> None:
+    """U/r is cancelled by the cusp: the limit r → 0 exists, without it E_L would grow by 1e4 between the last two."""
+    family = case.hamiltonian
+    psi, p = wavefunction(case), random_points(family, 1, 10)
+    x = random_positions(family, 1, 9)[0]
+    for pair in ((0, 1), (0, family.count - 1)):
+        for angle in (0.3, 1.7):
+            step = jnp.asarray([np.cos(angle), np.sin(angle)])
+            near = jnp.stack([x.at[pair[1]].set(x[pair[0]] + r * step) for r in (1e-3, 1e-4)])
+            total = energies(psi, near, jnp.repeat(p, 2, 0)).total
+            assert abs(complex(total[1] - total[0])) < 2e-2 * (abs(complex(total[0])) + 10.0 * family.U)
+
+
+@every_case
+def test_conditioning_does_not_leak_between_walkers(case: Case) -> None:
+    psi, x, p = wavefunction(case), random_positions(case.hamiltonian, 4, 11), random_points(case.hamiltonian, 4, 12)
+    _, together = evaluate(psi, x, p)
+    alone = [evaluate(psi, x[i : i + 1], p[i : i + 1])[1][0] for i in range(4)]
+    np.testing.assert_allclose(together, alone, rtol=1e-12)
+
+
+@every_case
+def test_derivative_with_respect_to_the_parameters_of_the_family(case: Case) -> None:
+    psi, x = wavefunction(case), random_positions(case.hamiltonian, 1, 13)[0]
+    p, step = random_points(case.hamiltonian, 1, 14)[0], 1e-5
+    slope = jax.grad(lambda q: jnp.real(log_psi(psi, x, q)[1]))(p)
+    for index in range(len(p)):
+        ends = [float(jnp.real(log_psi(psi, x, p.at[index].add(s * step))[1])) for s in (-1, 1)]
+        np.testing.assert_allclose(slope[index], (ends[1] - ends[0]) / (2 * step), rtol=1e-5, atol=1e-6)
+
+
+@every_case
+def test_flat_parameters_round_trip(case: Case) -> None:
+    psi = wavefunction(case)
+    flat, rebuild = parameter_layout(psi)
+    assert flat.size % 64 == 0 and 0 <= flat.size - parameter_count(psi) < 64
+    assert all(
+        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(rebuild(flat)), jax.tree.leaves(psi), strict=True)
+    )
+
+
+@every_case
+def test_two_kinetic_estimators_agree(case: Case) -> None:
+    """⟨−½∇²ψ/ψ⟩ = ½⟨|∇ log ψ|²⟩ under |ψ|²: false as soon as ψ has a jump or a kink anywhere."""
+    from qernel.estimators.chains import ChainSampler
+
+    psi = wavefunction(case)
+    records = list(
+        ChainSampler(psi, 64).records(
+            jnp.asarray(random_points(case.hamiltonian, 1, 15)[0]), samples=60, moves=8, burn_in=200, seed=5
+        )
+    )
+    difference = np.stack([r.kinetic - r.gradient_kinetic for r in records], 1)
+    chains = difference.mean(1)
+    error = chains.std(ddof=1) / len(chains) ** 0.5
+    kinetic = np.mean([r.kinetic for r in records])
+    assert abs(chains.mean()) < 4.0 * error
+    assert error < 0.15 * abs(kinetic)
