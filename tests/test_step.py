@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from ansatz_cases import FAMILY, SMALL, SQRT3, Case, perturbed, random_points, wavefunction
 from jax import Array
+from jax.sharding import Mesh
 
 from qernel.config import TrainConfig
 from qernel.estimators.batched import walker_functions
@@ -21,8 +22,9 @@ from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Jet, linear, pointwise
 from qernel.lattice import FloatArray
 from qernel.optimise import build_optimiser
+from qernel.sampling.devices import walker_mesh
 from qernel.sampling.metropolis import spread_walkers
-from qernel.training.state import TrainState, drift_fractions, stratified_points
+from qernel.training.state import TrainState, drift_fractions, layout, stratified_points
 from qernel.training.step import StepInfo, centred_system, make_step
 from qernel.wavefunction import Wavefunction, build, log_psi, parameter_layout
 
@@ -51,8 +53,8 @@ def test_rows_and_residuals_make_the_gradient_and_the_metric_averaged_over_group
     centred = scores - scores.mean(1, keepdims=True)
     gradient = (2.0 * centred * (energies - energies.mean(1, keepdims=True))[..., None]).mean((0, 1))
     metric = np.einsum("gwp,gwq->pq", centred, centred) / 48
-    np.testing.assert_allclose(2.0 * residuals @ rows, gradient, rtol=1e-12)
-    np.testing.assert_allclose(rows.T @ rows, metric, rtol=1e-12)
+    np.testing.assert_allclose(2.0 * residuals @ rows, gradient, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(rows.T @ rows, metric, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
@@ -107,9 +109,9 @@ def test_complex_energies_are_stacked_with_the_real_and_imaginary_scores() -> No
     centred, local = log - log.mean(1, keepdims=True), np.asarray(energies)
     local = local - local.mean(1, keepdims=True)
     gradient = 2.0 * (centred.conj() * local[..., None]).real.mean((0, 1))
-    np.testing.assert_allclose(2.0 * residuals @ rows, gradient, rtol=1e-12)
+    np.testing.assert_allclose(2.0 * residuals @ rows, gradient, rtol=1e-9, atol=1e-12)
     metric = np.einsum("gwp,gwq->pq", centred.conj(), centred).real / 48
-    np.testing.assert_allclose(rows.T @ rows, metric, rtol=1e-12)
+    np.testing.assert_allclose(rows.T @ rows, metric, rtol=1e-9, atol=1e-12)
 
 
 class Phase(Wavefunction):
@@ -121,26 +123,25 @@ class Phase(Wavefunction):
     def amplitude(self, positions: Array | Jet, point: Array) -> tuple[Array, Any]:
         wave = jnp.asarray(self.hamiltonian.supercell.reciprocal[0])
         angle = linear(lambda x: (x @ wave).sum(-1), positions)
-        return jnp.ones(()), (1j * self.strength) * pointwise(jnp.sin, angle)
+        return jnp.ones(()), pointwise(jnp.sin, angle) * (1j * self.strength)
 
 
 def test_the_gradient_of_a_pure_phase_lives_in_the_imaginary_part() -> None:
     family = replace(FAMILY, supercell=SQRT3, electrons=(1, 0), V0=0.0, U=0.0)
-    wave = np.linalg.norm(SQRT3.reciprocal[0])
-    psi = Phase(jnp.asarray(0.7), family)
+    square = float(np.sum(SQRT3.reciprocal[0] ** 2))
+    psi = Phase(strength=jnp.asarray(0.7), hamiltonian=family)
     parameters, _ = parameter_layout(psi)
     grid = cell_grid(family, 24).reshape(1, -1, 1, 2)
     functions = walker_functions(psi, laplacian="forward")
     local = functions.local_energy(parameters, grid, jnp.ones((1, 1)))
     scores = functions.scores(parameters, grid, jnp.ones((1, 1)))
-    assert float(local.kinetic.real.mean()) == pytest.approx(0.7**2 * wave**2 / 4, rel=1e-10)
-    assert float(local.gradient_kinetic.mean()) == pytest.approx(0.7**2 * wave**2 / 4, rel=1e-10)
+    assert float(local.kinetic.real.mean()) == pytest.approx(0.7**2 * square / 4, rel=1e-10)
+    assert float(local.gradient_kinetic.mean()) == pytest.approx(0.7**2 * square / 4, rel=1e-10)
     rows, residuals, _, _ = centred_system(local.total, scores, clip=NO_CLIP, balance=0.0)
-    gradient = 2.0 * residuals.reshape(-1) @ rows.reshape(-1, parameters.size)
-    assert float(gradient[0]) == pytest.approx(0.7 * wave**2 / 2, rel=1e-10)
-    blind, residuals, _, _ = centred_system(local.total.real, scores, clip=NO_CLIP, balance=0.0)
-    assert residuals.shape != (1, 24 * 24, 2), "a real energy has no imaginary residual to stack"
-    del blind
+    rows, residuals = rows.reshape(-1, 2, parameters.size), residuals.reshape(-1, 2)
+    real, imaginary = (2.0 * residuals[:, part] @ rows[:, part, 0] for part in (0, 1))
+    assert float(imaginary) == pytest.approx(0.7 * square / 2, rel=1e-10)
+    assert float(real) == pytest.approx(0.0, abs=1e-10), "dropping Im E_loc would lose the whole gradient"
 
 
 def cell_grid(family: Hamiltonian, points: int) -> Array:
@@ -183,23 +184,30 @@ def equal_weight_points(density: Callable[[FloatArray], FloatArray], points: int
     return np.stack([np.repeat(first, points), second.reshape(-1)], -1)
 
 
-GRADIENTS: dict[str, tuple[str, tuple[float, float], bool | str]] = {
-    "real": ("qernel", (0.0, 0.0), "auto"),
-    "complex": ("qernel", (0.0, 0.0), True),
-    "twisted": ("psiformer", (0.2, -0.35), "auto"),
+GRADIENTS: dict[str, tuple[tuple[float, float], bool | str]] = {
+    "real": ((0.0, 0.0), "auto"),
+    "complex": ((0.0, 0.0), True),
+    "twisted": ((0.2, -0.35), "auto"),
 }
 
 
 @pytest.mark.parametrize("name", GRADIENTS)
 def test_the_gradient_is_that_of_the_integrated_energy(name: str) -> None:
-    """One electron, |ψ|² integrated by quadrature: 2Ōᵀε against finite differences of E(θ) along random directions."""
-    ansatz, twist, is_complex = GRADIENTS[name]
+    """One electron, |ψ|² integrated by quadrature: 2Ōᵀε against finite differences of E(θ) along random directions.
+
+    PsiFormer, because it is analytic: across a gate of QERNEL the second derivative jumps and quadrature is poor.
+    """
+    twist, is_complex = GRADIENTS[name]
     family = replace(FAMILY, supercell=SQRT3, electrons=(1, 0), twist=twist)
-    model = SMALL.model_copy(update={"ansatz": ansatz, "complex": is_complex, "determinants": 1, "width": 4, "heads": 2})
-    psi = perturbed(build(model, family, key=jax.random.key(3), dtype=jnp.float64), 4)
-    # A large constant in the orbital keeps a real ψ free of nodes, where quadrature would not converge.
-    psi = eqx.tree_at(lambda m: m.head.network.bias, psi, [2.0 + b for b in psi.head.network.bias])
-    psi = eqx.tree_at(lambda m: m.head.network.weights, psi, [0.5 * w for w in psi.head.network.weights])
+    changes = {"ansatz": "psiformer", "complex": is_complex, "determinants": 1, "width": 4, "heads": 2}
+    psi = build(SMALL.model_copy(update=changes), family, key=jax.random.key(3), dtype=jnp.float64)
+    psi = perturbed(psi, 4)
+    # Gentle variations round a constant: without nodes and steep slopes the quadrature converges.
+    head, envelope = psi.head.network, psi.correlation.envelope.coefficients
+    psi = eqx.tree_at(lambda m: m.head.network.bias, psi, [2.0 + b for b in head.bias])
+    psi = eqx.tree_at(lambda m: m.head.network.weights, psi, [0.15 * w for w in head.weights])
+    psi = eqx.tree_at(lambda m: m.correlation.envelope.coefficients.base, psi, 0.2 * envelope.base)
+    psi = eqx.tree_at(lambda m: m.correlation.envelope.coefficients.slope, psi, 0.2 * envelope.slope)
     point = random_points(family, 1, 5)[0]
     parameters, rebuild = parameter_layout(psi)
     vectors = jnp.asarray(family.supercell.vectors)
@@ -220,14 +228,14 @@ def test_the_gradient_is_that_of_the_integrated_energy(name: str) -> None:
     def plain_density(s: FloatArray) -> FloatArray:
         return np.asarray(density(jnp.asarray(s.reshape(-1, 2)))).reshape(s.shape[:-1])
 
-    walkers = jnp.asarray(equal_weight_points(plain_density, 32)) @ vectors
+    walkers = jnp.asarray(equal_weight_points(plain_density, 48)) @ vectors
     functions = walker_functions(psi, laplacian="forward")
     batch = walkers.reshape(1, -1, 1, 2)
     local = jax.jit(functions.local_energy)(parameters, batch, point[None])
     scores = jax.jit(functions.scores)(parameters, batch, point[None])
     assert scores.shape[2] == (1 if name == "real" else 2)
     value = float(energy(parameters))
-    assert float(local.total.real.mean()) == pytest.approx(value, rel=1e-6)
+    assert float(local.total.real.mean()) == pytest.approx(value, rel=1e-7)
     rows, residuals, _, _ = centred_system(local.total, scores, clip=NO_CLIP, balance=0.0)
     gradient = 2.0 * residuals.reshape(-1) @ rows.reshape(-1, parameters.size)
     step = 1e-3
@@ -237,16 +245,16 @@ def test_the_gradient_is_that_of_the_integrated_energy(name: str) -> None:
         values = [float(energy(parameters + n * step * direction)) for n in (-2, -1, 1, 2)]
         slope = (8.0 * (values[2] - values[1]) - (values[3] - values[0])) / (12.0 * step)
         scale = float(jnp.linalg.norm(gradient)) / parameters.size**0.5
-        assert float(gradient @ direction) == pytest.approx(slope, rel=1e-4, abs=1e-4 * scale)
+        assert float(gradient @ direction) == pytest.approx(slope, rel=1e-5, abs=1e-5 * scale)
 
 
-CASE = Case("qernel", "twisted")
+CASE = Case("psiformer", "twisted")
 SETTINGS = {"moves": 3, "clip": 5.0, "balance": 0.5, "drift": 0.3, "average": 10.0}
 TRAIN = TrainConfig(learning_rate=0.05, norm_constraint=1e-2)
 
 
-def start(groups: int = 2, walkers: int = 8) -> tuple[Wavefunction, TrainState]:
-    """An ansatz and a state with walkers spread over the cell."""
+def start(mesh: Mesh, groups: int = 2, walkers: int = 8) -> tuple[Wavefunction, TrainState]:
+    """An ansatz and a state with walkers spread over the cell, placed as the training loop places it."""
     psi = wavefunction(CASE)
     parameters, _ = parameter_layout(psi)
     positions = spread_walkers(
@@ -257,31 +265,29 @@ def start(groups: int = 2, walkers: int = 8) -> tuple[Wavefunction, TrainState]:
         average=parameters,
         optimiser=build_optimiser(TRAIN).init(parameters),
         walkers=positions,
-        fractions=jnp.full((groups, 1), 0.5),
+        fractions=jnp.full((groups, 1), 0.5, jnp.float64),
         key=jax.random.key_data(jax.random.key(2)),
         iteration=jnp.zeros((), jnp.int32),
     )
-    return psi, state
+    return psi, jax.device_put(state, layout(state, mesh))
 
 
 @pytest.fixture(scope="module")
 def run() -> list[tuple[TrainState, StepInfo]]:
     """Four iterations on two devices, the first of which only samples."""
-    psi, state = start()
+    psi, state = start(walker_mesh(8))
     step = make_step(psi, build_optimiser(TRAIN), burn_in=1, **SETTINGS)
     results = [(state, None)]
     for _ in range(4):
         results.append(step(results[-1][0]))
-    assert step._cache_size() <= 2, "one compilation for the initial layout, one for every later iteration"
+    assert step._cache_size() == 1, "every iteration uses the same compiled step"
     assert len(results[-1][0].walkers.positions.sharding.device_set) == 2
     return results
 
 
 def test_one_device_equals_two(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from qernel.sampling.devices import walker_mesh
-
     monkeypatch.setattr("qernel.training.step.walker_mesh", lambda _: walker_mesh(1))
-    psi, state = start()
+    psi, state = start(walker_mesh(1))
     step = make_step(psi, build_optimiser(TRAIN), burn_in=1, **SETTINGS)
     for iteration in range(1, 5):
         state, info = step(state)
@@ -293,7 +299,8 @@ def test_one_device_equals_two(run: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_burn_in_samples_without_learning(run: Any) -> None:
     (before, _), (burnt, _), (learnt, _) = run[:3]
     np.testing.assert_array_equal(burnt.parameters, before.parameters)
-    assert np.all(np.asarray(burnt.walkers.positions != before.walkers.positions))
+    moved = np.asarray(burnt.walkers.positions != before.walkers.positions)
+    assert moved.any((-1, -2)).all(), "walkers start at log|ψ| = −∞, so all of them move"
     assert float(jnp.abs(learnt.parameters - burnt.parameters).max()) > 1e-5
     assert float(jnp.linalg.norm(learnt.parameters - burnt.parameters)) <= 0.1 * (1 + 1e-9)
 
@@ -313,19 +320,6 @@ def test_what_is_reported_belongs_to_the_walkers(run: Any) -> None:
     np.testing.assert_allclose(info.kinetic[1] + info.moire[1] + info.interaction[1], info.energy[1], rtol=1e-9)
     log = jax.vmap(lambda x: jnp.real(log_psi(psi, x, info.point[1])[1]))(after.walkers.positions[1])
     np.testing.assert_allclose(after.walkers.log_modulus[1], log, rtol=1e-9)
-
-
-def test_later_iterations_are_compiled_once(run: Any) -> None:
-    """Placed as the training loop places it, the first state needs no compilation of its own."""
-    from qernel.sampling.devices import walker_mesh
-    from qernel.training.state import layout
-
-    psi, state = start()
-    step = make_step(psi, build_optimiser(TRAIN), burn_in=1, **SETTINGS)
-    state = jax.device_put(state, layout(state, walker_mesh(8)))
-    for _ in range(3):
-        state, _ = step(state)
-    assert step._cache_size() == 1
 
 
 def test_fractions_drift_inside_their_interval_and_leave_it_evenly_covered() -> None:

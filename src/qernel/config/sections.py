@@ -167,7 +167,7 @@ class ModelConfig(Section):
         default=2, description="Shells of moiré reciprocal vectors in the one-body envelope."
     )
     bloch_order: Count = Field(default=8, description="Chebyshev terms along λ of the Bloch orbitals.")
-    bloch_cutoff: Positive = Field(default=60.0, description="Kinetic cut-off of the Bloch orbitals in E0.")
+    bloch_cutoff: Positive = Field(default=250.0, description="Kinetic cut-off of the Bloch orbitals in E0.")
     complex: Annotated[Literal["auto"] | Flag, Expects('"auto", true or false')] = Field(
         default="auto", description="Complex ψ; auto: only where a boundary twist demands it."
     )
