@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ansatz_cases import FAMILY, MATERIAL, random_positions
 
+from ansatz_cases import FAMILY, MATERIAL, random_positions
 from qernel.config import ModelConfig
 from qernel.estimators.local_energy import local_energy
 from qernel.hamiltonian.bands import one_body_bands

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ansatz_cases import FAMILY, SMALL, SQRT3, Case, perturbed, random_points, wavefunction
 from jax import Array
 from jax.sharding import Mesh
 
+from ansatz_cases import FAMILY, SMALL, SQRT3, Case, energies, evaluate, perturbed, random_points, wavefunction
 from qernel.config import TrainConfig
 from qernel.estimators.batched import walker_functions
 from qernel.estimators.local_energy import local_energy
@@ -314,11 +314,12 @@ def test_the_family_point_drifts_inside_its_stratum(run: Any) -> None:
 def test_what_is_reported_belongs_to_the_walkers(run: Any) -> None:
     (before, _), (after, info) = run[2], run[3]
     psi = parameter_layout(wavefunction(CASE))[1](before.parameters)
-    local = jax.vmap(lambda x: local_energy(psi, x, info.point[1]))(after.walkers.positions[1])
-    np.testing.assert_allclose(info.energy[1], local.total.real.mean() / 3, rtol=1e-9)
-    np.testing.assert_allclose(info.error[1], np.std(local.total.real, ddof=1) / 8**0.5 / 3, rtol=1e-9)
+    positions, points = jnp.asarray(np.asarray(after.walkers.positions[1])), jnp.tile(info.point[1], (8, 1))
+    total = np.asarray(energies(psi, positions, points).total)
+    np.testing.assert_allclose(info.energy[1], total.real.mean() / 3, rtol=1e-9)
+    np.testing.assert_allclose(info.error[1], np.std(total.real, ddof=1) / 8**0.5 / 3, rtol=1e-9)
     np.testing.assert_allclose(info.kinetic[1] + info.moire[1] + info.interaction[1], info.energy[1], rtol=1e-9)
-    log = jax.vmap(lambda x: jnp.real(log_psi(psi, x, info.point[1])[1]))(after.walkers.positions[1])
+    log = evaluate(psi, positions, points)[1].real
     np.testing.assert_allclose(after.walkers.log_modulus[1], log, rtol=1e-9)
 
 

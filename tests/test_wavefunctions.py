@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ansatz_cases import CASES, Case, derivatives, energies, evaluate, random_points, random_positions, wavefunction
 
+from ansatz_cases import CASES, Case, derivatives, energies, evaluate, random_points, random_positions, wavefunction
 from qernel.wavefunction import log_psi, parameter_count, parameter_layout
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -95,9 +95,7 @@ def test_flat_parameters_round_trip(case: Case) -> None:
     psi = wavefunction(case)
     flat, rebuild = parameter_layout(psi)
     assert flat.size % 64 == 0 and 0 <= flat.size - parameter_count(psi) < 64
-    assert all(
-        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(rebuild(flat)), jax.tree.leaves(psi), strict=True)
-    )
+    assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(rebuild(flat)), jax.tree.leaves(psi), strict=True))
 
 
 @every_case

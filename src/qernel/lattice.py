@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.floating[Any]]
 
 LATTICES: dict[str, FloatArray] = {
     "triangular": np.array([[1.0, 0.0], [0.5, np.sqrt(3.0) / 2.0]]),
@@ -108,7 +108,9 @@ class Supercell:
     @cached_property
     def inscribed_radius(self) -> float:
         """Largest r such that a disc of radius r fits the Wigner–Seitz cell."""
-        return 0.5 * float(np.linalg.norm(lattice_points(self.vectors, 2.0 * np.linalg.norm(self.vectors[1]))[1]))
+        return 0.5 * float(
+            np.linalg.norm(lattice_points(self.vectors, 2.0 * float(np.linalg.norm(self.vectors[1])))[1])
+        )
 
     @cached_property
     def translations(self) -> FloatArray:

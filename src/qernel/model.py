@@ -24,6 +24,7 @@ from qernel import runtime
 from qernel.config import Config, load_config
 from qernel.errors import RunError
 from qernel.estimators.quantity import Quantity
+from qernel.lattice import FloatArray
 
 runtime.require_x64()
 
@@ -66,10 +67,10 @@ class Density:
         primitive: moiré lattice vectors as rows ``[2, 2]``.
     """
 
-    values: npt.NDArray[np.float64]
-    errors: npt.NDArray[np.float64]
-    vectors: npt.NDArray[np.float64]
-    primitive: npt.NDArray[np.float64]
+    values: FloatArray
+    errors: FloatArray
+    vectors: FloatArray
+    primitive: FloatArray
 
     def plot(self) -> Any:
         """A map in real coordinates with moiré lattice and supercell (a matplotlib figure)."""
@@ -94,7 +95,8 @@ class State:
     def extrapolating(self) -> bool:
         """Whether any parameter lies outside the interval the model was trained on."""
         ranges = self.model.ranges.values()
-        return any(not low <= p <= high for p, (low, high) in zip(self.point, ranges, strict=True))
+        # A tolerance, because the ends of a printed range are rounded.
+        return any(not low - 1e-9 <= p <= high + 1e-9 for p, (low, high) in zip(self.point, ranges, strict=True))
 
     def __repr__(self) -> str:
         return f"State(model={self.model.name!r}, lam={self.lam:g})"

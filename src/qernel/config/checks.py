@@ -29,7 +29,8 @@ _READERS: dict[str, tuple[str, ...]] = {
         ("qernel", "psiformer"),
     ),
     **dict.fromkeys(
-        ("orbitals", "film", "crystal_seed", "jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"), ("qernel", "psiformer")
+        ("orbitals", "film", "crystal_seed", "jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"),
+        ("qernel", "psiformer"),
     ),
     **dict.fromkeys(("envelope", "envelope_shells"), ("qernel", "psiformer")),
 }

@@ -1,0 +1,1 @@
+"""Estimators: local energy, chains, statistics, densities and order parameters."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -91,21 +91,21 @@ class ChainSampler:
             walkers, accepted, local = advance(self._parameters, walkers, points, keys)
             # Waiting here keeps one computation in flight: several that talk between devices can block each
             # other for ever on XLA's CPU thread pool.
-            acceptance = np.asarray(accepted)
+            acceptance = _host(accepted)
             if progress:
                 progress((block + 1) / (blocks + samples))
             if measuring:
-                parts = [np.asarray(part)[0].real.astype(np.float64) for part in local]
-                yield Record(
-                    *parts,
-                    positions=np.asarray(walkers.positions)[0].astype(np.float64),
-                    acceptance=acceptance[0].astype(np.float64),
-                )
+                kinetic, moire, interaction, gradient_kinetic = (_host(part)[0].real for part in local)
+                yield Record(kinetic, moire, interaction, gradient_kinetic, _host(walkers.positions)[0], acceptance[0])
             else:
                 # Large nudges first, so that a poor starting width costs little; frozen once measuring.
                 rate = 1.0 if block < blocks // 2 else 0.3
                 width = adapt_width(
-                    np.asarray(walkers.width), acceptance.mean(1), target=target, rate=rate, largest=cell.inscribed_radius
+                    _host(walkers.width),
+                    acceptance.mean(1),
+                    target=target,
+                    rate=rate,
+                    largest=cell.inscribed_radius,
                 )
                 walkers = walkers._replace(width=np.asarray(width, dtype))  # type: ignore[arg-type]
 
@@ -129,3 +129,9 @@ class ChainSampler:
         if measure:
             local = tuple(self._functions.local_energy(parameters, walkers.positions, points))
         return walkers, info.acceptance, local, zero
+
+
+def _host(array: Array) -> npt.NDArray[Any]:
+    """An array off the devices, in double precision."""
+    host = np.asarray(array)
+    return host.astype(np.complex128 if np.iscomplexobj(host) else np.float64)

@@ -1,0 +1,1 @@
+"""The Hamiltonian family: moiré potential, interactions, one-body bands."""

@@ -1,0 +1,1 @@
+"""∇ and Δ of log ψ: the forward Laplacian and its oracles."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -85,7 +85,6 @@ class Jet:
 
 
 Operand: TypeAlias = "Jet | Array | float"
-QuantityT = TypeVar("QuantityT", "Jet", Array)
 
 
 def _stack(value: Array, jacobian: Array, laplacian: Array) -> Jet:
@@ -109,17 +108,17 @@ def seed(positions: Array) -> Jet:
     return _stack(positions, unit, jnp.zeros_like(positions))
 
 
-def linear(function: Callable[[Array], Array], x: QuantityT) -> QuantityT:
+def linear(function: Callable[[Array], Array], x: Operand) -> Any:
     """Apply a linear, homogeneous map (matrix product, sum, reshape, index) to a quantity."""
     if isinstance(x, Jet):
         return Jet(jax.vmap(function)(x.data))
-    return function(x)
+    return function(jnp.asarray(x))
 
 
-def pointwise(function: Callable[[Array], Array], x: QuantityT) -> QuantityT:
+def pointwise(function: Callable[[Array], Array], x: Operand) -> Any:
     """Apply a twice-differentiable elementwise function: Δf = f' Δx + f'' Σ_t (∂_t x)²."""
     if not isinstance(x, Jet):
-        return function(x)
+        return function(jnp.asarray(x))
 
     def first(y: Array) -> tuple[Array, Array]:
         return jax.jvp(function, (y,), (jnp.ones_like(y),))
@@ -156,7 +155,7 @@ def contract(subscripts: str, a: Operand, b: Operand) -> Any:
     return jnp.einsum(subscripts, a, b)
 
 
-def softmax(x: QuantityT) -> QuantityT:
+def softmax(x: Operand) -> Any:
     """Softmax over the last axis.
 
     With w the weights and s the scores, ∂w = w(∂s − ⟨∂s⟩) and Δw = w(t − ⟨t⟩) where
@@ -190,13 +189,13 @@ def log_det(x: Jet | Array) -> tuple[Array, Any]:
     return sign, _stack(log, trace[:-1], trace[-1] - squares)
 
 
-def general(function: Callable[[Array], Array], x: QuantityT) -> QuantityT:
+def general(function: Callable[[Array], Array], x: Operand) -> Any:
     """Any twice-differentiable function of one quantity, by nested forward differentiation.
 
     The fallback for a layer without a rule: Δf = f'·Δx + Σ_t f''[∂_t x, ∂_t x].
     """
     if not isinstance(x, Jet):
-        return function(x)
+        return function(jnp.asarray(x))
 
     def along(direction: Array) -> tuple[Array, Array]:
         def derivative(y: Array) -> Array:

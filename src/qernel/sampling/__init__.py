@@ -1,0 +1,1 @@
+"""Sampling of |ψ|² and the layout of walkers over devices."""

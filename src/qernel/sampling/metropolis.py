@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from qernel.lattice import Supercell, wrap
 
@@ -106,10 +107,13 @@ def sweep(
     if translate and supercell.cells > 1:
         vectors = jnp.asarray(supercell.translations[1:], dtype)
         # The list of translations is closed under inversion modulo the supercell: the proposal is symmetric.
-        choice = _per_walker(lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, len(vectors)), step_keys)
+
+        def pick(number: int, count: int) -> Array:
+            return _per_walker(lambda key: jax.random.randint(jax.random.fold_in(key, number), (), 0, count), step_keys)
+
+        choice = pick(1, len(vectors))
         carry, moved = propose(carry, carry[0] + vectors[choice][:, :, None, :], threshold[..., -2])
-        electron = _per_walker(lambda key: jax.random.randint(jax.random.fold_in(key, 2), (), 0, shape[0]), step_keys)
-        hop = _per_walker(lambda key: jax.random.randint(jax.random.fold_in(key, 3), (), 0, len(vectors)), step_keys)
+        electron, hop = pick(2, shape[0]), pick(3, len(vectors))
         mask = jax.nn.one_hot(electron, shape[0], dtype=dtype)
         carry, hopped = propose(carry, carry[0] + mask[..., None] * vectors[hop][:, :, None, :], threshold[..., -1])
     return Walkers(*carry, walkers.width), SweepInfo(accepted.mean(0), moved, hopped)
@@ -119,6 +123,6 @@ def _per_walker(draw: Callable[[Array], Array], keys: Array) -> Array:
     return jax.vmap(jax.vmap(draw))(keys)
 
 
-def adapt_width(width: Array, acceptance: Array, *, target: float, rate: float, largest: float) -> Array:
+def adapt_width(width: ArrayLike, acceptance: ArrayLike, *, target: float, rate: float, largest: float) -> Array:
     """Nudge each group's step width ``[G]`` towards the target acceptance (burn-in and training only)."""
-    return jnp.clip(width * jnp.exp(rate * (acceptance - target)), 1e-3, largest)
+    return jnp.clip(width * jnp.exp(rate * (jnp.asarray(acceptance) - target)), 1e-3, largest)

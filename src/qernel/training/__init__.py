@@ -1,0 +1,1 @@
+"""Training: one pure step, the run in its folder, checkpoints and metrics."""

@@ -55,9 +55,7 @@ class Report(NamedTuple):
     order_parameter: npt.NDArray[np.float64]
 
 
-def train(
-    config: Config, out: Path, *, resume: bool = False, report: Callable[[Report], None] | None = None
-) -> Path:
+def train(config: Config, out: Path, *, resume: bool = False, report: Callable[[Report], None] | None = None) -> Path:
     """Train one wavefunction over its family and leave it in a run folder.
 
     Args:

@@ -46,9 +46,7 @@ class StepInfo(NamedTuple):
     skipped: Array
 
 
-def centred_system(
-    energies: Array, scores: Array, *, clip: float, balance: float
-) -> tuple[Array, Array, Array, Array]:
+def centred_system(energies: Array, scores: Array, *, clip: float, balance: float) -> tuple[Array, Array, Array, Array]:
     """Rows and residuals of the natural-gradient problem, centred per group.
 
     Energies of a mixed batch differ by the dispersion of E(λ), which is no gradient signal: clipping,

@@ -43,7 +43,8 @@ class Wavefunction(eqx.Module):
 class Builder(Protocol):
     """What an entry of the ansatz registry looks like."""
 
-    def __call__(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any) -> Wavefunction: ...
+    def __call__(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any) -> Wavefunction:
+        """The ansatz of a ``[model]`` section with initial parameters."""
 
 
 def log_psi(wavefunction: Wavefunction, positions: Array | Jet, point: Array) -> tuple[Array, Any]:

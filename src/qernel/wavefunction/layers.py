@@ -82,9 +82,7 @@ class OrbitalHead(eqx.Module):
         self.network = eqx.tree_at(lambda n: (n.weights, n.bias), network, (quiet[:half], quiet[half:]))
         self.determinants = DeterminantSum(count, condition, tilted=model.crystal_seed, dtype=dtype)
 
-    def __call__(
-        self, features: Operand, positions: Array | Jet, point: Array, condition: Array
-    ) -> tuple[Array, Any]:
+    def __call__(self, features: Operand, positions: Array | Jet, point: Array, condition: Array) -> tuple[Array, Any]:
         """(sign, log) of the determinant part."""
         matrices = self.network(features, condition)
         first = (jnp.arange(matrices[0].shape[0]) == 0).astype(positions.dtype)[:, None, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -22,6 +23,11 @@ def spin_blocks(electrons: tuple[int, int]) -> list[tuple[int, int]]:
     """Start and stop of each non-empty spin species."""
     up, down = electrons
     return [block for block in ((0, up), (up, up + down)) if block[1] > block[0]]
+
+
+def _rows(start: int, stop: int) -> Callable[[Array], Array]:
+    """The map that keeps the electrons of one spin species."""
+    return lambda array: array[start:stop]
 
 
 class NetworkOrbitals(eqx.Module):
@@ -64,7 +70,7 @@ class NetworkOrbitals(eqx.Module):
         for (start, stop), weights, bias in zip(spin_blocks(self.electrons), self.weights, self.bias, strict=True):
             full = weights[0] + 1j * weights[1] if self.complex else weights[0]
             offset = bias[0] + 1j * bias[1] if self.complex else bias[0]
-            block = linear(lambda h, s=start, e=stop: h[s:e], features)
+            block = linear(_rows(start, stop), features)
             matrices.append(contract("nc,cdj->dnj", block, full) + offset[:, None, :])
         return matrices
 
@@ -111,8 +117,8 @@ class BlochOrbitals(eqx.Module):
                 even, odd = coefficients, 1j * coefficients
             else:
                 even, odd = table[0], table[1]
-            block_cos = linear(lambda a, s=start, e=stop: a[s:e], cos)
-            block_sin = linear(lambda a, s=start, e=stop: a[s:e], sin)
+            block_cos = linear(_rows(start, stop), cos)
+            block_sin = linear(_rows(start, stop), sin)
             matrices.append(contract("ng,gj->nj", block_cos, even) + contract("ng,gj->nj", block_sin, odd))
         return matrices
 
@@ -289,7 +295,8 @@ class DeterminantSum(eqx.Module):
         if tilted:
             # The condition begins with the scaled λ in [−1, 1]: weights 1 − x and 1 + x.
             tilt = jnp.where(jnp.arange(determinants) == 0, -1.0, 1.0).astype(dtype)
-            self.weights = eqx.tree_at(lambda w: w.slope, self.weights, self.weights.slope.at[0].set(tilt))
+            slope = jnp.zeros((condition, determinants), dtype).at[0].set(tilt)
+            self.weights = eqx.tree_at(lambda w: w.slope, self.weights, slope)
 
     def __call__(self, matrices: list[Any], condition: Array) -> tuple[Array, Any]:
         """Matrices ``[determinants, n, n]`` per spin → (sign, log) of the weighted sum."""
