@@ -20,6 +20,7 @@ from qernel.wavefunction.orbitals import BlochOrbitals, CrystalOrbitals, Determi
 SIX = replace(FAMILY, electrons=(6, 0))
 TWISTED = replace(SIX, twist=(0.2, -0.35))
 SPINFUL = replace(FAMILY, electrons=(3, 2))
+IDS = ["open shell", "twisted", "sqrt3"]
 
 
 def bloch(family: Hamiltonian, order: int, cutoff: float = 150.0, *, complex: bool | None = None) -> BlochOrbitals:
@@ -54,7 +55,7 @@ def band_energy(orbitals: BlochOrbitals, lam: float) -> float:
     return float(np.trace(table.conj().T @ matrix @ table).real)
 
 
-@pytest.mark.parametrize("family", [SIX, TWISTED, replace(FAMILY, electrons=(2, 0), supercell=SQRT3)], ids=str)
+@pytest.mark.parametrize("family", [SIX, TWISTED, replace(FAMILY, electrons=(2, 0), supercell=SQRT3)], ids=IDS)
 def test_filled_orbitals_have_the_energy_of_the_bands_all_along_lambda(family: Hamiltonian) -> None:
     """Variational: above the exact value, and by less than the truncation at the cut-off costs.
 

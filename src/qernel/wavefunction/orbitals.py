@@ -258,7 +258,7 @@ def _real_states(level: np.ndarray, waves: FloatArray, cell: Supercell) -> Float
         for previous in chosen:
             residual -= previous * (previous @ residual)
         norm = np.linalg.norm(residual)
-        if norm > 1e-3 * max(np.linalg.norm(column), 1e-30) and norm > 1e-6:
+        if norm > 1e-3 * max(float(np.linalg.norm(column)), 1e-30) and norm > 1e-6:
             chosen.append(residual / norm)
         if len(chosen) == level.shape[1]:
             break
@@ -292,7 +292,7 @@ class DeterminantSum(eqx.Module):
     def __init__(self, determinants: int, condition: int, *, tilted: bool, dtype: Any):
         """Equal weights, or, when ``tilted``, determinant 0 favoured at low λ and the others at high λ."""
         self.weights = Conditioned(jnp.ones(determinants, dtype), condition)
-        if tilted:
+        if tilted and condition:
             # The condition begins with the scaled λ in [−1, 1]: weights 1 − x and 1 + x.
             tilt = jnp.where(jnp.arange(determinants) == 0, -1.0, 1.0).astype(dtype)
             slope = jnp.zeros((condition, determinants), dtype).at[0].set(tilt)

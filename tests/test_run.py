@@ -1,0 +1,132 @@
+"""Runs in folders: resume is the same run, refusals leave everything as it was, models round-trip."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import qernel
+from qernel.config import Config, load_config
+from qernel.errors import Interrupted, RunError
+from qernel.training.run import CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE, MODEL_FILE, Report, train
+
+STORED_LOW = (-1.0, 31.36081)
+STORED_MIDDLE = (1.0, 26.46279)
+STORED_HIGH = (1.0, 27.90474)
+"""(sign, log|ψ|) of the shipped model at one configuration, as of version 0.1.0."""
+
+TINY = {
+    "system": {"electrons": 2, "supercell": [[1, 1], [-1, 2]]},
+    "family": {"lam": [0.5, 1.0]},
+    "model": {"width": 4, "heads": 2, "blocks": 1, "experts": 2, "active_experts": 1, "conditioning_width": 2},
+    "train": {"iterations": 8, "groups": 2, "walkers": 8, "moves": 2, "burn_in": 2, "record_every": 1},
+    "sample": {"walkers": 8, "samples": 8, "burn_in": 20, "moves": 2},
+}
+
+
+def config(**train_section: object) -> Config:
+    return load_config({**TINY, "train": {**TINY["train"], **train_section}})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(config(), tmp_path_factory.mktemp("runs") / "whole")
+
+
+def test_a_run_leaves_its_four_files(finished: Path) -> None:
+    assert {CONFIG_FILE, METRICS_FILE, CHECKPOINT_FILE, MODEL_FILE} == {p.name for p in finished.iterdir()}
+    rows = list(csv.DictReader((finished / METRICS_FILE).open()))
+    assert [int(r["iteration"]) for r in rows] == [i for i in range(1, 11) for _ in range(2)]
+    assert all(np.isfinite(float(r["energy"])) and float(r["error"]) > 0 for r in rows)
+
+
+def stop_at(iteration: int) -> object:
+    def report(progress: Report) -> None:
+        if progress.iteration >= iteration:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return report
+
+
+@pytest.mark.parametrize("iteration", [1, 5])
+def test_an_interrupted_run_continues_bit_for_bit(
+    iteration: int, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qernel.training.run._REPORT_SECONDS", 0.0)
+    out = tmp_path / "run"
+    with pytest.raises(Interrupted, match="--resume") as caught:
+        train(config(), out, report=stop_at(iteration))  # type: ignore[arg-type]
+    assert caught.value.signal == signal.SIGTERM
+    train(config(), out, resume=True)
+    whole, parts = load_file(finished / CHECKPOINT_FILE), load_file(out / CHECKPOINT_FILE)
+    assert whole.keys() == parts.keys()
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
+    assert (out / METRICS_FILE).read_text() == (finished / METRICS_FILE).read_text()
+
+
+def test_an_existing_folder_is_not_touched(finished: Path) -> None:
+    before = {p.name: p.read_bytes() for p in finished.iterdir()}
+    with pytest.raises(RunError, match="already exists"):
+        train(config(), finished)
+    with pytest.raises(RunError, match="another configuration"):
+        train(config(seed=5), finished, resume=True)
+    assert {p.name: p.read_bytes() for p in finished.iterdir()} == before
+
+
+def test_resuming_nothing_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="without --resume"):
+        train(config(), tmp_path / "none", resume=True)
+
+
+def test_a_damaged_checkpoint_is_named(finished: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "run"
+    damaged.mkdir()
+    (damaged / CHECKPOINT_FILE).write_bytes((finished / CHECKPOINT_FILE).read_bytes()[:500])
+    with pytest.raises(RunError, match="damaged"):
+        train(config(), damaged, resume=True)
+
+
+def test_a_model_answers_with_error_bars(finished: Path) -> None:
+    model = qernel.load(finished)
+    assert model.ranges == {"lam": (0.5, 1.0)} and model.parameters > 0
+    energies = model.at(0.8).energy(samples=6)
+    assert energies.energy.error > 0 and energies.energy.unit == "E0" and not energies.extrapolating
+    total = energies.kinetic.value + energies.moire.value + energies.interaction.value
+    assert abs(total - energies.energy.value) < 1e-6
+    assert model.at(1.2).extrapolating
+    again = model.at(0.8).energy(samples=6)
+    assert again == energies, "the same seed gives the same numbers"
+
+
+def test_the_density_integrates_to_the_number_of_electrons(finished: Path) -> None:
+    model = qernel.load(finished)
+    density = model.at(0.7).density(grid=8, samples=4)
+    area = model.hamiltonian.supercell.area
+    assert abs(density.values.mean() * area - 2) < 1e-9
+    assert density.values.shape == density.errors.shape == (8, 8)
+
+
+def test_what_is_not_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="neither a run folder nor a shipped model"):
+        qernel.load(tmp_path / "nothing")
+    (tmp_path / MODEL_FILE).write_bytes(b"not a model")
+    with pytest.raises(RunError, match="damaged or not a Qernel file"):
+        qernel.load(tmp_path)
+
+
+def test_the_shipped_model_keeps_its_wavefunction() -> None:
+    """A model file must load in every later version and give the ψ it was shipped with."""
+    model = qernel.load("n6")
+    x = np.array([[0.1, 0.2], [1.2, 0.1], [2.1, 0.4], [0.7, 1.1], [1.9, 1.3], [2.9, 2.0]])
+    stored = {0.3: STORED_LOW, 1.0: STORED_MIDDLE, 1.7: STORED_HIGH}
+    for lam, (sign, log) in stored.items():
+        now_sign, now_log = model.at(lam).log_psi(x)
+        assert float(now_sign) == sign
+        assert abs(float(now_log) - log) < 2e-3
