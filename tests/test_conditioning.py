@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ansatz_cases import CASES, FAMILY, SMALL, Case, evaluate, perturbed, random_points, random_positions, wavefunction
 
+from ansatz_cases import CASES, FAMILY, SMALL, Case, evaluate, perturbed, random_points, random_positions, wavefunction
 from qernel.wavefunction import ANSATZE, build, log_psi
 from qernel.wavefunction.conditioning import Conditioned, Embedding, Film
 from qernel.wavefunction.experts import Router

@@ -253,7 +253,6 @@ def test_a_misspelt_key_raises_no_second_complaint() -> None:
         (small(model={"active_experts": 4}), "must be fewer than model.experts = 4: give e.g. experts = 8"),
         (small(model={"width": 4}), "would be exactly zero; give e.g. width = 8 or orbitals = 'bloch'"),
         (small(system={"twist": [0.25, 0]}, model={"complex": False}), "use complex = 'auto'"),
-        (small(train={"groups": 1, "exchange_every": 5}), "needs two groups to exchange walkers"),
     ],
 )
 def test_values_that_do_not_fit_together(table: dict[str, Any], expected: str) -> None:

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ansatz_cases import FAMILY, MATERIAL, random_points, random_positions
 from jax import Array
 
+from ansatz_cases import FAMILY, MATERIAL, random_points, random_positions
 from qernel.estimators.local_energy import local_energy
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Jet, contract, linear, log_det, pointwise

@@ -173,12 +173,6 @@ def _train(config: Config) -> Iterator[Problem]:
             ("model.complex", "system.twist"),
             f"model.complex = false cannot satisfy system.twist = {list(system.twist)}: use complex = 'auto'",
         )
-    if train.exchange_every and train.groups < 2:
-        yield Problem(
-            ("train.exchange_every", "train.groups"),
-            f"train.exchange_every = {train.exchange_every} needs two groups to exchange walkers: "
-            "give groups = 2 or more, or exchange_every = 0",
-        )
 
 
 def notes(config: Config) -> list[str]:

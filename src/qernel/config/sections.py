@@ -224,9 +224,6 @@ class TrainConfig(Section):
     time_limit_s: MaybePositive = Field(
         default=None, description="Stop after this many seconds, with a checkpoint.", examples=[3600.0]
     )
-    exchange_every: Whole = Field(
-        default=0, description="Steps between replica exchanges of neighbouring groups; 0 is never."
-    )
 
 
 class SampleConfig(Section):

@@ -158,6 +158,9 @@ def _loop(
         save_model(out / MODEL_FILE, config, parameter_layout(template)[1](state.average))
         save_checkpoint(out / CHECKPOINT_FILE, state, fingerprint=config.fingerprint(), finished=finished)
 
+    if int(state.iteration) == 0:
+        # A run killed at any later moment can be resumed.
+        save(finished=False)
     with _stop_signals() as stopped:
         for iteration in range(int(state.iteration) + 1, total + 1):
             new, device_info = step(state)
@@ -170,11 +173,11 @@ def _loop(
             if iteration % train.record_every == 0:
                 metrics.append(iteration, info)
             now = time.monotonic()
-            if report and (now - last_report > _REPORT_SECONDS or iteration == total):
+            expired = train.time_limit_s is not None and now - start > train.time_limit_s
+            if report and (now - last_report > _REPORT_SECONDS or iteration == total or expired):
                 last_report = now
                 stage = "burn-in" if iteration <= train.burn_in else "training"
                 report(_summary(stage, iteration, total, now - start, recent))
-            expired = train.time_limit_s is not None and now - start > train.time_limit_s
             if iteration == total or expired:
                 break
             if stopped:
@@ -228,10 +231,13 @@ def _stop_signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
-    previous = {
-        number: signal.signal(number, lambda signum, _: received.append(signum))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+
+    def handle(number: int, _: object) -> None:
+        if received:  # asked twice: a step that hangs must not keep the user waiting
+            raise KeyboardInterrupt
+        received.append(number)
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
     finally:
