@@ -18,11 +18,13 @@ network_cases = pytest.mark.parametrize("case", [c for c in CASES if c.ansatz !=
 @every_case
 def test_exchange_of_like_electrons_changes_the_sign(case: Case) -> None:
     psi, x, p = wavefunction(case), random_positions(case.hamiltonian, 6, 1), random_points(case.hamiltonian, 6, 2)
-    order = np.arange(case.hamiltonian.count)
-    order[[0, 1]] = order[[1, 0]]
     sign, log = evaluate(psi, x, p)
-    swapped_sign, swapped_log = evaluate(psi, x[:, order], p)
-    np.testing.assert_allclose(swapped_sign * np.exp(swapped_log - log), -np.asarray(sign), rtol=1e-8)
+    up, down = case.hamiltonian.electrons
+    for first, second in [(0, 1), (0, up - 1), *([(up, up + 1)] if down > 1 else [])]:
+        order = np.arange(up + down)
+        order[[first, second]] = order[[second, first]]
+        swapped_sign, swapped_log = evaluate(psi, x[:, order], p)
+        np.testing.assert_allclose(swapped_sign * np.exp(swapped_log - log), -np.asarray(sign), rtol=1e-8)
 
 
 @every_case
@@ -34,6 +36,8 @@ def test_moving_one_electron_by_a_supercell_vector_gives_the_twist_phase(case: C
         moved_sign, moved_log = evaluate(psi, x.at[:, 1].add(vector), p)
         ratio = np.asarray(moved_sign / sign * np.exp(moved_log - log))
         np.testing.assert_allclose(ratio, np.exp(2j * np.pi * turn), rtol=1e-8, atol=1e-8)
+    moved = energies(psi, x.at[:, 1].add(family.supercell.vectors[0] - family.supercell.vectors[1]), p).total
+    np.testing.assert_allclose(moved, energies(psi, x, p).total, rtol=1e-6)
 
 
 @every_case
@@ -70,6 +74,15 @@ def test_the_local_energy_stays_finite_where_electrons_meet(case: Case) -> None:
             near = jnp.stack([x.at[pair[1]].set(x[pair[0]] + r * step) for r in (1e-3, 1e-4)])
             total = energies(psi, near, jnp.repeat(p, 2, 0)).total
             assert abs(complex(total[1] - total[0])) < 2e-2 * (abs(complex(total[0])) + 10.0 * family.U)
+
+
+def test_the_local_energy_of_a_bare_determinant_does_not_stay_finite() -> None:
+    """So the check above would notice a missing cusp."""
+    case = Case("slater", "polarised")
+    x, p = random_positions(case.hamiltonian, 1, 9)[0], random_points(case.hamiltonian, 1, 10)
+    near = jnp.stack([x.at[1].set(x[0] + r * jnp.asarray([0.6, 0.8])) for r in (1e-3, 1e-4)])
+    total = energies(wavefunction(case), near, jnp.repeat(p, 2, 0)).total
+    assert float(total[1] - total[0]) > 0.9 * case.hamiltonian.U * (1e4 - 1e3)
 
 
 @every_case

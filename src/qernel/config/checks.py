@@ -167,7 +167,7 @@ def _crystal(config: Config) -> Iterator[Problem]:
 
 
 def _train(config: Config) -> Iterator[Problem]:
-    system, train = config.system, config.train
+    system = config.system
     if config.model.complex is False and any(component % 1 for component in system.twist):
         yield Problem(
             ("model.complex", "system.twist"),
