@@ -469,7 +469,7 @@ def test_fingerprint_is_stable() -> None:
     assert len(digest) == 64 and int(digest, 16)
     assert load_config("n6", ["name=other"]).fingerprint() == digest
     assert load_config("n6", ["system.depth_meV=15"]).fingerprint() == digest, "a default spelt out changes nothing"
-    longer = load_config("n6", ["train.iterations=2000"])
+    longer = load_config("n6", ["train.iterations=2345"])
     assert longer.fingerprint() != digest
     assert longer.fingerprint("system", "family", "model") == config.fingerprint("system", "family", "model")
     code = "from qernel.config import load_config; print(load_config('n6').fingerprint())"

@@ -219,7 +219,7 @@ def test_the_check_would_notice_hard_routing(name: str, monkeypatch: pytest.Monk
 
 
 def surface_term(gate: Callable[[Array, float], Array] | None, monkeypatch: pytest.MonkeyPatch) -> float:
-    """∮ y'' ds of a layer's output round a closed path of its features: zero unless the slope jumps somewhere."""
+    """∮ y'' ds of a layer's output round a closed path of its features, relative to ∮ |y''| ds: zero unless the slope jumps."""
     layer = mixture(4, 2, sharpness=4.0)
     if gate is not None:
         monkeypatch.setattr(
@@ -236,10 +236,12 @@ def surface_term(gate: Callable[[Array, float], Array] | None, monkeypatch: pyte
         return result
 
     places = (jnp.arange(65536) + 0.5) / 65536
-    return float(jax.jit(jax.vmap(jax.grad(jax.grad(output))))(places).mean())
+    curvature = jax.jit(jax.vmap(jax.grad(jax.grad(output))))(places)
+    return float(curvature.mean() / jnp.abs(curvature).mean())
 
 
 def test_no_surface_term_is_missed_by_the_second_derivative(monkeypatch: pytest.MonkeyPatch) -> None:
     """With kinks, the second derivative alone misses part of the kinetic energy; with smooth gates it cannot."""
+    # The second derivative itself jumps at thresholds, so the quadrature converges like its step, 1.5e-5.
     assert abs(surface_term(None, monkeypatch)) < 1e-3
-    assert abs(surface_term(HARD["kink"], monkeypatch)) > 1e-1
+    assert abs(surface_term(HARD["kink"], monkeypatch)) > 1e-2
