@@ -41,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_its_four_files(finished: Path) -> None:
     assert {CONFIG_FILE, METRICS_FILE, CHECKPOINT_FILE, MODEL_FILE} == {p.name for p in finished.iterdir()}
-    rows = list(csv.DictReader((finished / METRICS_FILE).open()))
+    rows = list(csv.DictReader((finished / METRICS_FILE).read_text().splitlines()))
     assert [int(r["iteration"]) for r in rows] == [i for i in range(1, 11) for _ in range(2)]
     assert all(np.isfinite(float(r["energy"])) and float(r["error"]) > 0 for r in rows)
 
