@@ -219,7 +219,7 @@ def test_the_check_would_notice_hard_routing(name: str, monkeypatch: pytest.Monk
 
 
 def surface_term(gate: Callable[[Array, float], Array] | None, monkeypatch: pytest.MonkeyPatch) -> float:
-    """∮ y'' ds of a layer's output round a closed path of its features, relative to ∮ |y''| ds: zero unless the slope jumps."""
+    """∮ y'' ds over ∮ |y''| ds of a layer's output round a closed path: zero unless the slope jumps."""
     layer = mixture(4, 2, sharpness=4.0)
     if gate is not None:
         monkeypatch.setattr(
