@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import Array
 
 from ansatz_cases import CASES, Case, derivatives, energies, evaluate, random_points, random_positions, wavefunction
 from qernel.laplacian.methods import LAPLACIANS
