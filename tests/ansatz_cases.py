@@ -6,7 +6,7 @@ A new entry of `qernel.wavefunction.ANSATZE` is picked up here and then checked 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import equinox as eqx
@@ -60,6 +60,10 @@ SMALL = ModelConfig(
 """Every part of the model, each as small as it goes without becoming trivial."""
 
 SETTINGS: dict[str, dict[str, Any]] = {"polarised": {"blocks": 2}, "dressed": {"orbitals": "bloch"}}
+
+
+quick_jit = partial(eqx.filter_jit, compiler_options={"xla_backend_optimization_level": 0})
+"""Compiled with little effort: with so few walkers, compilation is nearly all that tests spend time on."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +126,13 @@ def random_positions(hamiltonian: Hamiltonian, count: int, seed: int) -> Array:
     return jnp.asarray(fractions @ hamiltonian.supercell.vectors)
 
 
-@eqx.filter_jit
+@quick_jit
 def evaluate(wavefunction: Wavefunction, positions: Array, points: Array) -> tuple[Array, Array]:
     """(sign, log) of a batch of configurations ``[B, N, 2]`` at points ``[B, p]``."""
     return jax.vmap(lambda x, p: log_psi(wavefunction, x, p))(positions, points)
 
 
-@eqx.filter_jit
+@quick_jit
 def derivatives(wavefunction: Wavefunction, positions: Array, points: Array, method: str) -> tuple[Array, Array]:
     """∇log ψ ``[B, 2N]`` and Δlog ψ ``[B]`` of a batch."""
 
@@ -138,7 +142,7 @@ def derivatives(wavefunction: Wavefunction, positions: Array, points: Array, met
     return jax.vmap(single)(positions, points)
 
 
-@eqx.filter_jit
+@quick_jit
 def energies(wavefunction: Wavefunction, positions: Array, points: Array) -> LocalEnergy:
     """Local energies of a batch."""
     return jax.vmap(lambda x, p: local_energy(wavefunction, x, p))(positions, points)

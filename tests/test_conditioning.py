@@ -11,7 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ansatz_cases import CASES, FAMILY, SMALL, Case, evaluate, perturbed, random_points, random_positions, wavefunction
+from ansatz_cases import (
+    CASES,
+    FAMILY,
+    SMALL,
+    Case,
+    evaluate,
+    perturbed,
+    quick_jit,
+    random_points,
+    random_positions,
+    wavefunction,
+)
 from qernel.wavefunction import ANSATZE, build, log_psi
 from qernel.wavefunction.conditioning import Conditioned, Embedding, Film
 from qernel.wavefunction.experts import Router
@@ -86,7 +97,7 @@ def test_every_parameter_has_an_influence(case: Case) -> None:
     """Over a few configurations and points no trainable array is without gradient; none of it is infinite."""
     x, p = random_positions(case.hamiltonian, 16, 5), random_points(case.hamiltonian, 16, 6)
 
-    @eqx.filter_jit
+    @quick_jit
     def spread(module: Any) -> Any:
         def scores(positions: Any, point: Any) -> Any:
             return eqx.filter_grad(lambda m: jnp.real(log_psi(m, positions, point)[1]))(module)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from jax import Array
 
-from ansatz_cases import Case, random_points, wavefunction
+from ansatz_cases import Case, quick_jit, random_points, wavefunction
 from qernel.laplacian.jet import pointwise
 from qernel.wavefunction import Wavefunction, log_psi
 from qernel.wavefunction.experts import MixtureOfExperts, Router
@@ -145,7 +145,7 @@ class Walk:
             value = log(s)
             return Spot(value, slope, curvature, gradient, seen["gates"][0], seen["router"][0])
 
-        self._spots = jax.jit(jax.vmap(spot))
+        self._spots = quick_jit(jax.vmap(spot))
 
     def __call__(self, places: Any) -> Spot:
         """Everything at these places along the path."""

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ansatz_cases import FAMILY, MATERIAL, random_positions
+from ansatz_cases import FAMILY, MATERIAL, energies, random_positions
 from qernel.config import ModelConfig
-from qernel.estimators.local_energy import local_energy
 from qernel.hamiltonian.bands import one_body_bands
 from qernel.wavefunction import build
 
@@ -28,7 +27,7 @@ def test_bands_are_exact_with_zero_variance(ansatz: str, twist: tuple[float, flo
     psi = build(model, family, key=jax.random.key(1), dtype=jnp.float64)
     x = random_positions(family, 20, 2)
     for lam in (0.4, 0.77, 1.4):
-        local = jax.vmap(lambda r, lam=lam: local_energy(psi, r, jnp.asarray([lam])).total)(x)
+        local = energies(psi, x, jnp.full((20, 1), lam)).total
         bands = one_body_bands(family.supercell, lam * MATERIAL.V0, np.pi / 4, 6, cutoff=900.0, twist=twist)
         # What is left is the plane-wave cut-off, amplified near nodes: the median configuration counts.
         assert np.median(np.abs(np.asarray(local) - bands.energies.sum())) < 1e-2

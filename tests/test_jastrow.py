@@ -6,14 +6,13 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array
 
-from ansatz_cases import FAMILY, SQRT3, THREE, perturbed, random_positions
+from ansatz_cases import FAMILY, SQRT3, THREE, perturbed, quick_jit, random_positions
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.methods import LAPLACIANS
 from qernel.lattice import displacement
@@ -30,7 +29,7 @@ def pair_factor(hamiltonian: Hamiltonian, seed: int = 1, longest: float = 10.0) 
     return factor
 
 
-@eqx.filter_jit
+@quick_jit
 def along(factor: PairJastrow, positions: Array, direction: Array, distances: Array, point: Array) -> Array:
     """Value and its first two derivatives as electron 0 sits at distances along a direction from electron 1."""
 

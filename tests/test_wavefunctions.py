@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from jax import Array
 
-from ansatz_cases import CASES, Case, derivatives, energies, evaluate, random_points, random_positions, wavefunction
+from ansatz_cases import (
+    CASES,
+    Case,
+    derivatives,
+    energies,
+    evaluate,
+    quick_jit,
+    random_points,
+    random_positions,
+    wavefunction,
+)
 from qernel.laplacian.methods import LAPLACIANS
 from qernel.sampling.metropolis import Walkers, spread_walkers, sweep
 from qernel.wavefunction import Wavefunction, log_psi, parameter_count, parameter_layout
@@ -18,9 +28,25 @@ every_case = pytest.mark.parametrize("case", CASES, ids=str)
 network_cases = pytest.mark.parametrize("case", [c for c in CASES if c.ansatz != "slater"], ids=str)
 
 
+BATCH = 6
+"""The same everywhere, because every batch size is a compilation of its own."""
+
+
+def walkers(case: Case, seed: int) -> tuple[Wavefunction, Array, Array]:
+    """The wavefunction with random configurations ``[BATCH, N, 2]`` and points ``[BATCH, p]``."""
+    family = case.hamiltonian
+    return wavefunction(case), random_positions(family, BATCH, seed), random_points(family, BATCH, seed + 1)
+
+
+@quick_jit
+def parameter_slope(psi: Wavefunction, positions: Array, points: Array) -> Array:
+    """∂ Re log ψ / ∂(family parameters), ``[BATCH, p]``."""
+    return jax.vmap(jax.grad(lambda p, x: jnp.real(log_psi(psi, x, p)[1])))(points, positions)
+
+
 @every_case
 def test_exchange_of_like_electrons_changes_the_sign(case: Case) -> None:
-    psi, x, p = wavefunction(case), random_positions(case.hamiltonian, 6, 1), random_points(case.hamiltonian, 6, 2)
+    psi, x, p = walkers(case, 1)
     sign, log = evaluate(psi, x, p)
     up, down = case.hamiltonian.electrons
     for first, second in [(0, 1), (0, up - 1), *([(up, up + 1)] if down > 1 else [])]:
@@ -33,7 +59,7 @@ def test_exchange_of_like_electrons_changes_the_sign(case: Case) -> None:
 @every_case
 def test_moving_one_electron_by_a_supercell_vector_gives_the_twist_phase(case: Case) -> None:
     family = case.hamiltonian
-    psi, x, p = wavefunction(case), random_positions(family, 5, 3), random_points(family, 5, 4)
+    psi, x, p = wavefunction(case), random_positions(family, BATCH, 3), random_points(family, BATCH, 4)
     sign, log = evaluate(psi, x, p)
     for vector, turn in zip(family.supercell.vectors, family.twist, strict=True):
         moved_sign, moved_log = evaluate(psi, x.at[:, 1].add(vector), p)
@@ -45,7 +71,7 @@ def test_moving_one_electron_by_a_supercell_vector_gives_the_twist_phase(case: C
 
 @every_case
 def test_three_laplacians_agree(case: Case) -> None:
-    psi, x, p = wavefunction(case), random_positions(case.hamiltonian, 3, 5), random_points(case.hamiltonian, 3, 6)
+    psi, x, p = walkers(case, 5)
     gradient, laplacian = derivatives(psi, x, p, "forward")
     for method in ("folx", "loop"):
         other_gradient, other = derivatives(psi, x, p, method)
@@ -55,7 +81,7 @@ def test_three_laplacians_agree(case: Case) -> None:
 
 @every_case
 def test_single_precision_follows_double(case: Case) -> None:
-    psi, x, p = wavefunction(case), random_positions(case.hamiltonian, 32, 7), random_points(case.hamiltonian, 32, 8)
+    psi, x, p = walkers(case, 7)
     single = jax.tree.map(lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a, psi)
     x32, p32 = x.astype(jnp.float32), p.astype(jnp.float32)
     exact, approximate = energies(psi, x, p).total, energies(single, x32, p32).total
@@ -72,39 +98,38 @@ def test_the_local_energy_stays_finite_where_electrons_meet(case: Case) -> None:
     psi, p = wavefunction(case), random_points(family, 1, 10)
     x = random_positions(family, 1, 9)[0]
     for pair in ((0, 1), (0, family.count - 1)):
-        for angle in (0.3, 1.7, 4.1):
-            step = jnp.asarray([np.cos(angle), np.sin(angle)])
-            near = jnp.stack([x.at[pair[1]].set(x[pair[0]] + r * step) for r in (1e-2, 1e-3, 1e-4)])
-            total = np.asarray(energies(psi, near, jnp.repeat(p, 3, 0)).total)
-            first, second = np.abs(np.diff(total))
-            assert second < 0.3 * first + 0.05 * family.U
+        steps = [r * np.array([np.cos(a), np.sin(a)]) for a in (0.3, 1.7) for r in (1e-2, 1e-3, 1e-4)]
+        near = jnp.stack([x.at[pair[1]].set(x[pair[0]] + step) for step in steps])
+        total = np.asarray(energies(psi, near, jnp.repeat(p, BATCH, 0)).total).reshape(2, 3)
+        first, second = np.abs(np.diff(total)).T
+        assert np.all(second < 0.3 * first + 0.05 * family.U)
 
 
 def test_the_local_energy_of_a_bare_determinant_does_not_stay_finite() -> None:
     """So the check above would notice a missing cusp."""
     case = Case("slater", "polarised")
     x, p = random_positions(case.hamiltonian, 1, 9)[0], random_points(case.hamiltonian, 1, 10)
-    near = jnp.stack([x.at[1].set(x[0] + r * jnp.asarray([0.6, 0.8])) for r in (1e-3, 1e-4)])
-    total = energies(wavefunction(case), near, jnp.repeat(p, 2, 0)).total
+    near = jnp.stack([x.at[1].set(x[0] + r * jnp.asarray([0.6, 0.8])) for r in (1e-3, 1e-4) * 3])
+    total = energies(wavefunction(case), near, jnp.repeat(p, BATCH, 0)).total
     assert float(total[1] - total[0]) > 0.9 * case.hamiltonian.U * (1e4 - 1e3)
 
 
 @every_case
 def test_conditioning_does_not_leak_between_walkers(case: Case) -> None:
-    psi, x, p = wavefunction(case), random_positions(case.hamiltonian, 4, 11), random_points(case.hamiltonian, 4, 12)
+    psi, x, p = walkers(case, 11)
     _, together = evaluate(psi, x, p)
-    alone = [evaluate(psi, x[i : i + 1], p[i : i + 1])[1][0] for i in range(4)]
-    np.testing.assert_allclose(together, alone, rtol=1e-12)
+    for i in range(BATCH):
+        _, alone = evaluate(psi, jnp.tile(x[i], (BATCH, 1, 1)), jnp.tile(p[i], (BATCH, 1)))
+        np.testing.assert_allclose(alone, together[i], rtol=1e-12)
 
 
 @every_case
 def test_derivative_with_respect_to_the_parameters_of_the_family(case: Case) -> None:
-    psi, x = wavefunction(case), random_positions(case.hamiltonian, 1, 13)[0]
-    p, step = random_points(case.hamiltonian, 1, 14)[0], 1e-5
-    slope = jax.grad(lambda q: jnp.real(log_psi(psi, x, q)[1]))(p)
-    for index in range(len(p)):
-        ends = [float(jnp.real(log_psi(psi, x, p.at[index].add(s * step))[1])) for s in (-1, 1)]
-        np.testing.assert_allclose(slope[index], (ends[1] - ends[0]) / (2 * step), rtol=1e-5, atol=1e-6)
+    psi, x, p = walkers(case, 13)
+    slope, step = parameter_slope(psi, x, p), 1e-5
+    for index in range(p.shape[1]):
+        low, high = (np.real(evaluate(psi, x, p.at[:, index].add(s * step))[1]) for s in (-1, 1))
+        np.testing.assert_allclose(slope[:, index], (high - low) / (2 * step), rtol=1e-5, atol=1e-6)
 
 
 @every_case
@@ -119,13 +144,13 @@ def test_flat_parameters_round_trip(case: Case) -> None:
 def regular_kinetic_difference(psi: Wavefunction, point: Array, key: Array) -> tuple[Array, Array]:
     """Chain means ``[W]`` of the difference of the two kinetic estimators and of ½|∇ log ψ|², regular at nodes.
 
-    The plain difference −½∇·(|ψ|²∇ log ψ)/|ψ|² has no variance where ψ has nodes. Weighted with f = |ψ|²/(|ψ|² + c)
-    inside the divergence its mean is still zero, it is bounded at nodes, and it still notices every jump and kink:
+    The plain difference −½∇·(|ψ|²∇ log ψ)/|ψ|² has an infinite variance where ψ has nodes. Weighted inside the
+    divergence with f = |ψ|²/(|ψ|² + c) its mean is still zero, it is bounded at nodes, and it still notices jumps:
     ∇·(|ψ|² f ∇ log ψ)/|ψ|² = f (Δ log ψ + 2 |∇ log|ψ||²) + 2 f (1 − f) |∇ log|ψ||², its real part.
     """
     family = psi.hamiltonian
     start_key, key = jax.random.split(key)
-    walkers = spread_walkers(start_key, family.supercell, (1, 128, family.count), width=0.25, dtype=jnp.float64)
+    walkers = spread_walkers(start_key, family.supercell, (1, 256, family.count), width=0.25, dtype=jnp.float64)
 
     def log_modulus(x: Array) -> Array:
         return jax.vmap(jax.vmap(lambda r: jnp.real(log_psi(psi, r, point)[1])))(x)
