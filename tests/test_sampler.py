@@ -80,6 +80,15 @@ def test_a_proposal_that_is_not_a_number_is_rejected() -> None:
     assert float(info.acceptance.max()) == 0.0
 
 
+@pytest.mark.parametrize("stuck", [jnp.nan, jnp.inf, -jnp.inf])
+def test_a_walker_at_no_finite_density_takes_the_first_finite_proposal(stuck: float) -> None:
+    state = spread_walkers(jax.random.key(1), CELL, (1, 8, 2), width=0.1, dtype=jnp.dtype("float64"))
+    state = state._replace(log_modulus=jnp.full((1, 8), stuck))
+    keys = jax.random.split(jax.random.key(2), (1, 8))
+    moved, _ = jax.jit(lambda s: sweep(keys, s, log_modulus, CELL, moves=1))(state)
+    np.testing.assert_allclose(moved.log_modulus, log_modulus(moved.positions), rtol=1e-12)
+
+
 def test_chains_do_not_depend_on_the_number_of_devices() -> None:
     state = spread_walkers(jax.random.key(1), CELL, (2, 8, 2), width=0.5, dtype=jnp.dtype("float64"))
     state = state._replace(log_modulus=log_modulus(state.positions))

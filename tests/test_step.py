@@ -99,6 +99,20 @@ def test_a_walker_that_is_not_finite_is_dropped_and_counted(where: str) -> None:
     np.testing.assert_allclose(rows[[0, 2]], np.asarray(clean[0]).reshape(3, 16, 5)[[0, 2]], rtol=1e-12)
 
 
+@pytest.mark.parametrize("balance", [0.0, 0.5])
+def test_a_group_without_one_finite_walker_leaves_the_others_alone(balance: float) -> None:
+    """The others get what they would get alone, up to the fixed share 1/(G W) of each walker."""
+    energies = ENERGIES.at[1].set(jnp.nan)
+    rows, residuals, deviation, bad = centred_system(energies, SCORES, clip=NO_CLIP, balance=balance)
+    np.testing.assert_array_equal(bad, [0, 16, 0])
+    rows, residuals = np.asarray(rows).reshape(3, -1), np.asarray(residuals).reshape(3, -1)
+    assert not rows[1].any() and not residuals[1].any() and float(deviation[1]) == 0.0
+    keep = jnp.asarray([0, 2])
+    alone = centred_system(ENERGIES[keep], SCORES[keep], clip=NO_CLIP, balance=balance)
+    np.testing.assert_allclose(rows[[0, 2]], np.asarray(alone[0]).reshape(2, -1) * (2 / 3) ** 0.5, rtol=1e-12)
+    np.testing.assert_allclose(residuals[[0, 2]], np.asarray(alone[1]).reshape(2, -1) * (2 / 3) ** 0.5, rtol=1e-12)
+
+
 def test_complex_energies_are_stacked_with_the_real_and_imaginary_scores() -> None:
     """2Ōᵀε = 2 Re⟨(O − ⟨O⟩)* (E − ⟨E⟩)⟩ and ŌᵀŌ = Re⟨(O − ⟨O⟩)* (O − ⟨O⟩)⟩ for O = ∂ log ψ."""
     energies = ENERGIES + 1j * jnp.asarray(RNG.normal(size=(3, 16)))

@@ -91,8 +91,10 @@ def sweep(
         positions, log = carry
         candidate = wrap(candidate, supercell.vectors)
         candidate_log = log_modulus(candidate)
-        # A NaN proposal compares false and is rejected; a walker at log|ψ| = −inf accepts anything finite.
-        accepted = threshold < candidate_log - log
+        # A NaN proposal compares false and is rejected; a walker that is itself at no finite log|ψ| (a node, an
+        # overflow) takes the first finite proposal, or it would stay there for ever.
+        stranded = ~jnp.isfinite(log) & jnp.isfinite(candidate_log)
+        accepted = (threshold < candidate_log - log) | stranded
         positions = jnp.where(accepted[..., None, None], candidate, positions)
         return (positions, jnp.where(accepted, candidate_log, log)), accepted.astype(dtype)
 

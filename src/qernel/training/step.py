@@ -25,7 +25,7 @@ from qernel.wavefunction import Wavefunction
 
 
 class StepInfo(NamedTuple):
-    """What one iteration measured, per group ``[G]``; energies per electron in E0.
+    """What one iteration measured, per group ``[G]``; energies per electron in E0, over the finite walkers.
 
     ``skipped`` is a scalar: whether the update was not finite and the parameters stayed as they were.
     """
@@ -65,11 +65,13 @@ def centred_system(energies: Array, scores: Array, *, clip: float, balance: floa
     """
     groups, count, parts, _ = scores.shape
     finite = jnp.isfinite(energies) & jnp.isfinite(scores).all((-1, -2))
-    valid = finite.sum(1, keepdims=True)
-    real = jnp.where(finite, energies.real, jnp.nan)
-    median = jnp.nanmedian(real, axis=1, keepdims=True)
-    spread = jnp.nanmean(jnp.abs(real - median), axis=1, keepdims=True)
-    clipped = jnp.clip(jnp.where(finite, real, median), median - clip * spread, median + clip * spread)
+    # A group without one finite walker has nothing to say; 1 in place of its count keeps 0/0 out of the others.
+    valid = jnp.maximum(finite.sum(1, keepdims=True), 1)
+    median = jnp.nanmedian(jnp.where(finite, energies.real, jnp.nan), axis=1, keepdims=True)
+    median = jnp.nan_to_num(median)
+    real = jnp.where(finite, energies.real, median)
+    spread = jnp.abs(real - median).sum(1, keepdims=True) / valid
+    clipped = jnp.clip(real, median - clip * spread, median + clip * spread)
     residual = [clipped]
     if jnp.iscomplexobj(energies):
         imaginary = jnp.where(finite, energies.imag, 0.0)
@@ -80,11 +82,13 @@ def centred_system(energies: Array, scores: Array, *, clip: float, balance: floa
     rows = jnp.where(finite[..., None, None], scores, 0.0)
     rows = (rows - rows.sum(1, keepdims=True) / valid[..., None, None]) * mask[..., None]
     deviation = jnp.sqrt((stacked[..., 0] ** 2).sum(1) / valid[:, 0])
+    informed = finite.any(1)
     weight = jnp.maximum(deviation, 1e-6 * deviation.mean() + 1e-30) ** (-balance)
-    weight = weight / jnp.sqrt((weight**2).mean()) / (groups * count) ** 0.5
+    weight = jnp.where(informed, weight, 0.0)
+    weight = weight / jnp.sqrt((weight**2).sum() / jnp.maximum(informed.sum(), 1)) / (groups * count) ** 0.5
     rows = rows * weight[:, None, None, None]
     residuals = stacked * weight[:, None, None]
-    return rows, residuals, deviation, count - valid[:, 0]
+    return rows, residuals, deviation, count - finite.sum(1)
 
 
 def split_over_parameters(rows: Array, mesh: Mesh) -> Array:
@@ -161,16 +165,21 @@ def make_step(
             iteration=state.iteration + 1,
         )
         new = jax.lax.with_sharding_constraint(new, layout(new, mesh))
-        per_electron = energies.total.real / count
+        finite = jnp.isfinite(energies.total)
+
+        def per_electron(energy: Array) -> Array:
+            return jnp.mean(energy.real, axis=1, where=finite) / count
+
+        # Walkers are independent chains, so one instant has no autocorrelation to correct for.
+        error = jnp.std(energies.total.real, axis=1, where=finite) / count / (finite.sum(1) - 1) ** 0.5
         return new, StepInfo(
             point=points,
-            energy=per_electron.mean(1),
-            # Walkers are independent chains, so one instant has no autocorrelation to correct for.
-            error=per_electron.std(1) / (per_electron.shape[1] - 1) ** 0.5,
+            energy=per_electron(energies.total),
+            error=error,
             deviation=deviation / count,
-            kinetic=energies.kinetic.real.mean(1) / count,
-            moire=energies.moire.mean(1) / count,
-            interaction=energies.interaction.mean(1) / count,
+            kinetic=per_electron(energies.kinetic),
+            moire=per_electron(energies.moire),
+            interaction=per_electron(energies.interaction),
             order_parameter=jax.vmap(jax.vmap(lambda x: crystal_order(x, hamiltonian.supercell)))(
                 walkers.positions
             ).mean(1),
