@@ -16,7 +16,8 @@ from jax import Array
 from ansatz_cases import FAMILY, MATERIAL, random_points, random_positions
 from qernel.estimators.local_energy import local_energy
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet, contract, linear, log_det, pointwise
+from qernel.laplacian.determinant import log_det
+from qernel.laplacian.jet import Jet, contract, linear, pointwise
 from qernel.laplacian.methods import LAPLACIANS
 from qernel.wavefunction import Wavefunction
 

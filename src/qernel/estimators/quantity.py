@@ -53,7 +53,7 @@ class Quantity:
 
     def __post_init__(self) -> None:
         # Plain floats: NumPy and JAX scalars would leak into reprs and into JSON.
-        object.__setattr__(self, "value", float(self.value))
+        object.__setattr__(self, "value", float(self.value) + 0.0)  # no negative zero
         object.__setattr__(self, "error", float(self.error))
         if self.error < 0:
             raise ValueError(f"error is {self.error}: a standard error cannot be negative, pass its magnitude")

@@ -6,19 +6,26 @@ operation, so that a wavefunction written with these functions gets its exact La
 forward sweep (Li et al., arXiv:2307.08214). All functions accept plain arrays as well, so the same
 code evaluates log ψ alone.
 
-Adding a layer: compose it from `linear`, `pointwise`, `contract`, `softmax`, `log_det`; anything
-without a rule goes through `general`, which is slower but always right.
+Until electrons first meet, what belongs to electron i depends on r_i alone: such a *local* jet keeps two
+derivatives in place of 2N, and every rule keeps it local as long as it can. Rules that exploit more structure
+live beside this module: `qernel.laplacian.attention` and `qernel.laplacian.determinant`.
+
+Adding a layer: compose it from `contract` (weights), `pointwise`, `softmax`, ``+`` and ``*``; `linear` and
+`general` take any linear or any smooth function, at the price of the structure: slower, but always right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+Owners: TypeAlias = tuple[int, int]
+"""(first, total): row i of a local jet belongs to electron first + i of total."""
 
 
 @jax.tree_util.register_dataclass
@@ -27,9 +34,15 @@ class Jet:
     """Value, T first derivatives and Laplacian stacked along axis 0: ``data[T + 2, ...]``.
 
     One stacked array rather than three, because a linear layer is then a single matrix product.
+
+    Attributes:
+        data: the stack. T = 2N, derivatives ordered (electron, component); in a local jet T = 2.
+        owners: None, or for a local jet the electrons along axis 0 of the value. The derivatives are then
+            those with respect to the two coordinates of the electron's own position; all others vanish.
     """
 
     data: Array
+    owners: Owners | None = field(default=None, metadata={"static": True})
 
     @property
     def value(self) -> Array:
@@ -56,12 +69,25 @@ class Jet:
         """Element type."""
         return self.data.dtype
 
+    def dense(self) -> Jet:
+        """The same quantity with all 2N derivatives."""
+        if self.owners is None:
+            return self
+        own = owned(self.owners, self.shape[0]).astype(self.dtype)
+        own = own.reshape(own.shape[0], 1, own.shape[1], *(1,) * (len(self.shape) - 1))
+        jacobian = (own * self.jacobian).reshape(2 * own.shape[0], *self.shape)
+        return _stack(self.value, jacobian, self.laplacian)
+
     def __add__(self, other: Operand) -> Jet:
-        if isinstance(other, Jet):
-            return Jet(_align(self, other) + _align(other, self))
-        value = self.value + other
-        aligned = Jet(_align(self, value))
-        return _stack(value, aligned.jacobian, aligned.laplacian)
+        a, b = _matched(self, other)
+        if isinstance(b, Jet):
+            return Jet(_align(a, b) + _align(b, a), a.owners)
+        value = a.value + b
+        aligned = _align(a, value)
+        if value.dtype == a.dtype and aligned.shape[1:] == value.shape:
+            # Only the value changes: overwriting one row in place spares a copy of all derivatives.
+            return Jet(jax.lax.dynamic_update_slice_in_dim(aligned, value[None], 0, 0), a.owners)
+        return _stack(value, aligned[1:-1], aligned[-1], a.owners)
 
     __radd__ = __add__
 
@@ -69,30 +95,52 @@ class Jet:
         return self + (-1.0) * other
 
     def __mul__(self, other: Operand) -> Jet:
-        if not isinstance(other, Jet):
-            return linear(lambda row: row * other, self)
-        a, b = Jet(_align(self, other)), Jet(_align(other, self))
+        left, right = _matched(self, other)
+        if not isinstance(right, Jet):
+            factor = jnp.asarray(right)
+            return Jet(_align(left, factor) * factor, left.owners)
+        a, b = Jet(_align(left, right)), Jet(_align(right, left))
         return _stack(
             a.value * b.value,
             a.jacobian * b.value + a.value * b.jacobian,
             a.laplacian * b.value + a.value * b.laplacian + 2.0 * (a.jacobian * b.jacobian).sum(0),
+            left.owners,
         )
 
     __rmul__ = __mul__
 
     def __getitem__(self, index: Any) -> Jet:
-        return linear(lambda row: row[index], self)
+        picked: Jet = linear(lambda row: row[index], self)
+        return picked
 
 
 Operand: TypeAlias = "Jet | Array | float"
 
 
-def _stack(value: Array, jacobian: Array, laplacian: Array) -> Jet:
+def owned(owners: Owners, count: int) -> Array:
+    """``[total, count]``: whether row i of a local jet belongs to an electron."""
+    first, total = owners
+    return jnp.arange(total)[:, None] == first + jnp.arange(count)
+
+
+def _matched(a: Jet, b: Operand) -> tuple[Jet, Operand]:
+    """Both operands of an elementwise operation, made dense unless the result is local as well."""
+    if a.owners is None and not (isinstance(b, Jet) and b.owners):
+        return a, b
+    if isinstance(b, Jet):
+        same = a.owners == b.owners and len(a.shape) == len(b.shape)
+        return (a, b) if same else (a.dense(), b.dense())
+    shape = jnp.shape(b)
+    inner = len(shape) < len(a.shape) or (len(shape) == len(a.shape) and shape[0] in (1, a.shape[0]))
+    return (a if inner else a.dense()), b
+
+
+def _stack(value: Array, jacobian: Array, laplacian: Array, owners: Owners | None = None) -> Jet:
     shape = jnp.broadcast_shapes(value.shape, jacobian.shape[1:])
     value = jnp.broadcast_to(value, shape)
     jacobian = jnp.broadcast_to(jacobian, (len(jacobian), *shape))
     laplacian = jnp.broadcast_to(laplacian, shape)
-    return Jet(jnp.concatenate([value[None], jacobian, laplacian[None]]))
+    return Jet(jnp.concatenate([value[None], jacobian, laplacian[None]]), owners)
 
 
 def _align(a: Jet, b: Jet | Array) -> Array:
@@ -102,16 +150,28 @@ def _align(a: Jet, b: Jet | Array) -> Array:
 
 
 def seed(positions: Array) -> Jet:
-    """The identity jet of a configuration ``[N, 2]``: derivatives with respect to all 2N coordinates."""
-    count = positions.size
-    unit = jnp.eye(count, dtype=positions.dtype).reshape(count, *positions.shape)
-    return _stack(positions, unit, jnp.zeros_like(positions))
+    """The identity jet of a configuration ``[N, 2]``: local, because r_i depends on r_i only."""
+    unit = jnp.broadcast_to(jnp.eye(2, dtype=positions.dtype)[:, None, :], (2, *positions.shape))
+    return _stack(positions, unit, jnp.zeros_like(positions), (0, len(positions)))
+
+
+def dense(x: Operand) -> Any:
+    """The quantity with all derivatives, if it carries any."""
+    return x.dense() if isinstance(x, Jet) else jnp.asarray(x)
+
+
+def electrons(x: Operand, start: int, stop: int) -> Any:
+    """The part of a quantity ``[N, ...]`` that belongs to electrons ``start`` to ``stop``."""
+    if not isinstance(x, Jet):
+        return jnp.asarray(x)[start:stop]
+    owners = None if x.owners is None else (x.owners[0] + start, x.owners[1])
+    return Jet(x.data[:, start:stop], owners)
 
 
 def linear(function: Callable[[Array], Array], x: Operand) -> Any:
-    """Apply a linear, homogeneous map (matrix product, sum, reshape, index) to a quantity."""
+    """Apply any linear, homogeneous map (sum, reshape, index, …) to a quantity."""
     if isinstance(x, Jet):
-        return Jet(jax.vmap(function)(x.data))
+        return Jet(jax.vmap(function)(x.dense().data))
     return function(jnp.asarray(x))
 
 
@@ -125,11 +185,13 @@ def pointwise(function: Callable[[Array], Array], x: Operand) -> Any:
 
     (value, slope), (_, curvature) = jax.jvp(first, (x.value,), (jnp.ones_like(x.value),))
     squares = (x.jacobian * x.jacobian).sum(0)
-    return _stack(value, slope * x.jacobian, slope * x.laplacian + curvature * squares)
+    return _stack(value, slope * x.jacobian, slope * x.laplacian + curvature * squares, x.owners)
 
 
 def contract(subscripts: str, a: Operand, b: Operand) -> Any:
     """Einstein summation of two quantities, either of which may be constant.
+
+    A local quantity stays local if its electron index, the first, is also the first of the result.
 
     Args:
         subscripts: two-operand specification such as ``"ihd,jhd->hij"``; the letter ``t`` is reserved.
@@ -142,16 +204,20 @@ def contract(subscripts: str, a: Operand, b: Operand) -> Any:
     inputs, out = subscripts.split("->")
     left, right = inputs.split(",")
     if isinstance(a, Jet) and isinstance(b, Jet):
+        if a.owners != b.owners or not (a.owners and left[:1] == right[:1] == out[:1]):
+            a, b = a.dense(), b.dense()
         value = jnp.einsum(subscripts, a.value, b.value)
         from_a = jnp.einsum(f"t{left},{right}->t{out}", a.data[1:], b.value)
         from_b = jnp.einsum(f"{left},t{right}->t{out}", a.value, b.data[1:])
         cross = jnp.einsum(f"t{left},t{right}->{out}", a.jacobian, b.jacobian)
         both = from_a + from_b
-        return _stack(value, both[:-1], both[-1] + 2.0 * cross)
+        return _stack(value, both[:-1], both[-1] + 2.0 * cross, a.owners)
     if isinstance(a, Jet):
-        return Jet(jnp.einsum(f"t{left},{right}->t{out}", a.data, b))
+        a = a if left[:1] == out[:1] else a.dense()
+        return Jet(jnp.einsum(f"t{left},{right}->t{out}", a.data, b), a.owners)
     if isinstance(b, Jet):
-        return Jet(jnp.einsum(f"{left},t{right}->t{out}", a, b.data))
+        b = b if right[:1] == out[:1] else b.dense()
+        return Jet(jnp.einsum(f"{left},t{right}->t{out}", a, b.data), b.owners)
     return jnp.einsum(subscripts, a, b)
 
 
@@ -163,30 +229,12 @@ def softmax(x: Operand) -> Any:
     """
     if not isinstance(x, Jet):
         return jax.nn.softmax(x, axis=-1)
+    x = x if len(x.shape) > 1 else x.dense()
     weights = jax.nn.softmax(x.value, axis=-1)
     centred = x.jacobian - (weights * x.jacobian).sum(-1, keepdims=True)
     drift = x.laplacian + (centred * centred).sum(0)
-    return _stack(weights, weights * centred, weights * (drift - (weights * drift).sum(-1, keepdims=True)))
-
-
-def log_det(x: Jet | Array) -> tuple[Array, Any]:
-    """Sign (or phase) and logarithm of the determinant of ``[..., N, N]``.
-
-    For complex matrices the logarithm is complex with its phase moved into it, and the sign is 1.
-    With X_t = M⁻¹∂_t M: ∂_t log det M = tr X_t and Δ log det M = tr(M⁻¹ΔM) − Σ_t tr(X_t X_t).
-    """
-    matrix = x.value if isinstance(x, Jet) else x
-    sign, log = jnp.linalg.slogdet(matrix)
-    if jnp.iscomplexobj(matrix):
-        log = log + jnp.log(sign)
-        sign = jnp.ones_like(log)
-    if not isinstance(x, Jet):
-        return sign, log
-    inverse = jnp.linalg.inv(matrix)
-    relative = jnp.einsum("...ij,t...jk->t...ik", inverse, x.data[1:])
-    trace = jnp.trace(relative, axis1=-2, axis2=-1)
-    squares = (relative[:-1] * jnp.swapaxes(relative[:-1], -1, -2)).sum((0, -1, -2))
-    return sign, _stack(log, trace[:-1], trace[-1] - squares)
+    mean = (weights * drift).sum(-1, keepdims=True)
+    return _stack(weights, weights * centred, weights * (drift - mean), x.owners)
 
 
 def general(function: Callable[[Array], Array], x: Operand) -> Any:
@@ -196,15 +244,17 @@ def general(function: Callable[[Array], Array], x: Operand) -> Any:
     """
     if not isinstance(x, Jet):
         return function(jnp.asarray(x))
+    x = x.dense()
+    point = x.value
 
     def along(direction: Array) -> tuple[Array, Array]:
         def derivative(y: Array) -> Array:
             return jax.jvp(function, (y,), (direction,))[1]
 
-        return jax.jvp(derivative, (x.value,), (direction,))
+        return jax.jvp(derivative, (point,), (direction,))
 
     first, second = jax.vmap(along)(x.jacobian)
-    value, drift = jax.jvp(function, (x.value,), (x.laplacian,))
+    value, drift = jax.jvp(function, (point,), (x.laplacian,))
     return _stack(value, first, drift + second.sum(0))
 
 
@@ -213,9 +263,12 @@ def concatenate(parts: list[Any]) -> Any:
     reference = next((p for p in parts if isinstance(p, Jet)), None)
     if reference is None:
         return jnp.concatenate(parts, axis=-1)
-    rows = reference.data.shape[0]
-    lifted = [p.data if isinstance(p, Jet) else lift(p, rows).data for p in parts]
-    return Jet(jnp.concatenate(lifted, axis=-1))
+    jets = [p for p in parts if isinstance(p, Jet)]
+    owners = reference.owners if all(p.owners == reference.owners and len(p.shape) > 1 for p in jets) else None
+    aligned = [(p if owners else p.dense()) if isinstance(p, Jet) else p for p in parts]
+    rows = next(p for p in aligned if isinstance(p, Jet)).data.shape[0]
+    lifted = [p.data if isinstance(p, Jet) else lift(p, rows).data for p in aligned]
+    return Jet(jnp.concatenate(lifted, axis=-1), owners)
 
 
 def lift(constant: Array, rows: int) -> Jet:
@@ -224,6 +277,6 @@ def lift(constant: Array, rows: int) -> Jet:
     return Jet(jnp.concatenate([constant[None], zeros]))
 
 
-def value_of(x: Jet | Array) -> Array:
+def value_of(x: Operand) -> Array:
     """The plain value of a quantity, whatever it carries."""
-    return x.value if isinstance(x, Jet) else x
+    return x.value if isinstance(x, Jet) else jnp.asarray(x)

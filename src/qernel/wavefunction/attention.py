@@ -6,9 +6,11 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jax import Array
 
-from qernel.laplacian.jet import Operand, contract, linear, softmax
+from qernel.laplacian.attention import attend
+from qernel.laplacian.jet import Operand, contract
 from qernel.wavefunction.base import dense
 
 
@@ -36,14 +38,11 @@ class GroupedQueryAttention(eqx.Module):
     def __call__(self, features: Operand) -> Any:
         """Features ``[N, width]`` → messages ``[N, width]``."""
         size = self.query.shape[1] // self.heads
-        group = self.heads // self.kv_heads
-        query = linear(lambda h: (h @ self.query).reshape(-1, self.kv_heads, group, size) * size**-0.5, features)
-        key = linear(
-            lambda h: (h @ self.key_value[:, : self.kv_heads * size]).reshape(-1, self.kv_heads, size), features
+        shape = (-1, self.kv_heads, self.heads // self.kv_heads, size)
+        key, value = jnp.split(self.key_value.reshape(-1, 2 * self.kv_heads, size), 2, axis=1)
+        messages = attend(
+            contract("nc,ckgd->nkgd", features, self.query.reshape(shape) * size**-0.5),
+            contract("nc,ckd->nkd", features, key),
+            contract("nc,ckd->nkd", features, value),
         )
-        value = linear(
-            lambda h: (h @ self.key_value[:, self.kv_heads * size :]).reshape(-1, self.kv_heads, size), features
-        )
-        weights = softmax(contract("ikgd,jkd->kgij", query, key))
-        messages = contract("kgij,jkd->ikgd", weights, value)
-        return linear(lambda m: m.reshape(-1, self.heads * size) @ self.output, messages)
+        return contract("nkgd,kgde->ne", messages, self.output.reshape(*shape[1:], -1))

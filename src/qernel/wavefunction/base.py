@@ -19,7 +19,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet
+from qernel.laplacian.jet import Jet, contract
 
 
 class Wavefunction(eqx.Module):
@@ -64,9 +64,7 @@ def log_psi(wavefunction: Wavefunction, positions: Array | Jet, point: Array) ->
     sign, log = wavefunction.amplitude(positions, point)
     momentum = wavefunction.hamiltonian.twist_momentum
     if momentum.any():
-        centre = positions if not isinstance(positions, Jet) else positions.data
-        phase = 1j * (centre @ jnp.asarray(momentum, centre.dtype)).sum(-1)
-        log = Jet(log.data + phase) if isinstance(log, Jet) else log + phase
+        log = log + contract("nx,x->", positions, 1j * jnp.asarray(momentum, positions.dtype))
     return sign, log
 
 

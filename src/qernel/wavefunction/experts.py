@@ -6,8 +6,9 @@ threshold τ = 1/(k + 1), the gate g_e = [max(p_e − τ, 0)/(1 − τ)]² is C�
 k probabilities can exceed 1/(k + 1). The sparsity is structural: nothing is truncated, no capacity limit
 drops an active expert, and where two experts swap places around rank k both of their gates are zero.
 
-All experts are evaluated and inactive ones multiplied by a gate that is exactly zero: with a handful of
-small experts one matrix product is faster than gathering weights for every walker.
+Where derivatives are carried along, only the k experts that may act are evaluated. For ψ alone all of them are, and
+inactive ones multiplied by a gate that is exactly zero: one product is then faster than gathering weights for
+every walker.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from qernel.laplacian.jet import Operand, contract, linear, pointwise, softmax
+from qernel.laplacian.jet import Jet, contract, pointwise, softmax
 from qernel.wavefunction.base import dense
 
 
@@ -36,9 +37,9 @@ class Router(eqx.Module):
         self.condition = dense(k2, condition, (condition, experts), dtype, 2.0)
         self.bias = dense(k3, 1, (experts,), dtype, 0.5)
 
-    def __call__(self, features: Operand, condition: Array) -> Any:
+    def __call__(self, features: Jet | Array, condition: Array) -> Any:
         """Probabilities ``[experts]`` of one configuration with features ``[N, width]``."""
-        pooled = linear(lambda h: h.mean(0) @ self.features, features)
+        pooled = contract("nc,ce->e", features, self.features / features.shape[0])
         return softmax(pooled + (condition @ self.condition + self.bias))
 
 
@@ -76,17 +77,28 @@ class MixtureOfExperts(eqx.Module):
         self.experts_out = dense(keys[6], expert_width, (experts, expert_width, width), dtype)
         self.active = active
 
-    def gates(self, features: Operand, condition: Array) -> Any:
+    def gates(self, features: Jet | Array, condition: Array) -> Any:
         """Gate of every expert ``[experts]``; at most ``active`` of them are non-zero."""
         threshold = 1.0 / (self.active + 1)
         probabilities = self.router(features, condition)
         return pointwise(lambda p: jnp.square(jnp.maximum(p - threshold, 0.0) / (1.0 - threshold)), probabilities)
 
-    def __call__(self, features: Operand, condition: Array) -> Any:
+    def __call__(self, features: Jet | Array, condition: Array) -> Any:
         """Features ``[N, width]`` → update ``[N, width]``."""
-        shared = pointwise(jnp.tanh, linear(lambda h: h @ self.shared_in, features) + self.shared_bias)
-        update = linear(lambda h: h @ self.shared_out, shared)
         gates = self.gates(features, condition)
-        hidden = contract("nd,kdh->nkh", features, self.experts_in) + self.experts_bias
-        hidden = contract("k,nkh->nkh", gates, pointwise(jnp.tanh, hidden))
-        return update + contract("nkh,khd->nd", hidden, self.experts_out)
+        inner, bias, outer = self.experts_in, self.experts_bias, self.experts_out
+        if isinstance(gates, Jet) and self.active < len(inner):
+            chosen = jax.lax.top_k(gates.value, self.active)[1]
+            gates, inner, bias, outer = gates[chosen], inner[chosen], bias[chosen], outer[chosen]
+        count, width, size = inner.shape
+        # One product for the shared expert and the routed ones: their hidden units side by side, the shared one's
+        # with gate 1.
+        inner = jnp.concatenate([self.shared_in, jnp.swapaxes(inner, 0, 1).reshape(width, count * size)], axis=1)
+        bias = jnp.concatenate([self.shared_bias, bias.reshape(-1)])
+        outer = jnp.concatenate([self.shared_out, outer.reshape(count * size, width)])
+        always = jnp.zeros(bias.shape, bias.dtype).at[: len(self.shared_bias)].set(1.0)
+        routes = jnp.repeat(jnp.eye(count, dtype=bias.dtype), size, axis=1, total_repeat_length=count * size)
+        routes = jnp.pad(routes, ((0, 0), (len(self.shared_bias), 0)))
+        hidden = pointwise(jnp.tanh, contract("nc,ch->nh", features, inner) + bias)
+        hidden = hidden * (contract("k,kh->h", gates, routes) + always)
+        return contract("nh,hc->nc", hidden, outer)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from qernel.laplacian.jet import Jet, concatenate, linear, pointwise
+from qernel.laplacian.jet import Jet, concatenate, contract, pointwise
 from qernel.lattice import FloatArray, Supercell
 
 
@@ -37,7 +37,7 @@ def electron_features(positions: Array | Jet, waves: FloatArray, electrons: tupl
         Features ``[N, 2n (+1)]``.
     """
     matrix = jnp.asarray(waves.T, positions.dtype)
-    angles = linear(lambda x: x @ matrix, positions)
+    angles = contract("nx,xg->ng", positions, matrix)
     parts = [pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)]
     if electrons[1]:
         parts.append(spins(electrons, positions.dtype)[:, None])

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet, Operand, contract, linear, pointwise
+from qernel.laplacian.jet import Jet, Operand, contract, pointwise
 from qernel.lattice import FloatArray
 from qernel.wavefunction.base import Wavefunction, dense
 from qernel.wavefunction.conditioning import Embedding, Film
@@ -84,15 +84,18 @@ class OrbitalHead(eqx.Module):
 
     def __call__(self, features: Operand, positions: Array | Jet, point: Array, condition: Array) -> tuple[Array, Any]:
         """(sign, log) of the determinant part."""
-        matrices = self.network(features, condition)
-        first = (jnp.arange(matrices[0].shape[0]) == 0).astype(positions.dtype)[:, None, None]
+        first = jnp.zeros(self.determinants.count, positions.dtype).at[0].set(1.0)
+        bases: list[Any] = [None] * len(self.network.weights)
+        dressed = jnp.zeros_like(first)
         if self.bloch is not None:
             dressed = first if self.crystal is not None else jnp.ones_like(first)
-            bases = [contract("dij,nk->dnk", dressed, b) + (1.0 - dressed) for b in self.bloch(positions, point)]
-            matrices = [(m + dressed) * b for m, b in zip(matrices, bases, strict=True)]
+            orbitals = self.bloch(positions, point)
+            bases = [contract("nk,d->ndk", b, dressed) + (1.0 - dressed)[:, None] for b in orbitals]
         if self.crystal is not None:
-            matrices = [(m + (1.0 - first)) * self.crystal(positions) for m in matrices]
-        return self.determinants(matrices, condition)
+            crystal = self.crystal(positions)
+            bases = [crystal if base is None else base * crystal for base in bases]
+            dressed = dressed + (1.0 - first)
+        return self.determinants(self.network(features, condition, bases, dressed), condition)
 
 
 def is_complex(model: Any, hamiltonian: Hamiltonian) -> bool:
@@ -160,7 +163,7 @@ class NetworkAnsatz(Wavefunction):
         """See `Wavefunction.amplitude`."""
         condition = self.embedding(self.hamiltonian.scaled(point))
         raw = electron_features(positions, self._waves, self.hamiltonian.electrons)
-        features = pointwise(jnp.tanh, linear(lambda x: x @ self.input, raw) + self.input_bias)
+        features = pointwise(jnp.tanh, contract("nf,fc->nc", raw, self.input) + self.input_bias)
         for block in self.blocks:
             features = block(features, condition)
         sign, log = self.head(features, positions, point, condition)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -13,7 +12,8 @@ from jax import Array
 
 from qernel.hamiltonian.bands import one_body_bands
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet, Operand, contract, linear, log_det, pointwise, value_of
+from qernel.laplacian.determinant import readout_log_det
+from qernel.laplacian.jet import Jet, Operand, contract, electrons, linear, pointwise, value_of
 from qernel.lattice import FloatArray, Supercell, lattice_points
 from qernel.wavefunction.base import dense
 from qernel.wavefunction.conditioning import Conditioned, Film
@@ -25,15 +25,10 @@ def spin_blocks(electrons: tuple[int, int]) -> list[tuple[int, int]]:
     return [block for block in ((0, up), (up, up + down)) if block[1] > block[0]]
 
 
-def _rows(start: int, stop: int) -> Callable[[Array], Array]:
-    """The map that keeps the electrons of one spin species."""
-    return lambda array: array[start:stop]
-
-
 class NetworkOrbitals(eqx.Module):
-    """φ_dj(i) = h_i·W_dj + b_dj: every orbital a linear read-out of the electron's features.
+    """φ_dj(i) = B_dj(r_i) (h_i·W_dj + b_dj): every orbital a linear read-out of the electron's features.
 
-    The matrix has rank ≤ width + 1, so this head needs width ≥ N − 1 per spin species.
+    Without one-electron orbitals B the matrix has rank ≤ width + 1, so that width ≥ N − 1 per spin species is needed.
     """
 
     weights: list[Array]
@@ -62,17 +57,30 @@ class NetworkOrbitals(eqx.Module):
             self.weights.append(dense(k1, width, (parts, width, determinants, stop - start), dtype))
             self.bias.append(dense(k2, 1, (parts, determinants, stop - start), dtype, 0.3))
 
-    def __call__(self, features: Operand, condition: Array) -> list[Any]:
-        """Features ``[N, width]`` → one matrix ``[determinants, n, n]`` per spin species."""
+    def __call__(
+        self, features: Operand, condition: Array, bases: list[Any], dressed: Array
+    ) -> list[tuple[Array, Any]]:
+        """The determinants of every spin species.
+
+        Args:
+            features: ``[N, width]``.
+            condition: the conditioning vector.
+            bases: B ``[n, determinants, n]`` per spin species; None stands for 1.
+            dressed: added to b, ``[determinants]``: 1 where the network dresses an orbital B, 0 where it makes its own.
+
+        Returns:
+            (signs ``[determinants]``, logarithms ``[determinants]``) per spin species.
+        """
         if self.film is not None:
             features = self.film(features, condition)
-        matrices = []
-        for (start, stop), weights, bias in zip(spin_blocks(self.electrons), self.weights, self.bias, strict=True):
+        species = zip(spin_blocks(self.electrons), self.weights, self.bias, bases, strict=True)
+        results = []
+        for (start, stop), weights, bias, basis in species:
             full = weights[0] + 1j * weights[1] if self.complex else weights[0]
             offset = bias[0] + 1j * bias[1] if self.complex else bias[0]
-            block = linear(_rows(start, stop), features)
-            matrices.append(contract("nc,cdj->dnj", block, full) + offset[:, None, :])
-        return matrices
+            own = electrons(features, start, stop)
+            results.append(readout_log_det(own, full.transpose(1, 0, 2), offset + dressed[:, None], basis))
+        return results
 
 
 class BlochOrbitals(eqx.Module):
@@ -105,7 +113,7 @@ class BlochOrbitals(eqx.Module):
         dtype = self.amplitudes[0].dtype
         waves = jnp.asarray(self._waves.T, dtype)
         scaled = self.hamiltonian.scaled(point)[0].astype(dtype)
-        angles = linear(lambda x: x @ waves, positions)
+        angles = contract("nx,xg->ng", positions, waves)
         cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
         matrices = []
         for (start, stop), amplitude in zip(spin_blocks(self.hamiltonian.electrons), self.amplitudes, strict=True):
@@ -117,8 +125,7 @@ class BlochOrbitals(eqx.Module):
                 even, odd = coefficients, 1j * coefficients
             else:
                 even, odd = table[0], table[1]
-            block_cos = linear(_rows(start, stop), cos)
-            block_sin = linear(_rows(start, stop), sin)
+            block_cos, block_sin = electrons(cos, start, stop), electrons(sin, start, stop)
             matrices.append(contract("ng,gj->nj", block_cos, even) + contract("ng,gj->nj", block_sin, odd))
         return matrices
 
@@ -152,15 +159,15 @@ class CrystalOrbitals(eqx.Module):
         return cell.translations[occupied]
 
     def __call__(self, positions: Array | Jet) -> Any:
-        """Positions ``[N, 2]`` → factors ``[determinants, N, N]``; 1 for the uninformed determinant."""
+        """Positions ``[N, 2]`` → factors ``[N, determinants, N]``; 1 for the uninformed determinant."""
         dtype = self.sharpness.dtype
         waves = self._waves
         sites = np.stack([self._sites((d - 1) % 3) for d in range(self.determinants)])
         phases = jnp.asarray(sites @ waves.T, dtype)
-        informed = jnp.asarray((np.arange(self.determinants) > 0)[:, None, None], dtype)
-        angles = linear(lambda x: x @ jnp.asarray(waves.T, dtype), positions)
+        informed = jnp.asarray((np.arange(self.determinants) > 0)[:, None], dtype)
+        angles = contract("nx,xg->ng", positions, jnp.asarray(waves.T, dtype))
         cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
-        overlap = contract("ng,djg->dnj", cos, jnp.cos(phases)) + contract("ng,djg->dnj", sin, jnp.sin(phases))
+        overlap = contract("ng,djg->ndj", cos, jnp.cos(phases)) + contract("ng,djg->ndj", sin, jnp.sin(phases))
         # Between unit mean square and unit peak: there the two kinds of determinant start out comparable.
         sigma_squared = 1.0 / (self.sharpness * float((waves**2).sum() / 2.0))
         norm = 0.25 * jnp.log(self.hamiltonian.supercell.area / (jnp.pi * sigma_squared))
@@ -298,11 +305,15 @@ class DeterminantSum(eqx.Module):
             slope = jnp.zeros((condition, determinants), dtype).at[0].set(tilt)
             self.weights = eqx.tree_at(lambda w: w.slope, self.weights, slope)
 
-    def __call__(self, matrices: list[Any], condition: Array) -> tuple[Array, Any]:
-        """Matrices ``[determinants, n, n]`` per spin → (sign, log) of the weighted sum."""
-        sign, log = log_det(matrices[0])
-        for matrix in matrices[1:]:
-            other_sign, other_log = log_det(matrix)
+    @property
+    def count(self) -> int:
+        """Number of determinants."""
+        return self.weights.base.shape[0]
+
+    def __call__(self, species: list[tuple[Array, Any]], condition: Array) -> tuple[Array, Any]:
+        """(signs ``[determinants]``, logarithms ``[determinants]``) per spin → (sign, log) of the weighted sum."""
+        (sign, log), *others = species
+        for other_sign, other_log in others:
             sign, log = sign * other_sign, log + other_log
         weights = self.weights(condition)
         if weights.shape[0] == 1:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Operand, linear, pointwise
+from qernel.laplacian.jet import Operand, contract, pointwise
 from qernel.wavefunction.attention import GroupedQueryAttention
 from qernel.wavefunction.base import dense
 from qernel.wavefunction.layers import NetworkAnsatz, modulated
@@ -35,8 +35,8 @@ class Perceptron(eqx.Module):
 
     def __call__(self, features: Operand) -> Any:
         """Features ``[N, width]`` → update ``[N, width]``."""
-        hidden = pointwise(jnp.tanh, linear(lambda h: h @ self.inner, features) + self.inner_bias)
-        return linear(lambda h: h @ self.outer, hidden)
+        hidden = pointwise(jnp.tanh, contract("nc,ch->nh", features, self.inner) + self.inner_bias)
+        return contract("nh,hc->nc", hidden, self.outer)
 
 
 class Block(eqx.Module):

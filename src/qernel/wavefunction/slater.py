@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet, log_det
+from qernel.laplacian.determinant import log_det
+from qernel.laplacian.jet import Jet
 from qernel.wavefunction.base import Wavefunction
 from qernel.wavefunction.layers import is_complex
 from qernel.wavefunction.orbitals import BlochOrbitals

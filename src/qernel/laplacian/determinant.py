@@ -1,0 +1,118 @@
+"""The rules of determinants: log det of a matrix, and of the orbitals a network reads out.
+
+`readout_log_det` never forms the derivatives of the N×N orbital matrix. With M = B∘(hW + b) and
+U_i = W diag(B_i) M⁻¹, the product ∂_tM M⁻¹ that gradient and Laplacian need is ∂_t h_i·U_i: one matrix product.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from qernel.laplacian.jet import Jet, Operand, contract, owned
+
+
+def log_det(matrix: Operand) -> tuple[Array, Any]:
+    """Sign (or phase) and logarithm of determinants.
+
+    For complex matrices the logarithm is complex with its phase moved into it, and the sign is 1.
+    With X_t = ∂_tM M⁻¹: ∂_t log det M = tr X_t and Δ log det M = tr(ΔM M⁻¹) − Σ_t tr(X_t X_t).
+
+    Args:
+        matrix: ``[N, ..., N]``, electrons first, orbitals last.
+    """
+    if not isinstance(matrix, Jet):
+        return _sign_and_log(jnp.asarray(matrix))
+    sign, log = _sign_and_log(matrix.value)
+    inverse = _inverse(matrix.value)
+    if matrix.owners is not None:
+        # Only row i depends on r_i: X_t has one non-zero row, and its trace is all there is.
+        rows = jnp.einsum("ti...j,...ji->ti...", matrix.data[1:], inverse)
+        own = owned(matrix.owners, matrix.shape[0]).astype(matrix.dtype)
+        gradient = jnp.einsum("mi,ai...->ma...", own, rows[:2]).reshape(-1, *log.shape)
+        squares = (rows[:2] ** 2).sum((0, 1))
+        return sign, Jet(jnp.concatenate([log[None], gradient, (rows[2].sum(0) - squares)[None]]))
+    relative = jnp.einsum("ti...j,...jk->t...ik", matrix.data[1:], inverse)
+    trace = jnp.trace(relative, axis1=-2, axis2=-1)
+    squares = (relative[:-1] * jnp.swapaxes(relative[:-1], -1, -2)).sum((0, -1, -2))
+    return sign, Jet(jnp.concatenate([log[None], trace[:-1], (trace[-1] - squares)[None]]))
+
+
+def readout_log_det(features: Operand, weights: Array, bias: Array, basis: Operand | None) -> tuple[Array, Any]:
+    """log det of M_ij = B_ij (h_i·W_j + b_j) for several determinants.
+
+    Args:
+        features: h, ``[n, c]`` for the n electrons of one spin species.
+        weights: W, ``[D, c, n]``, real or complex.
+        bias: b, ``[D, n]``.
+        basis: B, ``[n, D, n]`` with electrons first: fixed or one-electron orbitals. None means 1.
+
+    Returns:
+        Signs ``[D]`` and logarithms ``[D]``, as in `log_det`.
+    """
+    if isinstance(features, Jet) and features.owners is None:
+        readout = jnp.einsum("nc,dcj->ndj", features.value, weights) + bias
+        if basis is None:
+            return _readout(features, weights, readout)
+        if isinstance(basis, Jet) and basis.owners is not None:
+            return _dressed_readout(features, weights, readout, basis)
+    matrix = contract("nc,dcj->ndj", features, weights) + bias
+    return log_det(matrix if basis is None else matrix * basis)
+
+
+def _readout(features: Jet, weights: Array, matrix: Array) -> tuple[Array, Jet]:
+    """∂_tM M⁻¹ = ∂_t h U with U = W M⁻¹."""
+    folded = weights @ _inverse(matrix)
+    relative = jnp.stack([_times(features.data[1:], u) for u in folded], axis=1)
+    return _assemble(matrix, relative, 0.0)
+
+
+def _dressed_readout(features: Jet, weights: Array, readout: Array, basis: Jet) -> tuple[Array, Jet]:
+    """The same with U_i = W diag(B_i) M⁻¹, plus what the derivatives of B_i(r_i) add to row i."""
+    matrix = basis.value * readout
+    inverse = _inverse(matrix)
+    dressed = jnp.swapaxes(basis.value, 0, 1)[:, :, None] * weights[:, None]
+    folded = dressed @ inverse[:, None]
+    relative = jnp.einsum("tic,dick->tdik", features.data[1:], folded)
+    assert basis.owners is not None
+    own = owned(basis.owners, basis.shape[0]).astype(features.dtype)
+    slope = jnp.einsum("aidj,idj,djk->adik", basis.jacobian, readout, inverse)
+    total, count = own.shape
+    own_relative = own[:, None, None, :, None] * slope
+    relative = relative.at[:-1].add(own_relative.reshape(2 * total, *slope.shape[1:]))
+    own_features = jnp.einsum("mi,maic->aic", own, features.jacobian.reshape(total, 2, count, -1))
+    mixed = 2.0 * jnp.einsum("aidj,aic,dcj->idj", basis.jacobian, own_features, weights)
+    curvature = jnp.einsum("idj,dji->d", mixed + basis.laplacian * readout, inverse)
+    return _assemble(matrix, relative, curvature)
+
+
+def _times(real: Array, matrix: Array) -> Array:
+    """A real array times a real or complex matrix: the parts of the matrix one by one, not a complex product."""
+    if jnp.iscomplexobj(matrix):
+        return jax.lax.complex(real @ matrix.real, real @ matrix.imag)
+    return real @ matrix
+
+
+def _assemble(matrix: Array, relative: Array, curvature: Array | float) -> tuple[Array, Jet]:
+    """The jet of log det from ∂_tM M⁻¹ ``[T + 1, D, N, N]``, the last row ΔM M⁻¹ up to a trace of ``curvature``."""
+    sign, log = _sign_and_log(matrix)
+    trace = jnp.trace(relative, axis1=-2, axis2=-1)
+    products = relative[:-1] * jnp.swapaxes(relative[:-1], -1, -2)
+    laplacian = trace[-1] + curvature - products.sum((0, -1, -2))
+    return sign, Jet(jnp.concatenate([log[None], trace[:-1], laplacian[None]]))
+
+
+def _sign_and_log(matrix: Array) -> tuple[Array, Array]:
+    sign, log = jnp.linalg.slogdet(jnp.moveaxis(matrix, 0, -2))
+    if jnp.iscomplexobj(matrix):
+        log = log + jnp.log(sign)
+        sign = jnp.ones_like(log)
+    return sign, log
+
+
+def _inverse(matrix: Array) -> Array:
+    """M⁻¹ ``[..., j, i]`` of M ``[i, ..., j]``."""
+    return jnp.linalg.inv(jnp.moveaxis(matrix, 0, -2))

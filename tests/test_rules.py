@@ -1,0 +1,81 @@
+"""The rules that exploit structure — attention and determinants — against automatic differentiation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import Array
+
+from qernel.laplacian import attention
+from qernel.laplacian.attention import attend
+from qernel.laplacian.determinant import readout_log_det
+from qernel.laplacian.jet import Jet
+from test_jet import X, constant, exact, local, own, quick, smooth
+
+HEADS, GROUPS, SIZE = 2, 3, 4
+
+
+def assert_exact(got: Jet, expected: Jet) -> None:
+    assert got.owners is None
+    np.testing.assert_allclose(got.data, expected.data, rtol=1e-9, atol=1e-10 * float(jnp.abs(expected.data).max()))
+
+
+@pytest.mark.parametrize("cached", [1, attention.CACHED])
+def test_attention_between_anything(monkeypatch: pytest.MonkeyPatch, cached: int) -> None:
+    """All query electrons at once, and one after the other."""
+    monkeypatch.setattr(attention, "CACHED", cached)
+    parts = smooth(3, HEADS, GROUPS, SIZE), smooth(3, HEADS, SIZE), smooth(3, HEADS, SIZE, salt=1)
+    got, expected = quick(lambda: (attend(*(exact(f) for f in parts)), exact(lambda x: attend(*(f(x) for f in parts)))))
+    assert_exact(got, expected)
+
+
+@pytest.mark.parametrize("heads", [1, HEADS])
+def test_attention_between_electrons_that_have_not_met(heads: int) -> None:
+    """The closed form of the first attention."""
+    parts = own(heads, GROUPS, SIZE), own(heads, SIZE, salt=1), own(heads, SIZE, salt=2)
+    got, expected = quick(lambda: (attend(*(local(f) for f in parts)), exact(lambda x: attend(*(f(x) for f in parts)))))
+    assert_exact(got, expected)
+
+
+def test_attention_of_local_queries_to_other_keys() -> None:
+    parts = own(1, GROUPS, SIZE), smooth(3, 1, SIZE), smooth(3, 1, SIZE, salt=1)
+    got, expected = quick(
+        lambda: (
+            attend(local(parts[0]), *(exact(f) for f in parts[1:])),
+            exact(lambda x: attend(*(f(x) for f in parts))),
+        )
+    )
+    assert_exact(got, expected)
+
+
+@pytest.mark.parametrize("complex", [False, True])
+@pytest.mark.parametrize("basis", ["none", "local", "dense"])
+@pytest.mark.parametrize("block", [(0, 3), (1, 3)])
+def test_read_out_determinants(basis: str, complex: bool, block: tuple[int, int]) -> None:
+    """Folded into one product, dressed with one-electron orbitals, and in full; also for the second spin species."""
+    n = block[1] - block[0]
+    weights = constant(2, 4, n) + (1j * constant(4, 2, n).swapaxes(0, 1) if complex else 0.0)
+    features = smooth(3, 4)
+    orbitals = own(2, n, complex=complex) if basis == "local" else smooth(3, 2, n)
+
+    def logarithm(h: Any, b: Any) -> Any:
+        rows = slice(*block)
+        if isinstance(h, Jet):
+            h = Jet(h.data[:, rows])
+            owners = None if b.owners is None else (b.owners[0] + block[0], b.owners[1])
+            b = Jet(b.data[:, rows], owners)
+        else:
+            h, b = h[rows], b[rows]
+        return readout_log_det(h, weights, constant(2, n), None if basis == "none" else b)[1]
+
+    def plain(x: Array) -> Array:
+        log: Array = logarithm(features(x), orbitals(x))
+        return log
+
+    lift = local if basis == "local" else exact
+    got, expected, value = quick(lambda: (logarithm(exact(features), lift(orbitals)), exact(plain), plain(X)))
+    assert_exact(got, expected)
+    np.testing.assert_allclose(got.value, value, rtol=1e-12)
