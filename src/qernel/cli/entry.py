@@ -73,6 +73,10 @@ def _run(options: argparse.Namespace) -> int:
         from qernel.cli import models
 
         return models.run(options)
+    if options.command == "bench":
+        from qernel.cli import bench
+
+        return bench.run(options)
     from qernel.cli import demo
 
     return demo.run(options)

@@ -9,6 +9,9 @@ from typing import Any, NoReturn
 
 import qernel
 
+BENCH_STAGES = ("forward", "local_energy", "gradient", "sampling", "step")
+"""What ``qernel bench`` can time."""
+
 MAX_POINTS = 10_000
 """Most λ one command measures; a longer grid is a typing error."""
 
@@ -80,6 +83,30 @@ def build_parser() -> argparse.ArgumentParser:
     models = command("models", "list the trained models that come with Qernel")
     models.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
+    bench = command(
+        "bench",
+        "time every stage of training beside a general forward Laplacian",
+        "Time log ψ, local energy, score rows, sampling and a whole training iteration per walker, in turns with the "
+        "same computation through a general forward-Laplacian library, and write DIR/bench.txt and DIR/bench.json.",
+    )
+    bench.add_argument(
+        "--electrons",
+        metavar="N",
+        nargs="+",
+        type=_whole(1),
+        default=[6, 24, 54],
+        help="systems of filling 2/3: 2, 6, 24, 54, 96, 150 (default: 6 24 54)",
+    )
+    bench.add_argument(
+        "--stage", nargs="+", choices=BENCH_STAGES, default=list(BENCH_STAGES), help="stages (default: all)"
+    )
+    bench.add_argument(
+        "--devices", metavar="N", nargs="+", type=_whole(1), default=[1], help="numbers of devices (default: 1)"
+    )
+    bench.add_argument("--out", metavar="DIR", default="qernel-bench", help="folder to write (default: %(default)s)")
+    bench.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    _add_overrides(bench)
+
     demo = command(
         "demo",
         "train six electrons over λ, then draw their phase diagram",
@@ -92,6 +119,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help="a TOML file or the name of a preset (n2, n3, n6, n24, ...)")
+    _add_overrides(parser)
+
+
+def _add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         metavar="SECTION.KEY=VALUE",

@@ -15,7 +15,7 @@ from jax import Array
 
 from qernel.laplacian.jet import Jet, Operand, lift
 
-CACHED = 2**17
+CACHED = 2**16
 """Derivatives of scores handled at once: as many query electrons as keep them in the cache of one core."""
 
 
@@ -53,46 +53,51 @@ def _mean(weights: Array, quantity: Array) -> Array:
 def _later(query: Array, key: Array, value: Array) -> Array:
     """Dense jets ``[T + 2, N, G, d]``, ``[T + 2, N, d]``.
 
-    With C_t = ∂_t s − ⟨∂_t s⟩: ∂_t o = Σ_j w C_t v + w ∂_t v and Δo = Σ_j Δw v + w Δv + 2 Σ_t w C_t ∂_t v, where
-    Δw = w(D − ⟨D⟩) with D = Δs + Σ_t C_t². For a group of query electrons each term is one matrix product with all
-    keys or values; ⟨∂_t s⟩ = ∂_t q·⟨k⟩ + q·⟨∂_t k⟩ follows from the same product as w ∂_t v.
+    With S_t = ∂_t s and m_t = Σ_j w S_t its mean: ∂_t o = Σ_j w S_t v + w ∂_t v − m_t o and
+    Δo = Σ_j Δw v + w Δv + 2 Σ_t (w S_t ∂_t v − m_t w ∂_t v), where Δw = w(D − ⟨D⟩) with
+    D = Δs + Σ_t (S_t − m_t)². For a group of query electrons each term is one matrix product with all keys or values,
+    and m_t comes with the product that gives Σ_j w S_t v.
     """
     total, n, groups, size = query.shape
     rows = total - 2
+    # A shift common to all keys does not change the weights; without it S_t − m_t loses no digits.
+    key = key - key.mean(1, keepdims=True)
     key_columns = key[1:-1].transpose(2, 0, 1).reshape(size, rows * n)
     key_rows = key[1:-1].transpose(0, 2, 1).reshape(rows * size, n)
     value_rows = value[1:-1].reshape(rows * n, size)
-    both = jnp.concatenate([key, value], axis=-1).transpose(1, 0, 2).reshape(n, total * 2 * size)
+    value_columns = value.transpose(1, 0, 2).reshape(n, total * size)
+    value_one = jnp.concatenate([value[0], jnp.ones_like(value[0, :, :1])], axis=1)
 
     def messages(query: Array) -> Array:
-        """The jets ``[m, G, T + 2, d]`` of some query electrons → their messages, likewise."""
+        """The jets ``[m, G, T + 2, d]`` of some query electrons → their messages ``[m, T + 2, G d]``."""
         jets = query.reshape(-1, total, size)
         plain, first, last = jets[:, 0], jets[:, 1:-1], jets[:, -1]
-        # The barrier keeps the division out of the loops over directions that use the weights.
-        weights = jax.lax.optimization_barrier(jax.nn.softmax(plain @ key[0].T, axis=-1))
-        mean = (weights @ both).reshape(-1, total, 2 * size)
-        mean_key, mean_value = mean[..., :size], mean[..., size:]
-        mean_score = (first * mean_key[:, :1]).sum(-1) + (plain[:, None] * mean_key[:, 1:-1]).sum(-1)
-        scores = (first.reshape(-1, size) @ key[0].T + (plain @ key_columns).reshape(-1, n)).reshape(-1, rows, n)
-        centred = scores - mean_score[..., None]
-        change = weights[:, None] * centred
+        weights = jax.nn.softmax(plain @ key[0].T, axis=-1)
+        mean_value = (weights @ value_columns).reshape(-1, total, size)
+        scores = (first.reshape(-1, size) @ key[0].T).reshape(-1, rows, n) + (plain @ key_columns).reshape(-1, rows, n)
+        change = weights[:, None] * scores
+        with_mean = (change.reshape(-1, n) @ value_one).reshape(-1, rows, size + 1)
+        mean_score = with_mean[..., size:]
+        gradient = with_mean[..., :size] + mean_value[:, 1:-1] - mean_score * mean_value[:, :1]
         drift = last @ key[0].T + plain @ key[-1].T + 2.0 * first.reshape(-1, rows * size) @ key_rows
-        drift = drift + (centred**2).sum(1)
+        drift = drift + (scores * (scores - 2.0 * mean_score)).sum(1) + (mean_score**2).sum(1)
         drift = weights * (drift - _mean(weights, drift))
-        gradient = (change.reshape(-1, n) @ value[0]).reshape(-1, rows, size) + mean_value[:, 1:-1]
-        laplacian = drift @ value[0] + mean_value[:, -1] + 2.0 * change.reshape(-1, rows * n) @ value_rows
-        return jnp.concatenate([mean_value[:, :1], gradient, laplacian[:, None]], axis=1).reshape(query.shape)
+        cross = change.reshape(-1, rows * n) @ value_rows - (mean_score * mean_value[:, 1:-1]).sum(1)
+        laplacian = drift @ value[0] + mean_value[:, -1] + 2.0 * cross
+        jets = jnp.concatenate([mean_value[:, :1], gradient, laplacian[:, None]], axis=1)
+        return jets.reshape(-1, groups, total, size).transpose(0, 2, 1, 3).reshape(-1, total, groups * size)
 
     group = max(1, CACHED // (groups * rows * n))
     by_electron = query.transpose(1, 2, 0, 3)
     if group >= n:
-        return messages(by_electron).transpose(2, 0, 1, 3)
-    whole = n - n % group
-    blocks = by_electron[:whole].reshape(-1, group, *by_electron.shape[1:])
-    result = jax.lax.map(messages, blocks).reshape(whole, *by_electron.shape[1:])
-    if whole < n:
-        result = jnp.concatenate([result, messages(by_electron[whole:])])
-    return result.transpose(2, 0, 1, 3)
+        result = messages(by_electron)
+    else:
+        whole = n - n % group
+        blocks = by_electron[:whole].reshape(-1, group, *by_electron.shape[1:])
+        result = jax.lax.map(messages, blocks).reshape(whole, total, groups * size)
+        if whole < n:
+            result = jnp.concatenate([result, messages(by_electron[whole:])])
+    return result.transpose(1, 0, 2).reshape(total, n, groups, size)
 
 
 def _first(query: Array, key: Array, value: Array) -> Array:

@@ -12,9 +12,14 @@ from jax.sharding import Mesh, PartitionSpec
 from qernel.sampling.metropolis import Walkers
 
 
-def walker_mesh(walkers: int) -> Mesh:
-    """As many devices in a row as divide ``walkers``: walkers are split over them, the rest is replicated."""
-    count = math.gcd(walkers, jax.device_count())
+def walker_mesh(walkers: int, devices: int | None = None) -> Mesh:
+    """As many devices in a row as divide ``walkers``: walkers are split over them, the rest is replicated.
+
+    Args:
+        walkers: walkers per group.
+        devices: use only so many of the devices there are.
+    """
+    count = math.gcd(walkers, devices or jax.device_count())
     return jax.make_mesh((count,), ("walkers",), (jax.sharding.AxisType.Auto,), devices=jax.devices()[:count])
 
 

@@ -116,8 +116,12 @@ def make_step(
     laplacian: str = "forward",
     chunk: int = 0,
     target_acceptance: float = 0.5,
+    devices: int | None = None,
 ) -> Callable[[TrainState], tuple[TrainState, StepInfo]]:
-    """The jitted training iteration for one ansatz and optimiser; arguments as in ``[train]``."""
+    """The jitted training iteration for one ansatz and optimiser; arguments as in ``[train]``.
+
+    ``devices`` limits how many devices share the walkers; None means all there are.
+    """
     hamiltonian = template.hamiltonian
     functions = walker_functions(template, laplacian=laplacian, chunk=chunk)
     count = hamiltonian.count
@@ -139,7 +143,7 @@ def make_step(
         fractions = drift_fractions(drift_key, state.fractions, drift)
         points = stratified_points(hamiltonian, fractions)
         keys = jax.random.split(sweep_key, state.walkers.log_modulus.shape)
-        mesh = walker_mesh(keys.shape[1])
+        mesh = walker_mesh(keys.shape[1], devices)
         walkers, info, energies, scores = over_walkers(measure, mesh)(state.parameters, state.walkers, points, keys)
         acceptance = info.acceptance.mean(1)
         width = adapt_width(walkers.width, acceptance, target=target_acceptance, rate=0.1, largest=largest)

@@ -1,0 +1,124 @@
+"""The stages that are timed: each a jitted function of walkers, for one Laplacian method.
+
+Adding a stage: a function with the signature of those below, and an entry in `STAGES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.sharding import Mesh, PartitionSpec
+
+from qernel.config import Config
+from qernel.estimators.batched import walker_functions
+from qernel.optimise import build_optimiser
+from qernel.sampling.metropolis import Walkers, sweep
+from qernel.training.run import initial_state, initial_wavefunction
+from qernel.training.state import layout
+from qernel.training.step import make_step
+from qernel.wavefunction import Wavefunction, parameter_layout
+
+REFERENCE = "folx"
+"""The general library that stages with a Laplacian are compared with."""
+
+Compute = Callable[..., Any]
+
+
+class Stage(NamedTuple):
+    """One timed computation.
+
+    Attributes:
+        build: (configuration, template, mesh, Laplacian method) → function and its arguments.
+        laplacian: whether it contains a Laplacian, and so a reference to compare with.
+        unit: what one of its ``ms_per_walker`` is.
+    """
+
+    build: Callable[[Config, Wavefunction, Mesh, str], tuple[Compute, tuple[Any, ...]]]
+    laplacian: bool
+    unit: str
+
+
+def _over_walkers(function: Compute, mesh: Mesh) -> Compute:
+    """A function of (parameters, positions, points, keys) with every device taking its share of the walkers."""
+    whole, split = PartitionSpec(), PartitionSpec(None, "walkers")
+    return jax.shard_map(function, mesh=mesh, in_specs=(whole, split, whole, split), out_specs=split, check_vma=False)
+
+
+def _arguments(config: Config, template: Wavefunction) -> tuple[Array, Array, Array, Array]:
+    hamiltonian = template.hamiltonian
+    parameters, _ = parameter_layout(template)
+    walkers = initial_state(config, template).walkers
+    points = jnp.asarray([[0.5 * (low + high) for low, high in hamiltonian.ranges]], parameters.dtype)
+    keys = jax.random.split(jax.random.key(1), (1, walkers.positions.shape[1]))
+    return parameters, walkers.positions[:1], points, keys
+
+
+def _forward(config: Config, template: Wavefunction, mesh: Mesh, method: str) -> tuple[Compute, tuple[Any, ...]]:
+    functions = walker_functions(template, laplacian=method)
+    run = _over_walkers(lambda p, x, c, _: functions.log_modulus(p, x, c), mesh)
+    return run, _arguments(config, template)
+
+
+def _local_energy(config: Config, template: Wavefunction, mesh: Mesh, method: str) -> tuple[Compute, tuple[Any, ...]]:
+    # The general library is timed the way its users call it, vectorised over all walkers at once.
+    chunk = config.train.walkers if method == REFERENCE else config.train.chunk
+    functions = walker_functions(template, laplacian=method, chunk=chunk)
+    run = _over_walkers(lambda p, x, c, _: functions.local_energy(p, x, c), mesh)
+    return run, _arguments(config, template)
+
+
+def _gradient(config: Config, template: Wavefunction, mesh: Mesh, method: str) -> tuple[Compute, tuple[Any, ...]]:
+    functions = walker_functions(template, laplacian=method, chunk=config.train.chunk)
+    run = _over_walkers(lambda p, x, c, _: functions.scores(p, x, c), mesh)
+    return run, _arguments(config, template)
+
+
+def _sampling(config: Config, template: Wavefunction, mesh: Mesh, method: str) -> tuple[Compute, tuple[Any, ...]]:
+    functions = walker_functions(template, laplacian=method)
+    cell = template.hamiltonian.supercell
+
+    def run(parameters: Array, positions: Array, points: Array, keys: Array) -> Array:
+        def log_modulus(x: Array) -> Array:
+            return functions.log_modulus(parameters, x, points)
+
+        walkers = Walkers(positions, log_modulus(positions), jnp.full(1, 0.1, positions.dtype))
+        return sweep(keys, walkers, log_modulus, cell, moves=config.train.moves)[0].positions
+
+    return _over_walkers(run, mesh), _arguments(config, template)
+
+
+def _step(config: Config, template: Wavefunction, mesh: Mesh, method: str) -> tuple[Compute, tuple[Any, ...]]:
+    train = config.train
+    step = make_step(
+        template,
+        build_optimiser(train),
+        moves=train.moves,
+        clip=train.clip,
+        balance=train.balance,
+        drift=train.drift,
+        average=train.average,
+        laplacian=method,
+        chunk=train.walkers if method == REFERENCE else train.chunk,
+        devices=mesh.size,
+    )
+    state = initial_state(config, template)
+    return step, (jax.device_put(state, layout(state, mesh)),)
+
+
+STAGES: dict[str, Stage] = {
+    "forward": Stage(_forward, False, "one log ψ"),
+    "local_energy": Stage(_local_energy, True, "one local energy"),
+    "gradient": Stage(_gradient, False, "one row of ∂log ψ"),
+    "sampling": Stage(_sampling, False, "one sweep of train.moves moves"),
+    "step": Stage(_step, True, "one training iteration"),
+}
+"""Stages by name, in the order of a training iteration."""
+
+
+def wavefunction(config: Config) -> Wavefunction:
+    """The network of a benchmark: as training would start it."""
+    return initial_wavefunction(config)

@@ -1,0 +1,125 @@
+"""``qernel bench``: what each stage costs per walker, beside a general forward Laplacian."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import qernel
+from qernel import runtime
+from qernel.cli.results import to_json
+from qernel.cli.tables import columns
+from qernel.errors import RunError
+
+if TYPE_CHECKING:
+    from qernel.benchmark.measure import Timing
+
+TABLE, RECORD = "bench.txt", "bench.json"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Time the stages, print the table or the JSON object, and write both into a folder."""
+    runtime.configure(max(options.devices))
+    import jax
+
+    from qernel.benchmark import measure
+
+    out = Path(options.out)
+    present = [name for name in (TABLE, RECORD) if (out / name).exists()]
+    if present or (out.exists() and not out.is_dir()):
+        raise RunError(f"{out} already has {present[0]}: choose another --out" if present else f"{out} is not a folder")
+    if jax.default_backend() == "cpu" and max(options.devices) > runtime.usable_devices():
+        raise RunError(
+            f"--devices {max(options.devices)} is more than the {runtime.usable_devices()} cores of this machine"
+        )
+    timings: list[Timing] = []
+    for timing in measure.run(options.electrons, options.stage, options.devices, options.set):
+        timings.append(timing)
+        print(f"{timing.electrons} electrons, {timing.stage}: {timing.ms_per_walker:.3g} ms", file=sys.stderr)
+    data = {
+        "results": [timing._asdict() for timing in timings],
+        "scaling": _scaling(timings),
+        "matmul_GFLOPs": {str(count): measure.matmul_rate(count) / 1e9 for count in options.devices},
+        "machine": _machine(),
+        "settings": list(options.set),
+        "command": shlex.join(options.line),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "qernel": qernel.__version__,
+    }
+    text = _table(timings, data)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / TABLE).write_text(text + "\n", encoding="utf-8")
+    (out / RECORD).write_text(to_json(data, indent=2) + "\n", encoding="utf-8")
+    print(to_json(data) if options.json else text)
+    return 0
+
+
+def _scaling(timings: Sequence[Timing]) -> dict[str, float]:
+    from qernel.benchmark.measure import scaling_exponent
+
+    groups: dict[str, list[Timing]] = {}
+    for timing in timings:
+        groups.setdefault(f"{timing.stage}, {timing.devices} device{'s' * (timing.devices > 1)}", []).append(timing)
+    fits = {name: scaling_exponent(group) for name, group in groups.items()}
+    return {name: value for name, value in fits.items() if value is not None}
+
+
+def _machine() -> dict[str, Any]:
+    import jax
+
+    names: Any = None
+    cpu = Path("/proc/cpuinfo")
+    if cpu.exists():
+        lines = cpu.read_text(encoding="utf-8", errors="replace").splitlines()
+        names = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+    return {
+        "device": jax.devices()[0].device_kind,
+        "backend": jax.default_backend(),
+        "cpu": names or platform.processor(),
+        "cores": os.cpu_count(),
+        "jax": jax.__version__,
+    }
+
+
+def _table(timings: Sequence[Timing], data: dict[str, Any]) -> str:
+    from qernel.benchmark.stages import REFERENCE
+
+    head = ["N", "stage", "devices", "walkers", "ms/walker", "±", f"{REFERENCE} ms", "ratio", "of matmul", "memory", ""]
+    rows = [head]
+    for t in timings:
+        rows.append(
+            [
+                str(t.electrons),
+                t.stage,
+                str(t.devices),
+                str(t.walkers),
+                f"{t.ms_per_walker:.3g}",
+                f"{t.spread:.1g}",
+                "" if t.reference_ms_per_walker is None else f"{t.reference_ms_per_walker:.3g}",
+                "" if t.ratio is None else f"{t.ratio:.2f}",
+                f"{100 * t.matmul_fraction:.0f} %",
+                "" if t.memory_MB is None else f"{t.memory_MB:.0f} MB",
+                "",
+            ]
+        )
+    machine = data["machine"]
+    lines = [
+        f"{machine['cpu'] if machine['backend'] == 'cpu' else machine['device']}, jax {machine['jax']}, {data['date']}",
+        data["command"],
+        "",
+        columns(rows),
+        "",
+        *(f"{name}: time grows as N^{value:.2f}" for name, value in data["scaling"].items()),
+        *(
+            f"large matrix products on {count} device{'s' * (count != '1')}: {rate:.0f} GFLOP/s"
+            for count, rate in data["matmul_GFLOPs"].items()
+        ),
+    ]
+    return "\n".join(lines)
