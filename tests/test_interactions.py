@@ -16,7 +16,7 @@ import pytest
 from jax import Array
 from scipy.special import k0
 
-from qernel.hamiltonian.interactions import PeriodicInteraction
+from qernel.hamiltonian.interactions import SCREENING, PeriodicInteraction
 from qernel.lattice import LATTICES, FloatArray, Supercell
 
 Matrix = tuple[tuple[int, int], tuple[int, int]]
@@ -384,3 +384,15 @@ def test_unknown_kernels_and_missing_gates_are_refused() -> None:
     for distance in (None, 0.0, -1.0):
         with pytest.raises(ValueError, match="positive gate_distance"):
             PeriodicInteraction(Supercell(PRIMITIVE), "single_gate", distance)
+
+
+@pytest.mark.parametrize("name", SCREENING)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_the_energy_of_a_configuration_is_the_sum_over_its_pairs(name: str, dtype: Any) -> None:
+    """Electrons anywhere, also outside the cell."""
+    cell = Supercell(((3, 0), (0, 3)))
+    kernel = PeriodicInteraction(cell, name, 0.7)
+    x = jnp.asarray(np.random.default_rng(3).uniform(-1, 2, (7, 2)) @ cell.vectors, dtype)
+    i, j = np.triu_indices(7, 1)
+    pairs = float(kernel(x[i] - x[j], 0.8).sum())
+    assert float(kernel.energy(x, 0.8)) == pytest.approx(pairs, rel=1e-12 if dtype == jnp.float64 else 2e-5)

@@ -1,12 +1,22 @@
-"""Floating-point operations of a function, counted from its trace."""
+"""Floating-point operations: how many a function asks for, and how many this machine does per second."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import numpy as np
+
+from qernel.sampling.devices import walker_mesh
+
+_EDGES = {"cpu": 1024}
+_ACCELERATOR_EDGE = 8192
+"""Size of the matrices whose product sets the scale."""
+
+_REPETITIONS = 8
 
 
 def matmul_flops(function: Callable[..., Any], *arguments: Any) -> int:
@@ -18,12 +28,13 @@ def matmul_flops(function: Callable[..., Any], *arguments: Any) -> int:
     return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
 
 
-_REPEATS: dict[str, Callable[[dict[str, Any]], int]] = {
-    "scan": lambda parameters: int(parameters["length"]),
-    # Its trace is the share of one device.
-    "shard_map": lambda parameters: int(parameters["mesh"].size),
-}
-"""How often the trace inside an equation is run."""
+def _repeats(equation: Any) -> int:
+    """How often the traces inside an equation are run."""
+    name, parameters = equation.primitive.name, equation.params
+    if name == "scan":
+        return int(parameters["length"])
+    # The trace under a `shard_map` is the share of one device.
+    return int(parameters["mesh"].size) if name == "shard_map" else 1
 
 
 def _count(jaxpr: Any) -> int:
@@ -31,8 +42,7 @@ def _count(jaxpr: Any) -> int:
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":
             total += _product(equation)
-        repeat = _REPEATS.get(equation.primitive.name, lambda _: 1)(equation.params)
-        total += repeat * sum(_count(inner) for inner in _inner(equation.params))
+        total += _repeats(equation) * sum(_count(inner) for inner in _inner(equation.params))
     return total
 
 
@@ -51,3 +61,22 @@ def _inner(parameters: dict[str, Any]) -> Iterator[Any]:
             closed = getattr(item, "jaxpr", item)
             if hasattr(closed, "eqns"):
                 yield closed
+
+
+def matmul_rate(devices: int) -> float:
+    """Single-precision matrix-product operations per second of some devices working at the same time.
+
+    At the same time, because two threads of one core are not twice as fast as one.
+    """
+    mesh = walker_mesh(devices, devices)
+    spec = jax.sharding.PartitionSpec("walkers")
+    edge = _EDGES.get(jax.default_backend(), _ACCELERATOR_EDGE)
+    values = np.random.default_rng(0).normal(size=(devices, edge, edge)).astype(np.float32)
+    matrices = jax.device_put(values, jax.sharding.NamedSharding(mesh, spec))
+    square = jax.jit(jax.shard_map(lambda a: (a[0] @ a[0])[None], mesh=mesh, in_specs=spec, out_specs=spec))
+    times = []
+    for _ in range(_REPETITIONS + 1):  # the first one compiles
+        start = time.perf_counter()
+        jax.block_until_ready(square(matrices))
+        times.append(time.perf_counter() - start)
+    return 2.0 * devices * edge**3 / min(times)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qernel.benchmark.flops import matmul_flops
+from qernel.benchmark.flops import matmul_flops, matmul_rate
 from qernel.benchmark.stages import REFERENCE, STAGES, wavefunction
 from qernel.config import Config, load_config
 from qernel.errors import QernelError
@@ -24,8 +24,6 @@ SYSTEMS = {2: [[1, 1], [-1, 2]]} | {2 * n * n // 3: [[n, 0], [0, n]] for n in (3
 _SECONDS = 10.0
 """Time spent on the repetitions of one comparison, beyond the fewest."""
 _FEWEST, _MOST = 3, 15
-_EDGE = 1024
-"""Size of the matrices whose product sets the scale."""
 
 
 class Timing(NamedTuple):
@@ -90,17 +88,6 @@ def run(
         for stage in stages:
             for count in devices:
                 yield _time(config, stage, count, speeds[count])
-
-
-def matmul_rate(devices: int) -> float:
-    """Single-precision matrix-product operations per second of some devices together."""
-    mesh = walker_mesh(devices, devices)
-    split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("walkers"))
-    matrices = jax.device_put(np.random.default_rng(0).normal(size=(devices, _EDGE, _EDGE)).astype(np.float32), split)
-    spec = jax.sharding.PartitionSpec("walkers")
-    square = jax.jit(jax.shard_map(lambda a: (a[0] @ a[0])[None], mesh=mesh, in_specs=spec, out_specs=spec))
-    times = _alternate({"product": lambda: square(matrices)})["product"]
-    return 2.0 * devices * _EDGE**3 / min(times)
 
 
 def _time(config: Config, name: str, devices: int, speed: float) -> Timing:

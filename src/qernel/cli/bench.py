@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     import jax
 
     from qernel.benchmark import measure
+    from qernel.benchmark.flops import matmul_rate
 
     out = Path(options.out)
     present = [name for name in (TABLE, RECORD) if (out / name).exists()]
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     data = {
         "results": [timing._asdict() for timing in timings],
         "scaling": _scaling(timings),
-        "matmul_GFLOPs": {str(count): measure.matmul_rate(count) / 1e9 for count in options.devices},
+        "matmul_GFLOPs": {str(count): matmul_rate(count) / 1e9 for count in options.devices},
         "machine": _machine(),
         "settings": list(options.set),
         "command": shlex.join(options.line),

@@ -1,26 +1,24 @@
 """What a training run will cost: parameters, memory and time, without running it.
 
-The arithmetic of one walker is counted by XLA in the very functions that training uses; the speed of the
-machine is taken from a matrix product. Rough by design: it tells minutes from days.
+The matrix products of one walker are counted in the very functions that training uses; the speed of the
+machine is taken from a large one. Rough by design: it tells minutes from days.
 """
 
 from __future__ import annotations
 
-import math
 import os
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from qernel.benchmark.flops import matmul_flops, matmul_rate
 from qernel.config import Config
-from qernel.estimators.batched import walker_functions
+from qernel.estimators.batched import walker_functions, walkers_at_once
 from qernel.wavefunction import build, parameter_count, parameter_layout
 
-EFFICIENCY = {"forward": 0.12, "folx": 0.1, "loop": 0.1}
+EFFICIENCY = {"forward": 0.3, "folx": 0.2, "loop": 0.1}
 """Share of the speed of a matrix product that the wavefunction reaches, by Laplacian (measured at N = 6, 24, 54)."""
 
 SOLVE_EFFICIENCY = 0.5
@@ -67,20 +65,16 @@ def estimate(config: Config) -> Estimate:
     points = jnp.zeros((1, len(hamiltonian.parameters)), dtype)
     functions = walker_functions(template, laplacian=train.laplacian)
 
-    def operations(function: Callable[..., Any]) -> float:
-        analysis = jax.jit(function).lower(parameters, positions, points).cost_analysis()
-        return float(analysis["flops"]) if analysis else math.nan
+    def operations(function: Callable[..., Any]) -> int:
+        return matmul_flops(function, parameters, positions, points)
 
-    derivatives = operations(functions.local_energy)
-    if train.laplacian == "loop":  # XLA counts the body of a loop once
-        derivatives *= 2 * hamiltonian.count
-    scores = operations(functions.scores)
+    derivatives, scores = operations(functions.local_energy), operations(functions.scores)
     walker = (train.moves + 1) * operations(functions.log_modulus) + derivatives + scores
     walkers = train.groups * train.walkers
     rows = walkers * (2 if config.is_complex else 1)
     size = parameters.size
 
-    speed = matmul_speed()
+    speed = matmul_rate(jax.device_count())
     slow = 1.0 if train.precision == "float32" else _DOUBLE
     seconds = walkers * walker / (speed * slow * EFFICIENCY[train.laplacian])
     if train.optimiser == "spring":
@@ -97,7 +91,7 @@ def _working_set(config: Config) -> float:
     """Numbers alive in the local energies of the walkers evaluated at once: a few jets of 2N + 2 components."""
     train, model = config.train, config.model
     count = config.system.count
-    at_once = min(train.chunk or train.walkers, train.walkers)
+    at_once = min(train.chunk or walkers_at_once(count), train.walkers)
     width = 4 * model.width + model.heads * count + model.determinants * count
     return 4.0 * at_once * (2 * count + 2) * count * width
 
@@ -110,22 +104,3 @@ def available_memory() -> float | None:
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return None
     return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-
-
-def matmul_speed(size: int = 512, repetitions: int = 10) -> float:
-    """Operations per second of single-precision matrix products, one on each device at the same time.
-
-    At the same time, because two threads of one core are not twice as fast as one.
-    """
-    if jax.default_backend() != "cpu":
-        size *= 8
-    product = jax.jit(lambda x: x @ x)
-    values = np.random.default_rng(0).normal(size=(size, size)).astype(np.float32)
-    matrices = [jax.device_put(values, device) for device in jax.devices()]
-    times = []
-    for _ in range(repetitions + 1):  # the first one compiles
-        start = time.perf_counter()
-        for result in [product(matrix) for matrix in matrices]:
-            result.block_until_ready()
-        times.append(time.perf_counter() - start)
-    return 2.0 * size**3 * len(matrices) / min(times)

@@ -96,9 +96,8 @@ class Hamiltonian:
         n = self.count
         phase = jnp.deg2rad(self.value("phase_deg", point))
         moire = self.value("lam", point) * self.V0 * moire_potential(positions, phase).sum()
-        i, j = np.triu_indices(n, 1)
         gate = self.value("gate_distance", point)
-        pairs = self.kernel(positions[i] - positions[j], gate).sum() if n > 1 else 0.0
+        pairs = self.kernel.energy(positions, gate) if n > 1 else 0.0
         constant = 0.5 * n * self.kernel.self_image(gate)
         interaction = self.value("U", point) * (pairs + constant)
         return Potential(moire.astype(positions.dtype), jnp.asarray(interaction, positions.dtype))

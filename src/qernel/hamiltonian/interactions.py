@@ -65,7 +65,8 @@ class PeriodicInteraction:
 
     @property
     def _eta(self) -> float:
-        return self.splitting or float(np.sqrt(np.pi / self.supercell.area)) * 1.3
+        # The reciprocal sum of `energy` costs N per wave, the real-space sum N² per image: short real-space range.
+        return self.splitting or float(np.sqrt(np.pi / self.supercell.area)) * 2.6
 
     @cached_property
     def _images(self) -> FloatArray:
@@ -105,14 +106,32 @@ class PeriodicInteraction:
         """v(r_i − r_j) in 1/a_M for differences ``[..., 2]``; gate distance in a_M where screened."""
         dtype = difference.dtype
         r = displacement(difference, self.supercell.vectors)
-        distance = jnp.linalg.norm(r[..., None, :] + jnp.asarray(self._images, dtype), axis=-1)
-        real = (erfc(self._eta * distance) / distance).sum(-1)
+        real = self._real_space(r)
         phases = r @ jnp.asarray(self._waves.T, dtype)
         value = real + jnp.cos(phases) @ jnp.asarray(self._wave_weights, dtype) - dtype.type(self._background)
         if self.screened:
             gate_phases = r @ jnp.asarray(self._gate_waves.T, dtype)
             value = value - jnp.cos(gate_phases) @ self._gate_weights(gate).astype(dtype)
         return value
+
+    def energy(self, positions: Array, gate: Array | float = 1.0) -> Array:
+        """Σ_{i<j} v(r_i − r_j) of a configuration ``[N, 2]`` in 1/a_M.
+
+        The same as summing over pairs, with Σ_{i<j} cos q·(r_i − r_j) = (|ρ_q|² − N)/2, ρ_q = Σ_i e^{iq·r_i}.
+        """
+        n, dtype = positions.shape[0], positions.dtype
+        i, j = np.triu_indices(n, 1)
+        value = self._real_space(displacement(positions[i] - positions[j], self.supercell.vectors)).sum()
+        value = value - dtype.type(self._background) * (n * (n - 1) // 2)
+        value = value + _pair_waves(positions, self._waves) @ jnp.asarray(self._wave_weights, dtype)
+        if self.screened:
+            value = value - _pair_waves(positions, self._gate_waves) @ self._gate_weights(gate).astype(dtype)
+        return value
+
+    def _real_space(self, r: Array) -> Array:
+        """Σ over images of erfc(ηd)/d for displacements ``[..., 2]`` folded into the cell."""
+        distance = jnp.linalg.norm(r[..., None, :] + jnp.asarray(self._images, r.dtype), axis=-1)
+        return (erfc(self._eta * distance) / distance).sum(-1)
 
     def self_image(self, gate: Array | float = 1.0) -> Array:
         """ξ = lim_{r→0} [v(r) − 1/r], the Madelung constant of the supercell, in 1/a_M."""
@@ -122,3 +141,10 @@ class PeriodicInteraction:
         if self.screened:
             return jnp.asarray(xi) - self._gate_weights(gate).sum()
         return jnp.asarray(xi)
+
+
+def _pair_waves(positions: Array, waves: FloatArray) -> Array:
+    """Σ_{i<j} cos q·(r_i − r_j) for every wave q, ``[n]``."""
+    phases = positions @ jnp.asarray(waves.T, positions.dtype)
+    modulus = jnp.cos(phases).sum(0) ** 2 + jnp.sin(phases).sum(0) ** 2
+    return 0.5 * (modulus - positions.shape[0])
