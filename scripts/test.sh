@@ -3,4 +3,4 @@
 cd "$(dirname "$0")/.."
 . scripts/environment.sh lock-dev.txt
 export OPENBLAS_NUM_THREADS=1
-exec .venv/bin/python -m pytest "$@"
+exec .venv/bin/python -m pytest -n 2 "$@"

@@ -15,7 +15,7 @@ from jax import Array
 from jax.sharding import Mesh
 
 from ansatz_cases import FAMILY, SMALL, SQRT3, Case, energies, evaluate, perturbed, random_points, wavefunction
-from qernel.config import TrainConfig
+from qernel.config import TrainConfig, load_config
 from qernel.estimators.batched import walker_functions
 from qernel.estimators.local_energy import local_energy
 from qernel.hamiltonian.family import Hamiltonian
@@ -24,6 +24,7 @@ from qernel.lattice import FloatArray
 from qernel.optimise import build_optimiser
 from qernel.sampling.devices import walker_mesh
 from qernel.sampling.metropolis import spread_walkers
+from qernel.training.run import initial_state, initial_wavefunction
 from qernel.training.state import TrainState, drift_fractions, layout, stratified_points
 from qernel.training.step import StepInfo, centred_system, make_step
 from qernel.wavefunction import Wavefunction, build, log_psi, parameter_layout
@@ -299,10 +300,22 @@ def run() -> list[tuple[TrainState, StepInfo]]:
     return results
 
 
-def test_one_device_equals_two(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qernel.training.step.walker_mesh", lambda _: walker_mesh(1))
+@pytest.mark.parametrize("ansatz", ["qernel", "psiformer", "slater"])
+def test_single_precision_stays_single(ansatz: str) -> None:
+    """One NumPy double among the constants would turn the whole wavefunction into doubles, at half the speed."""
+    table = {"model": {"ansatz": ansatz, "orbitals": "bloch", "bloch_cutoff": 30.0}, "train": {"groups": 2}}
+    config = load_config({"preset": "n3", **table})
+    template = initial_wavefunction(config)
+    state = initial_state(config, template)
+    step = make_step(template, build_optimiser(config.train), moves=2, clip=5.0, balance=0.5, drift=0.1, average=10.0)
+    after, info = jax.eval_shape(step, state)
+    assert jax.tree.map(lambda x: x.dtype, after) == jax.tree.map(lambda x: x.dtype, state)
+    assert info.kinetic.dtype == info.interaction.dtype == info.moire.dtype == jnp.float32
+
+
+def test_one_device_equals_two(run: Any) -> None:
     psi, state = start(walker_mesh(1))
-    step = make_step(psi, build_optimiser(TRAIN), burn_in=1, **SETTINGS)
+    step = make_step(psi, build_optimiser(TRAIN), burn_in=1, devices=1, **SETTINGS)
     for iteration in range(1, 5):
         state, info = step(state)
         assert len(state.walkers.positions.sharding.device_set) == 1

@@ -17,12 +17,10 @@ import numpy.typing as npt
 from jax import Array
 
 from qernel.estimators.batched import walker_functions
+from qernel.estimators.local_energy import LocalEnergy
 from qernel.sampling.devices import over_walkers, walker_mesh
 from qernel.sampling.metropolis import Walkers, adapt_width, spread_walkers, sweep
 from qernel.wavefunction import Wavefunction, parameter_layout
-
-_BURN_IN_BLOCK = 10
-"""Moves between two adaptations of the step width."""
 
 
 class Record(NamedTuple):
@@ -50,7 +48,11 @@ class ChainSampler:
         self._hamiltonian = wavefunction.hamiltonian
         self._parameters, _ = parameter_layout(wavefunction)
         self._functions = walker_functions(wavefunction, laplacian=laplacian, chunk=chunk)
-        self._compiled: dict[tuple[int, bool], Callable[..., tuple[Walkers, Array, tuple[Array, ...]]]] = {}
+        mesh = walker_mesh(walkers)
+        self._advance = jax.jit(
+            lambda moves, *arguments: over_walkers(partial(self._sweep, moves), mesh)(*arguments)[:2], static_argnums=0
+        )
+        self._measure = jax.jit(over_walkers(self._local_energy, mesh))
 
     def records(
         self,
@@ -70,7 +72,7 @@ class ChainSampler:
             point: family parameters ``[p]``.
             samples: records per chain.
             moves: moves between records.
-            burn_in: moves before the first record.
+            burn_in: moves before the first record; the step width adapts after every ``moves`` of them.
             seed: of the chains; the same seed gives the same records.
             target: acceptance the step width is adapted to during burn-in.
             energies: whether to evaluate local energies (zeros otherwise).
@@ -83,19 +85,18 @@ class ChainSampler:
         shape = (1, self.walkers, self._hamiltonian.count)
         walkers = spread_walkers(start_key, cell, shape, width=0.1, dtype=dtype)
         points = jnp.asarray(point, dtype)[None]
-        blocks = -(-burn_in // _BURN_IN_BLOCK)
+        blocks = -(-burn_in // moves)
         for block in range(blocks + samples):
             measuring = block >= blocks
             keys = jax.random.split(jax.random.fold_in(key, block), (1, self.walkers))
-            advance = self._advance(moves if measuring else _BURN_IN_BLOCK, measuring and energies)
-            walkers, accepted, local = advance(self._parameters, walkers, points, keys)
+            walkers, accepted = self._advance(moves, self._parameters, walkers, points, keys)
             # Waiting here keeps one computation in flight: several that talk between devices can block each
             # other for ever on XLA's CPU thread pool.
             acceptance = _host(accepted)
             if progress:
                 progress((block + 1) / (blocks + samples))
             if measuring:
-                kinetic, moire, interaction, gradient_kinetic = (_host(part)[0].real for part in local)
+                kinetic, moire, interaction, gradient_kinetic = self._energies(walkers, points, keys, energies)
                 yield Record(kinetic, moire, interaction, gradient_kinetic, _host(walkers.positions)[0], acceptance[0])
             else:
                 # Large nudges first, so that a poor starting width costs little; frozen once measuring.
@@ -107,28 +108,29 @@ class ChainSampler:
                     rate=rate,
                     largest=cell.inscribed_radius,
                 )
-                walkers = walkers._replace(width=np.asarray(width, dtype))  # type: ignore[arg-type]
+                walkers = walkers._replace(width=np.asarray(width, dtype))
 
-    def _advance(self, moves: int, measure: bool) -> Callable[..., tuple[Walkers, Array, tuple[Array, ...]]]:
-        """The compiled advance for a number of moves, with or without local energies."""
-        if (moves, measure) not in self._compiled:
-            run = over_walkers(partial(self._run, moves, measure), walker_mesh(self.walkers))
-            self._compiled[moves, measure] = jax.jit(lambda *arguments: run(*arguments)[:3])
-        return self._compiled[moves, measure]
+    def _energies(self, walkers: Walkers, points: Array, keys: Array, wanted: bool) -> list[npt.NDArray[np.float64]]:
+        """Kinetic, moiré, interaction and gradient estimator of every chain; zeros if they are not wanted."""
+        if not wanted:
+            return [np.zeros(self.walkers)] * 4
+        return [_host(part)[0].real for part in self._measure(self._parameters, walkers, points, keys)[1]]
 
-    def _run(
-        self, moves: int, measure: bool, parameters: Array, walkers: Walkers, points: Array, keys: Array
-    ) -> tuple[Walkers, Array, tuple[Array, ...], Array]:
+    def _sweep(
+        self, moves: int, parameters: Array, walkers: Walkers, points: Array, keys: Array
+    ) -> tuple[Walkers, Array, Array, Array]:
         def log_modulus(positions: Array) -> Array:
             return self._functions.log_modulus(parameters, positions, points)
 
         walkers = walkers._replace(log_modulus=log_modulus(walkers.positions))
         walkers, info = sweep(keys, walkers, log_modulus, self._hamiltonian.supercell, moves=moves)
-        zero = jnp.zeros_like(walkers.log_modulus)
-        local: tuple[Array, ...] = (zero, zero, zero, zero)
-        if measure:
-            local = tuple(self._functions.local_energy(parameters, walkers.positions, points))
-        return walkers, info.acceptance, local, zero
+        return walkers, info.acceptance, info.translation_acceptance, info.hop_acceptance
+
+    def _local_energy(
+        self, parameters: Array, walkers: Walkers, points: Array, keys: Array
+    ) -> tuple[Walkers, LocalEnergy, Array, Array]:
+        local = self._functions.local_energy(parameters, walkers.positions, points)
+        return walkers, local, walkers.log_modulus, walkers.log_modulus
 
 
 def _host(array: Array) -> npt.NDArray[Any]:
