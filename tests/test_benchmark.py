@@ -92,7 +92,7 @@ def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.Captur
     ("arguments", "message"),
     [
         (["--electrons", "7"], "fills no supercell of the benchmark: choose from 2, 6, 24, 54, 96, 150"),
-        (["--devices", "4096"], "more than the"),
+        (["--devices", "4096"], "is more than the"),
         (["--stage", "lunch"], "invalid choice: 'lunch'"),
         (["--electrons", "2", "--set", "model.widht=8"], "model.widht"),
     ],

@@ -78,16 +78,13 @@ def configuration(electrons: int, overrides: Sequence[str]) -> Config:
     return load_config(table, overrides)
 
 
-def run(
-    electrons: Sequence[int], stages: Sequence[str], devices: Sequence[int], overrides: Sequence[str]
-) -> Iterator[Timing]:
-    """Time every stage for every number of electrons and devices; results as they come."""
+def run(electrons: Sequence[int], stages: Sequence[str], devices: int, overrides: Sequence[str]) -> Iterator[Timing]:
+    """Time every stage for every number of electrons on some devices; results as they come."""
     configs = [configuration(count, overrides) for count in electrons]
-    speeds = {count: matmul_rate(count) for count in devices}
+    speed = matmul_rate(devices)
     for config in configs:
         for stage in stages:
-            for count in devices:
-                yield _time(config, stage, count, speeds[count])
+            yield _time(config, stage, devices, speed)
 
 
 def _time(config: Config, name: str, devices: int, speed: float) -> Timing:

@@ -101,7 +101,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--stage", nargs="+", choices=BENCH_STAGES, default=list(BENCH_STAGES), help="stages (default: all)"
     )
     bench.add_argument(
-        "--devices", metavar="N", nargs="+", type=_whole(1), default=[1], help="numbers of devices (default: 1)"
+        "--devices",
+        metavar="N",
+        type=_whole(1),
+        default=1,
+        help="devices; CPU cores are limited to as many (default: 1)",
     )
     bench.add_argument("--out", metavar="DIR", default="qernel-bench", help="folder to write (default: %(default)s)")
     bench.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
