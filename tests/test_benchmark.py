@@ -65,6 +65,22 @@ def test_both_sides_of_a_comparison_compute_the_same_local_energies() -> None:
     np.testing.assert_allclose(results[0], results[1], rtol=1e-9)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("ansatz", ["qernel", "psiformer", "slater"])
+@pytest.mark.parametrize("electrons", [24, 54])
+def test_the_oracle_agrees_at_the_sizes_that_matter(ansatz: str, electrons: int) -> None:
+    """Network and Bloch orbitals in turn; with as many electrons as need several chunks of queries."""
+    orbitals = "network" if electrons == 54 else "bloch"
+    settings = [f"model.ansatz={ansatz}", f"model.orbitals={orbitals}", "model.bloch_cutoff=30.0"]
+    config = configuration(electrons, [*settings, "train.precision=float64", "train.walkers=2"])
+    template = wavefunction(config)
+    results = []
+    for method in ("forward", REFERENCE):
+        function, arguments = STAGES["local_energy"].build(config, template, walker_mesh(2, 1), method)
+        results.append(jax.jit(function)(*arguments).kinetic)
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-10)
+
+
 def test_scaling_exponent() -> None:
     def timing(electrons: int, ms: float) -> Timing:
         return Timing(electrons, "forward", 1, 4, ms, 0.0, None, None, 0.5, None)
