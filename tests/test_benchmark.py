@@ -12,9 +12,11 @@ import pytest
 
 from qernel.benchmark.flops import matmul_flops
 from qernel.benchmark.measure import SYSTEMS, Timing, configuration, scaling_exponent
-from qernel.benchmark.stages import REFERENCE, STAGES, wavefunction
+from qernel.benchmark.stages import REFERENCE, STAGES, with_method
 from qernel.cli.entry import main
+from qernel.cli.parser import BENCH_STAGES
 from qernel.sampling.devices import walker_mesh
+from qernel.training.run import initial_wavefunction
 
 TINY = [
     "model.width=8",
@@ -57,10 +59,10 @@ def test_the_systems_have_filling_two_thirds() -> None:
 
 def test_both_sides_of_a_comparison_compute_the_same_local_energies() -> None:
     config = configuration(2, [*TINY, "train.precision=float64"])
-    template = wavefunction(config)
+    template = initial_wavefunction(config)
     results = []
     for method in ("forward", REFERENCE):
-        function, arguments = STAGES["local_energy"].build(config, template, walker_mesh(4), method)
+        function, arguments = STAGES["local_energy"].build(with_method(config, method), template, walker_mesh(4))
         results.append(jax.jit(function)(*arguments).total)
     np.testing.assert_allclose(results[0], results[1], rtol=1e-9)
 
@@ -73,12 +75,16 @@ def test_the_oracle_agrees_at_the_sizes_that_matter(ansatz: str, electrons: int)
     orbitals = "network" if electrons == 54 else "bloch"
     settings = [f"model.ansatz={ansatz}", f"model.orbitals={orbitals}", "model.bloch_cutoff=30.0"]
     config = configuration(electrons, [*settings, "train.precision=float64", "train.walkers=2"])
-    template = wavefunction(config)
+    template = initial_wavefunction(config)
     results = []
     for method in ("forward", REFERENCE):
-        function, arguments = STAGES["local_energy"].build(config, template, walker_mesh(2, 1), method)
+        function, arguments = STAGES["local_energy"].build(with_method(config, method), template, walker_mesh(2, 1))
         results.append(jax.jit(function)(*arguments).kinetic)
     np.testing.assert_allclose(results[0], results[1], rtol=1e-10)
+
+
+def test_the_command_knows_every_stage() -> None:
+    assert tuple(STAGES) == BENCH_STAGES
 
 
 def test_scaling_exponent() -> None:

@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qernel.benchmark.flops import matmul_flops, matmul_rate
-from qernel.benchmark.stages import REFERENCE, STAGES, wavefunction
+from qernel.benchmark.flops import matmul_flops
+from qernel.benchmark.stages import REFERENCE, STAGES, with_method
 from qernel.config import Config, load_config
 from qernel.errors import QernelError
 from qernel.sampling.devices import walker_mesh
+from qernel.training.run import initial_wavefunction
 
 SYSTEMS = {2: [[1, 1], [-1, 2]]} | {2 * n * n // 3: [[n, 0], [0, n]] for n in (3, 6, 9, 12, 15)}
 """Supercells of filling 2/3 by number of electrons."""
@@ -78,10 +79,11 @@ def configuration(electrons: int, overrides: Sequence[str]) -> Config:
     return load_config(table, overrides)
 
 
-def run(electrons: Sequence[int], stages: Sequence[str], devices: int, overrides: Sequence[str]) -> Iterator[Timing]:
-    """Time every stage for every number of electrons on some devices; results as they come."""
-    configs = [configuration(count, overrides) for count in electrons]
-    speed = matmul_rate(devices)
+def run(configs: Sequence[Config], stages: Sequence[str], devices: int, speed: float) -> Iterator[Timing]:
+    """Time every stage of every configuration on some devices; results as they come.
+
+    ``speed`` is what `matmul_rate` gives for these devices.
+    """
     for config in configs:
         for stage in stages:
             yield _time(config, stage, devices, speed)
@@ -89,7 +91,7 @@ def run(electrons: Sequence[int], stages: Sequence[str], devices: int, overrides
 
 def _time(config: Config, name: str, devices: int, speed: float) -> Timing:
     stage = STAGES[name]
-    template = wavefunction(config)
+    template = initial_wavefunction(config)
     walkers = config.train.walkers
     mesh = walker_mesh(walkers, devices)
     methods = [config.train.laplacian, REFERENCE] if stage.laplacian else [config.train.laplacian]
@@ -97,7 +99,7 @@ def _time(config: Config, name: str, devices: int, speed: float) -> Timing:
     memory = None
     flops = 0
     for method in methods:
-        function, arguments = stage.build(config, template, mesh, method)
+        function, arguments = stage.build(with_method(config, method), template, mesh)
         compiled = jax.jit(function).lower(*arguments).compile()
         runs[method] = partial(compiled, *arguments)
         if method == methods[0]:

@@ -1,4 +1,4 @@
-"""The stages that are timed: each a jitted function of walkers, for one Laplacian method.
+"""The stages that are timed: each a jitted function of walkers, for the Laplacian of its configuration.
 
 Adding a stage: a function with the signature of those below, and an entry in `STAGES`.
 """
@@ -14,12 +14,10 @@ from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
 from qernel.config import Config
-from qernel.estimators.batched import walker_functions
-from qernel.optimise import build_optimiser
+from qernel.estimators.batched import WalkerFunctions, walker_functions
 from qernel.sampling.metropolis import Walkers, sweep
-from qernel.training.run import initial_state, initial_wavefunction
+from qernel.training.run import initial_state, training_step
 from qernel.training.state import layout
-from qernel.training.step import make_step
 from qernel.wavefunction import Wavefunction, parameter_layout
 
 REFERENCE = "folx"
@@ -32,14 +30,24 @@ class Stage(NamedTuple):
     """One timed computation.
 
     Attributes:
-        build: (configuration, template, mesh, Laplacian method) → function and its arguments.
+        build: (configuration, template, mesh) → function and its arguments.
         laplacian: whether it contains a Laplacian, and so a reference to compare with.
-        unit: what one of its ``ms_per_walker`` is.
     """
 
-    build: Callable[[Config, Wavefunction, Mesh, str], tuple[Compute, tuple[Any, ...]]]
+    build: Callable[[Config, Wavefunction, Mesh], tuple[Compute, tuple[Any, ...]]]
     laplacian: bool
-    unit: str
+
+
+def with_method(config: Config, method: str) -> Config:
+    """The configuration with another Laplacian, the general library called as its users call it: vectorised over all
+    walkers at once."""
+    chunk = config.train.walkers if method == REFERENCE else config.train.chunk
+    train = config.train.model_copy(update={"laplacian": method, "chunk": chunk})
+    return config.model_copy(update={"train": train})
+
+
+def _functions(config: Config, template: Wavefunction) -> WalkerFunctions:
+    return walker_functions(template, laplacian=config.train.laplacian, chunk=config.train.chunk)
 
 
 def _over_walkers(function: Compute, mesh: Mesh) -> Compute:
@@ -57,28 +65,26 @@ def _arguments(config: Config, template: Wavefunction) -> tuple[Array, Array, Ar
     return parameters, walkers.positions[:1], points, keys
 
 
-def _forward(config: Config, template: Wavefunction, mesh: Mesh, method: str) -> tuple[Compute, tuple[Any, ...]]:
-    functions = walker_functions(template, laplacian=method)
+def _forward(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compute, tuple[Any, ...]]:
+    functions = _functions(config, template)
     run = _over_walkers(lambda p, x, c, _: functions.log_modulus(p, x, c), mesh)
     return run, _arguments(config, template)
 
 
-def _local_energy(config: Config, template: Wavefunction, mesh: Mesh, method: str) -> tuple[Compute, tuple[Any, ...]]:
-    # The general library is timed the way its users call it, vectorised over all walkers at once.
-    chunk = config.train.walkers if method == REFERENCE else config.train.chunk
-    functions = walker_functions(template, laplacian=method, chunk=chunk)
+def _local_energy(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compute, tuple[Any, ...]]:
+    functions = _functions(config, template)
     run = _over_walkers(lambda p, x, c, _: functions.local_energy(p, x, c), mesh)
     return run, _arguments(config, template)
 
 
-def _gradient(config: Config, template: Wavefunction, mesh: Mesh, method: str) -> tuple[Compute, tuple[Any, ...]]:
-    functions = walker_functions(template, laplacian=method, chunk=config.train.chunk)
+def _gradient(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compute, tuple[Any, ...]]:
+    functions = _functions(config, template)
     run = _over_walkers(lambda p, x, c, _: functions.scores(p, x, c), mesh)
     return run, _arguments(config, template)
 
 
-def _sampling(config: Config, template: Wavefunction, mesh: Mesh, method: str) -> tuple[Compute, tuple[Any, ...]]:
-    functions = walker_functions(template, laplacian=method)
+def _sampling(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compute, tuple[Any, ...]]:
+    functions = _functions(config, template)
     cell = template.hamiltonian.supercell
 
     def run(parameters: Array, positions: Array, points: Array, keys: Array) -> Array:
@@ -91,34 +97,17 @@ def _sampling(config: Config, template: Wavefunction, mesh: Mesh, method: str) -
     return _over_walkers(run, mesh), _arguments(config, template)
 
 
-def _step(config: Config, template: Wavefunction, mesh: Mesh, method: str) -> tuple[Compute, tuple[Any, ...]]:
-    train = config.train
-    step = make_step(
-        template,
-        build_optimiser(train),
-        moves=train.moves,
-        clip=train.clip,
-        balance=train.balance,
-        drift=train.drift,
-        average=train.average,
-        laplacian=method,
-        chunk=train.walkers if method == REFERENCE else train.chunk,
-        devices=mesh.size,
-    )
+def _step(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compute, tuple[Any, ...]]:
     state = initial_state(config, template)
+    step = training_step(config, template, devices=mesh.size)
     return step, (jax.device_put(state, layout(state, mesh)),)
 
 
 STAGES: dict[str, Stage] = {
-    "forward": Stage(_forward, False, "one log ψ"),
-    "local_energy": Stage(_local_energy, True, "one local energy"),
-    "gradient": Stage(_gradient, False, "one row of ∂log ψ"),
-    "sampling": Stage(_sampling, False, "one sweep of train.moves moves"),
-    "step": Stage(_step, True, "one training iteration"),
+    "forward": Stage(_forward, False),
+    "local_energy": Stage(_local_energy, True),
+    "gradient": Stage(_gradient, False),
+    "sampling": Stage(_sampling, False),
+    "step": Stage(_step, True),
 }
-"""Stages by name, in the order of a training iteration."""
-
-
-def wavefunction(config: Config) -> Wavefunction:
-    """The network of a benchmark: as training would start it."""
-    return initial_wavefunction(config)
+"""Stages by name, in the order of a training iteration; ``qernel.cli.parser`` lists the names again, without jax."""

@@ -41,13 +41,15 @@ def run(options: argparse.Namespace) -> int:
     if options.devices > (available if jax.default_backend() == "cpu" else jax.device_count()):
         raise RunError(f"--devices {options.devices} is more than the {available} of this machine")
     timings: list[Timing] = []
-    for timing in measure.run(options.electrons, options.stage, options.devices, options.set):
+    configs = [measure.configuration(count, options.set) for count in options.electrons]
+    speed = matmul_rate(options.devices)
+    for timing in measure.run(configs, options.stage, options.devices, speed):
         timings.append(timing)
         print(f"{timing.electrons} electrons, {timing.stage}: {timing.ms_per_walker:.3g} ms", file=sys.stderr)
     data = {
         "results": [timing._asdict() for timing in timings],
         "scaling": _scaling(timings),
-        "matmul_GFLOPs": matmul_rate(options.devices) / 1e9,
+        "matmul_GFLOPs": speed / 1e9,
         "machine": _machine(),
         "settings": list(options.set),
         "command": shlex.join(options.line),

@@ -1,7 +1,7 @@
 """The rule of softmax attention: messages o_i = Σ_j w_ij v_j with w_ij = softmax_j(q_i·k_j).
 
 Composed from `contract` and `softmax` it would carry every ∂_t w_ij through memory several times. Here the scores'
-derivatives are formed, used and forgotten a few directions at a time, and where queries, keys and values still
+derivatives are formed, used and forgotten a few query electrons at a time, and where queries, keys and values still
 depend on one electron each, the Jacobian has a closed form that costs N² instead of N³.
 """
 
@@ -13,14 +13,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from qernel.laplacian.jet import Jet, Operand, lift
+from qernel.laplacian.jet import Jet
 
 CACHED = 2**16
 """Derivatives of scores handled at once: as many query electrons as keep them in the cache of one core."""
 
 
-def attend(query: Operand, key: Operand, value: Operand) -> Any:
-    """Messages to every electron.
+def attend(query: Jet | Array, key: Jet | Array, value: Jet | Array) -> Any:
+    """Messages to every electron, from three jets or from three arrays.
 
     Args:
         query: ``[N, K, G, d]``: G query heads for each of K key/value heads.
@@ -30,10 +30,11 @@ def attend(query: Operand, key: Operand, value: Operand) -> Any:
     Returns:
         ``[N, K, G, d]``, a `Jet` if the arguments are.
     """
-    if not (isinstance(query, Jet) or isinstance(key, Jet) or isinstance(value, Jet)):
+    if not isinstance(query, Jet):
         weights = jax.nn.softmax(jnp.einsum("ikgd,jkd->ikgj", query, key), axis=-1)
         return jnp.einsum("ikgj,jkd->ikgd", weights, value)
-    jets = [x if isinstance(x, Jet) else lift(jnp.asarray(x), 2 * len(jnp.asarray(x)) + 2) for x in (query, key, value)]
+    assert isinstance(key, Jet) and isinstance(value, Jet), "attend takes three jets or three arrays"
+    jets = (query, key, value)
     unmet = all(jet.owners == (0, jet.shape[0]) for jet in jets)
     rule = _first if unmet else _later
     q, k, v = (jet.data if unmet else jet.dense().data for jet in jets)

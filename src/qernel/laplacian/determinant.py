@@ -26,19 +26,16 @@ def log_det(matrix: Operand) -> tuple[Array, Any]:
     """
     if not isinstance(matrix, Jet):
         return _sign_and_log(jnp.asarray(matrix))
-    sign, log = _sign_and_log(matrix.value)
     inverse = _inverse(matrix.value)
-    if matrix.owners is not None:
-        # Only row i depends on r_i: X_t has one non-zero row, and its trace is all there is.
-        rows = jnp.einsum("ti...j,...ji->ti...", matrix.data[1:], inverse)
-        own = owned(matrix.owners, matrix.shape[0]).astype(matrix.dtype)
-        gradient = jnp.einsum("mi,ai...->ma...", own, rows[:2]).reshape(-1, *log.shape)
-        squares = (rows[:2] ** 2).sum((0, 1))
-        return sign, Jet(jnp.concatenate([log[None], gradient, (rows[2].sum(0) - squares)[None]]))
-    relative = jnp.einsum("ti...j,...jk->t...ik", matrix.data[1:], inverse)
-    trace = jnp.trace(relative, axis1=-2, axis2=-1)
-    squares = (relative[:-1] * jnp.swapaxes(relative[:-1], -1, -2)).sum((0, -1, -2))
-    return sign, Jet(jnp.concatenate([log[None], trace[:-1], (trace[-1] - squares)[None]]))
+    if matrix.owners is None:
+        return _assemble(matrix.value, jnp.einsum("ti...j,...jk->t...ik", matrix.data[1:], inverse))
+    # Only row i depends on r_i: X_t has one non-zero row, and its trace is all there is.
+    sign, log = _sign_and_log(matrix.value)
+    rows = jnp.einsum("ti...j,...ji->ti...", matrix.data[1:], inverse)
+    own = owned(matrix.owners, matrix.shape[0]).astype(matrix.dtype)
+    gradient = jnp.einsum("mi,ai...->ma...", own, rows[:2]).reshape(-1, *log.shape)
+    squares = (rows[:2] ** 2).sum((0, 1))
+    return sign, Jet(jnp.concatenate([log[None], gradient, (rows[2].sum(0) - squares)[None]]))
 
 
 def readout_log_det(features: Operand, weights: Array, bias: Array, basis: Operand | None) -> tuple[Array, Any]:
@@ -67,7 +64,7 @@ def _readout(features: Jet, weights: Array, matrix: Array) -> tuple[Array, Jet]:
     """∂_tM M⁻¹ = ∂_t h U with U = W M⁻¹."""
     folded = weights @ _inverse(matrix)
     relative = jnp.stack([_times(features.data[1:], u) for u in folded], axis=1)
-    return _assemble(matrix, relative, 0.0)
+    return _assemble(matrix, relative)
 
 
 def _dressed_readout(features: Jet, weights: Array, readout: Array, basis: Jet) -> tuple[Array, Jet]:
@@ -96,8 +93,8 @@ def _times(real: Array, matrix: Array) -> Array:
     return real @ matrix
 
 
-def _assemble(matrix: Array, relative: Array, curvature: Array | float) -> tuple[Array, Jet]:
-    """The jet of log det from ∂_tM M⁻¹ ``[T + 1, D, N, N]``, the last row ΔM M⁻¹ up to a trace of ``curvature``."""
+def _assemble(matrix: Array, relative: Array, curvature: Array | float = 0.0) -> tuple[Array, Jet]:
+    """The jet of log det from ∂_tM M⁻¹ ``[T + 1, ..., N, N]``, the last row ΔM M⁻¹ up to a trace of ``curvature``."""
     sign, log = _sign_and_log(matrix)
     trace = jnp.trace(relative, axis1=-2, axis2=-1)
     products = relative[:-1] * jnp.swapaxes(relative[:-1], -1, -2)

@@ -155,11 +155,6 @@ def seed(positions: Array) -> Jet:
     return _stack(positions, unit, jnp.zeros_like(positions), (0, len(positions)))
 
 
-def dense(x: Operand) -> Any:
-    """The quantity with all derivatives, if it carries any."""
-    return x.dense() if isinstance(x, Jet) else jnp.asarray(x)
-
-
 def electrons(x: Operand, start: int, stop: int) -> Any:
     """The part of a quantity ``[N, ...]`` that belongs to electrons ``start`` to ``stop``."""
     if not isinstance(x, Jet):

@@ -101,6 +101,26 @@ def initial_wavefunction(config: Config) -> Wavefunction:
     return build(config.model, hamiltonian, key=key, dtype=jnp.dtype(config.train.precision))
 
 
+def training_step(
+    config: Config, template: Wavefunction, *, devices: int | None = None
+) -> Callable[[TrainState], tuple[TrainState, StepInfo]]:
+    """The training iteration of a configuration, on so many devices (None: all there are)."""
+    train = config.train
+    return make_step(
+        template,
+        build_optimiser(train),
+        moves=train.moves,
+        clip=train.clip,
+        balance=train.balance,
+        drift=train.drift,
+        average=train.average,
+        burn_in=train.burn_in,
+        laplacian=train.laplacian,
+        chunk=train.chunk,
+        devices=devices,
+    )
+
+
 def initial_state(config: Config, template: Wavefunction) -> TrainState:
     """The state a run starts from: initial parameters, walkers spread over the cell."""
     train, hamiltonian = config.train, template.hamiltonian
@@ -134,18 +154,7 @@ def _loop(
 ) -> None:
     train = config.train
     total = train.burn_in + train.iterations
-    step = make_step(
-        template,
-        build_optimiser(train),
-        moves=train.moves,
-        clip=train.clip,
-        balance=train.balance,
-        drift=train.drift,
-        average=train.average,
-        burn_in=train.burn_in,
-        laplacian=train.laplacian,
-        chunk=train.chunk,
-    )
+    step = training_step(config, template)
     state = jax.device_put(state, layout(state, walker_mesh(train.walkers)))
     recent: list[StepInfo] = []
     failures = 0
