@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 
 from qernel.config import Config
 from qernel.estimators.batched import WalkerFunctions, walker_functions
+from qernel.sampling.devices import SPLIT, WALKERS, over_walkers
 from qernel.sampling.metropolis import Walkers, sweep
 from qernel.training.run import initial_state, training_step
 from qernel.training.state import layout
-from qernel.wavefunction import Wavefunction, parameter_layout
+from qernel.wavefunction import Wavefunction
 
 REFERENCE = "folx"
 """The general library that stages with a Laplacian are compared with."""
@@ -50,36 +51,27 @@ def _functions(config: Config, template: Wavefunction) -> WalkerFunctions:
     return walker_functions(template, laplacian=config.train.laplacian, chunk=config.train.chunk)
 
 
-def _over_walkers(function: Compute, mesh: Mesh) -> Compute:
-    """A function of (parameters, positions, points, keys) with every device taking its share of the walkers."""
-    whole, split = PartitionSpec(), PartitionSpec(None, "walkers")
-    return jax.shard_map(function, mesh=mesh, in_specs=(whole, split, whole, split), out_specs=split, check_vma=False)
-
-
-def _arguments(config: Config, template: Wavefunction) -> tuple[Array, Array, Array, Array]:
-    hamiltonian = template.hamiltonian
-    parameters, _ = parameter_layout(template)
-    walkers = initial_state(config, template).walkers
-    points = jnp.asarray([[0.5 * (low + high) for low, high in hamiltonian.ranges]], parameters.dtype)
-    keys = jax.random.split(jax.random.key(1), (1, walkers.positions.shape[1]))
-    return parameters, walkers.positions[:1], points, keys
+def _arguments(config: Config, template: Wavefunction) -> tuple[Array, Walkers, Array, Array]:
+    state = initial_state(config, template)
+    points = jnp.asarray([[0.5 * (low + high) for low, high in template.hamiltonian.ranges]], state.parameters.dtype)
+    return state.parameters, state.walkers, points, jax.random.split(jax.random.key(1), (1, config.train.walkers))
 
 
 def _forward(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compute, tuple[Any, ...]]:
     functions = _functions(config, template)
-    run = _over_walkers(lambda p, x, c, _: functions.log_modulus(p, x, c), mesh)
+    run = over_walkers(lambda p, w, c, _: functions.log_modulus(p, w.positions, c), mesh, SPLIT)
     return run, _arguments(config, template)
 
 
 def _local_energy(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compute, tuple[Any, ...]]:
     functions = _functions(config, template)
-    run = _over_walkers(lambda p, x, c, _: functions.local_energy(p, x, c), mesh)
+    run = over_walkers(lambda p, w, c, _: functions.local_energy(p, w.positions, c), mesh, SPLIT)
     return run, _arguments(config, template)
 
 
 def _gradient(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compute, tuple[Any, ...]]:
     functions = _functions(config, template)
-    run = _over_walkers(lambda p, x, c, _: functions.scores(p, x, c), mesh)
+    run = over_walkers(lambda p, w, c, _: functions.scores(p, w.positions, c), mesh, SPLIT)
     return run, _arguments(config, template)
 
 
@@ -87,14 +79,14 @@ def _sampling(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compu
     functions = _functions(config, template)
     cell = template.hamiltonian.supercell
 
-    def run(parameters: Array, positions: Array, points: Array, keys: Array) -> Array:
+    def run(parameters: Array, walkers: Walkers, points: Array, keys: Array) -> Walkers:
         def log_modulus(x: Array) -> Array:
             return functions.log_modulus(parameters, x, points)
 
-        walkers = Walkers(positions, log_modulus(positions), jnp.full(1, 0.1, positions.dtype))
-        return sweep(keys, walkers, log_modulus, cell, moves=config.train.moves)[0].positions
+        walkers = walkers._replace(log_modulus=log_modulus(walkers.positions))
+        return sweep(keys, walkers, log_modulus, cell, moves=config.train.moves)[0]
 
-    return _over_walkers(run, mesh), _arguments(config, template)
+    return over_walkers(run, mesh, WALKERS), _arguments(config, template)
 
 
 def _step(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compute, tuple[Any, ...]]:

@@ -7,7 +7,8 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,11 @@ TABLE, RECORD = "bench.txt", "bench.json"
 def run(options: argparse.Namespace) -> int:
     """Time the stages, print the table or the JSON object, and write both into a folder."""
     available = runtime.usable_devices()
-    _use_cores(options.devices)
+    with _cores(options.devices):
+        return _run(options, available)
+
+
+def _run(options: argparse.Namespace, available: int) -> int:
     runtime.configure(options.devices)
     import jax
 
@@ -64,10 +69,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _use_cores(count: int) -> None:
-    """Restrict this process to some cores: XLA's matrix products use every core they may, whatever a device is."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+@contextmanager
+def _cores(count: int) -> Iterator[None]:
+    """Work on some cores only: XLA's matrix products use every core they may, whatever a device is."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _scaling(timings: Sequence[Timing]) -> dict[str, float]:

@@ -18,7 +18,7 @@ from jax import Array
 
 from qernel.estimators.batched import walker_functions
 from qernel.estimators.local_energy import LocalEnergy
-from qernel.sampling.devices import over_walkers, walker_mesh
+from qernel.sampling.devices import SPLIT, WALKERS, over_walkers, walker_mesh
 from qernel.sampling.metropolis import Walkers, adapt_width, spread_walkers, sweep
 from qernel.wavefunction import Wavefunction, parameter_layout
 
@@ -50,9 +50,10 @@ class ChainSampler:
         self._functions = walker_functions(wavefunction, laplacian=laplacian, chunk=chunk)
         mesh = walker_mesh(walkers)
         self._advance = jax.jit(
-            lambda moves, *arguments: over_walkers(partial(self._sweep, moves), mesh)(*arguments)[:2], static_argnums=0
+            lambda moves, *arguments: over_walkers(partial(self._sweep, moves), mesh, (WALKERS, SPLIT))(*arguments),
+            static_argnums=0,
         )
-        self._measure = jax.jit(over_walkers(self._local_energy, mesh))
+        self._measure = jax.jit(over_walkers(self._local_energy, mesh, SPLIT))
 
     def records(
         self,
@@ -114,23 +115,20 @@ class ChainSampler:
         """Kinetic, moiré, interaction and gradient estimator of every chain; zeros if they are not wanted."""
         if not wanted:
             return [np.zeros(self.walkers)] * 4
-        return [_host(part)[0].real for part in self._measure(self._parameters, walkers, points, keys)[1]]
+        return [_host(part)[0].real for part in self._measure(self._parameters, walkers, points, keys)]
 
     def _sweep(
         self, moves: int, parameters: Array, walkers: Walkers, points: Array, keys: Array
-    ) -> tuple[Walkers, Array, Array, Array]:
+    ) -> tuple[Walkers, Array]:
         def log_modulus(positions: Array) -> Array:
             return self._functions.log_modulus(parameters, positions, points)
 
         walkers = walkers._replace(log_modulus=log_modulus(walkers.positions))
         walkers, info = sweep(keys, walkers, log_modulus, self._hamiltonian.supercell, moves=moves)
-        return walkers, info.acceptance, info.translation_acceptance, info.hop_acceptance
+        return walkers, info.acceptance
 
-    def _local_energy(
-        self, parameters: Array, walkers: Walkers, points: Array, keys: Array
-    ) -> tuple[Walkers, LocalEnergy, Array, Array]:
-        local = self._functions.local_energy(parameters, walkers.positions, points)
-        return walkers, local, walkers.log_modulus, walkers.log_modulus
+    def _local_energy(self, parameters: Array, walkers: Walkers, points: Array, keys: Array) -> LocalEnergy:
+        return self._functions.local_energy(parameters, walkers.positions, points)
 
 
 def _host(array: Array) -> npt.NDArray[Any]:

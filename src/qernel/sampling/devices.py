@@ -23,14 +23,27 @@ def walker_mesh(walkers: int, devices: int | None = None) -> Mesh:
     return jax.make_mesh((count,), ("walkers",), (jax.sharding.AxisType.Auto,), devices=jax.devices()[:count])
 
 
-def over_walkers(measure: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
-    """Run a function of (parameters, walkers, points, keys) on each device's share of the walkers."""
-    replicated, split = PartitionSpec(), PartitionSpec(None, "walkers")
-    walkers = Walkers(split, split, replicated)  # type: ignore[arg-type]
+REPLICATED, SPLIT = PartitionSpec(), PartitionSpec(None, "walkers")
+"""Layout of what all walkers share, and of what has an entry for each walker of a group, ``[G, W, ...]``."""
+
+WALKERS = Walkers(SPLIT, SPLIT, REPLICATED)  # type: ignore[arg-type]
+"""Layout of walkers: only the step width belongs to a whole group."""
+
+
+def over_walkers(
+    measure: Callable[..., Any], mesh: Mesh, outputs: Any = (WALKERS, SPLIT, SPLIT, SPLIT)
+) -> Callable[..., Any]:
+    """Run a function of (parameters, walkers, points, keys) on each device's share of the walkers.
+
+    Args:
+        measure: the function.
+        mesh: from `walker_mesh`.
+        outputs: layout of the results: `SPLIT` or `WALKERS`, one for all of them or one for each.
+    """
     return jax.shard_map(
         measure,
         mesh=mesh,
-        in_specs=(replicated, walkers, replicated, split),
-        out_specs=(walkers, split, split, split),
+        in_specs=(REPLICATED, WALKERS, REPLICATED, SPLIT),
+        out_specs=outputs,
         check_vma=False,
     )

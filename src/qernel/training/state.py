@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding
 
 from qernel.hamiltonian.family import Hamiltonian
+from qernel.sampling.devices import REPLICATED, WALKERS
 from qernel.sampling.metropolis import Walkers
 
 
@@ -61,7 +62,6 @@ def layout(state: TrainState, mesh: Mesh) -> TrainState:
 
     Used for both ends of a training step, so that the step is compiled once.
     """
-    replicated = NamedSharding(mesh, PartitionSpec())
-    split = NamedSharding(mesh, PartitionSpec(None, "walkers"))
+    replicated = NamedSharding(mesh, REPLICATED)
     everywhere: TrainState = jax.tree.map(lambda _: replicated, state)
-    return everywhere._replace(walkers=Walkers(split, split, replicated))  # type: ignore[arg-type]
+    return everywhere._replace(walkers=Walkers(*(NamedSharding(mesh, spec) for spec in WALKERS)))  # type: ignore[arg-type]
