@@ -119,6 +119,19 @@ class Supercell:
         coordinates = points @ np.linalg.inv(self.vectors)
         return points[np.all((coordinates > -1e-9) & (coordinates < 1 - 1e-9), axis=1)]
 
+    def orbit(self, step: tuple[int, int]) -> FloatArray:
+        """The multiples 0, t, 2t, … of a moiré lattice vector until the supercell closes, ``[n, 2]`` in a_M.
+
+        Args:
+            step: t in units of the moiré lattice vectors.
+        """
+        vector = np.asarray(step) @ self.primitive
+        multiples = np.arange(1, self.cells + 1)[:, None] * vector
+        turns = multiples @ np.linalg.inv(self.vectors)
+        closed = np.all(np.abs(turns - np.rint(turns)) < 1e-9, axis=1)
+        order = int(np.flatnonzero(closed)[0]) + 1
+        return np.concatenate([np.zeros((1, 2)), multiples[: order - 1]])
+
     @property
     def k_point(self) -> FloatArray:
         """K, the corner of the moiré Brillouin zone where the √3×√3 order appears, ``[2]`` in 1/a_M.

@@ -29,7 +29,7 @@ _READERS: dict[str, tuple[str, ...]] = {
         ("qernel", "psiformer"),
     ),
     **dict.fromkeys(
-        ("orbitals", "film", "crystal_seed", "jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"),
+        ("orbitals", "film", "crystal_seed", "symmetric_along", "jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"),
         ("qernel", "psiformer"),
     ),
     **dict.fromkeys(("envelope", "envelope_shells"), ("qernel", "psiformer")),

@@ -23,6 +23,7 @@ from qernel.config.types import (
     MaybeNonNegative,
     MaybeNonNegativeInterval,
     MaybePositive,
+    MaybeStep,
     NonNegative,
     Number,
     Pair,
@@ -145,6 +146,11 @@ class ModelConfig(Section):
     crystal_seed: Flag = Field(
         default=False,
         description="Start every determinant but the first from the √3×√3 crystal (fillings 1/3 and 2/3, polarised).",
+    )
+    symmetric_along: MaybeStep = Field(
+        default=None,
+        description="Sum ψ over the multiples of this moiré lattice vector, in units of a1, a2: momentum 0 along it.",
+        examples=[[1, 0]],
     )
     harmonics: Annotated[Shells, Field(ge=1)] = Field(
         default=1, description="Shells of supercell reciprocal vectors among the input features."

@@ -79,6 +79,8 @@ CellMatrix = Annotated[
     tuple[tuple[_CellEntry, _CellEntry], tuple[_CellEntry, _CellEntry]],
     Expects("two rows of two whole numbers"),
 ]
+MaybeStep = Annotated[tuple[_CellEntry, _CellEntry] | None, Expects("a pair of whole numbers")]
+"""A lattice vector in units of the primitive ones."""
 Pair = Annotated[tuple[Number, Number], Expects("a pair of numbers")]
 Lam = Annotated[
     tuple[NonNegative, NonNegative],

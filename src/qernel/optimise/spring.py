@@ -43,11 +43,13 @@ class Spring:
         """See `qernel.optimise.base.Optimiser`.
 
         The n×n system is solved in float64 whatever the rows are: its condition number is up to |T|/δ,
-        beyond float32 for thousands of walkers.
+        beyond float32 for thousands of walkers. Where one row is so large that the rounding of T exceeds δ, as for a
+        walker near a node, the rounding takes the place of δ: T could have negative eigenvalues otherwise.
         """
         previous = self.momentum * state.direction
         kernel = (rows @ rows.T).astype(jnp.float64)
-        kernel = kernel + self.damping * jnp.eye(len(kernel))
+        rounding = 8.0 * float(jnp.finfo(rows.dtype).eps) * jnp.diagonal(kernel).max()
+        kernel = kernel + jnp.maximum(self.damping, rounding) * jnp.eye(len(kernel))
         target = (residuals - rows @ previous).astype(jnp.float64)
         weights = linalg.cho_solve(linalg.cho_factor(kernel, lower=True), target)
         direction = previous + weights.astype(rows.dtype) @ rows

@@ -64,7 +64,8 @@ def centred_system(energies: Array, scores: Array, *, clip: float, balance: floa
         per group because something was not finite ``[G]``.
     """
     groups, count, parts, _ = scores.shape
-    finite = jnp.isfinite(energies) & jnp.isfinite(scores).all((-1, -2))
+    # The rows are the largest array of a step, and every pass over them is felt: a sum tells whether one is finite.
+    finite = jnp.isfinite(energies) & jnp.isfinite(scores.sum((-1, -2)))
     # A group without one finite walker has nothing to say; 1 in place of its count keeps 0/0 out of the others.
     valid = jnp.maximum(finite.sum(1, keepdims=True), 1)
     median = jnp.nanmedian(jnp.where(finite, energies.real, jnp.nan), axis=1, keepdims=True)
@@ -79,14 +80,15 @@ def centred_system(energies: Array, scores: Array, *, clip: float, balance: floa
     mask = finite[..., None].astype(clipped.dtype)
     stacked = jnp.stack(residual[:parts], axis=-1) * mask
     stacked = (stacked - stacked.sum(1, keepdims=True) / valid[..., None]) * mask
-    rows = jnp.where(finite[..., None, None], scores, 0.0)
-    rows = (rows - rows.sum(1, keepdims=True) / valid[..., None, None]) * mask[..., None]
     deviation = jnp.sqrt((stacked[..., 0] ** 2).sum(1) / valid[:, 0])
     informed = finite.any(1)
     weight = jnp.maximum(deviation, 1e-6 * deviation.mean() + 1e-30) ** (-balance)
     weight = jnp.where(informed, weight, 0.0)
     weight = weight / jnp.sqrt((weight**2).sum() / jnp.maximum(informed.sum(), 1)) / (groups * count) ** 0.5
-    rows = rows * weight[:, None, None, None]
+    rows = jnp.where(finite[..., None, None], scores, 0.0)
+    share = (finite / valid).astype(rows.dtype)
+    mean = jnp.einsum("gw,gwkp->gkp", share, rows)
+    rows = (rows - mean[:, None]) * (mask * weight[:, None, None])[..., None]
     residuals = stacked * weight[:, None, None]
     return rows, residuals, deviation, count - finite.sum(1)
 

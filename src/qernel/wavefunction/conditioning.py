@@ -18,8 +18,16 @@ from qernel.laplacian.jet import Operand
 from qernel.wavefunction.base import dense
 
 
+_BROADEST, _SHARPEST = 1.0, 12.0
+"""Steepness of the embedding's units at the start; the scaled range has length 2."""
+
+
 class Embedding(eqx.Module):
-    """Scaled family point ``[p]`` → condition vector ``[c]`` through a two-layer perceptron."""
+    """Scaled family point ``[p]`` → condition vector ``[c]`` through a two-layer perceptron.
+
+    Its units range from broad to sharp, with their steps spread over the range: a first-order transition asks
+    determinant weights and FiLM layers to change within a few hundredths of the range.
+    """
 
     first: Array
     first_bias: Array
@@ -27,8 +35,11 @@ class Embedding(eqx.Module):
 
     def __init__(self, parameters: int, width: int, *, key: Array, dtype: Any):
         k1, k2, k3 = jax.random.split(key, 3)
-        self.first = dense(k1, 1, (parameters, width), dtype, 1.5)
-        self.first_bias = dense(k2, 1, (width,), dtype)
+        direction = jax.random.normal(k1, (parameters, width), dtype)
+        direction = direction / jnp.linalg.norm(direction, axis=0)
+        steepness = jnp.geomspace(_BROADEST, _SHARPEST, width, dtype=dtype)
+        self.first = steepness * direction
+        self.first_bias = steepness * jax.random.uniform(k2, (width,), dtype, -1.0, 1.0)
         self.second = dense(k3, width, (width, width), dtype)
 
     def __call__(self, scaled: Array) -> Array:

@@ -16,7 +16,7 @@ from qernel.wavefunction.base import Wavefunction, dense
 from qernel.wavefunction.conditioning import Embedding, Film
 from qernel.wavefunction.features import electron_features, feature_count, feature_waves
 from qernel.wavefunction.jastrow import MoireEnvelope, PairJastrow, WaveJastrow
-from qernel.wavefunction.orbitals import BlochOrbitals, CrystalOrbitals, DeterminantSum, NetworkOrbitals
+from qernel.wavefunction.orbitals import BlochOrbitals, CrystalOrbitals, DeterminantSum, NetworkOrbitals, weighted_sum
 
 
 class Correlation(eqx.Module):
@@ -121,6 +121,10 @@ def modulated(model: Any, condition: int, count: int, *, dtype: Any) -> list[Fil
 class NetworkAnsatz(Wavefunction):
     """The frame of the network ansätze: features → blocks → determinants × Jastrow factor.
 
+    The determinant part may be summed over translations of all electrons. The Hamiltonian is invariant under moiré
+    translations, but states that differ in crystal momentum can lie so close that training hardly tells them apart;
+    the sum keeps only one. The Jastrow factor is invariant by itself.
+
     Subclasses define ``blocks``, a list of modules (features ``[N, width]``, condition) → features.
     """
 
@@ -132,6 +136,7 @@ class NetworkAnsatz(Wavefunction):
     correlation: Correlation
     hamiltonian: Hamiltonian = eqx.field(static=True)
     harmonics: tuple[int, int] = eqx.field(static=True)
+    symmetric_along: tuple[int, int] | None = eqx.field(static=True)
     condition_width: int = eqx.field(static=True)
 
     def _frame(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any) -> None:
@@ -139,6 +144,7 @@ class NetworkAnsatz(Wavefunction):
         keys = jax.random.split(key, 4)
         self.hamiltonian = hamiltonian
         self.harmonics = (model.harmonics, model.moire_harmonics)
+        self.symmetric_along = model.symmetric_along
         parameters = len(hamiltonian.parameters)
         self.condition_width = model.conditioning_width + parameters
         features = feature_count(self._waves, hamiltonian.electrons)
@@ -162,9 +168,19 @@ class NetworkAnsatz(Wavefunction):
     def amplitude(self, positions: Array | Jet, point: Array) -> tuple[Array, Any]:
         """See `Wavefunction.amplitude`."""
         condition = self.embedding(self.hamiltonian.scaled(point))
+        if self.symmetric_along is None:
+            sign, log = self._determinants(positions, point, condition)
+        else:
+            shifts = jnp.asarray(self.hamiltonian.supercell.orbit(self.symmetric_along), positions.dtype)
+            signs, logs = jax.vmap(
+                lambda shift: self._determinants(positions + shift, point, condition), out_axes=(0, -1)
+            )(shifts)
+            sign, log = weighted_sum(signs, logs)
+        return sign, self.correlation(log, positions, point, condition)
+
+    def _determinants(self, positions: Array | Jet, point: Array, condition: Array) -> tuple[Array, Any]:
         raw = electron_features(positions, self._waves, self.hamiltonian.electrons)
         features = pointwise(jnp.tanh, contract("nf,fc->nc", raw, self.input) + self.input_bias)
         for block in self.blocks:
             features = block(features, condition)
-        sign, log = self.head(features, positions, point, condition)
-        return sign, self.correlation(log, positions, point, condition)
+        return self.head(features, positions, point, condition)

@@ -318,10 +318,15 @@ class DeterminantSum(eqx.Module):
         weights = self.weights(condition)
         if weights.shape[0] == 1:
             return sign[0], linear(lambda row: row[0], log)
-        # The common factor is a constant for every derivative: only the value is shifted back.
-        largest = jax.lax.stop_gradient(jnp.max(jnp.real(value_of(log))))
-        terms = pointwise(jnp.exp, log + (-largest)) * (sign * weights)
-        total = linear(lambda row: row.sum(-1), terms)
-        if jnp.iscomplexobj(value_of(total)):
-            return jnp.ones_like(value_of(total)), pointwise(jnp.log, total) + largest
-        return jnp.sign(value_of(total)), pointwise(lambda s: jnp.log(jnp.abs(s)), total) + largest
+        return weighted_sum(sign * weights, log)
+
+
+def weighted_sum(weights: Array, log: Operand) -> tuple[Array, Any]:
+    """(sign, log) of Σ_k w_k exp(log_k), from weights and logarithms ``[k]``."""
+    # The common factor is a constant for every derivative: only the value is shifted back.
+    largest = jax.lax.stop_gradient(jnp.max(jnp.real(value_of(log))))
+    terms = pointwise(jnp.exp, log + (-largest)) * weights
+    total = linear(lambda row: row.sum(-1), terms)
+    if jnp.iscomplexobj(value_of(total)):
+        return jnp.ones_like(value_of(total)), pointwise(jnp.log, total) + largest
+    return jnp.sign(value_of(total)), pointwise(lambda s: jnp.log(jnp.abs(s)), total) + largest
