@@ -54,7 +54,7 @@ def branch_diagram(
         order.set_ylabel("$\\langle|\\rho_K|^2\\rangle$")
         order.set_ylim(bottom=0.0)
         order.set_xlabel("moiré depth  $\\lambda = V/V_0$")
-        excess.legend(loc="best")
+        energy.legend(*excess.get_legend_handles_labels(), loc="lower left")  # the one corner that is always empty
         if title is not None:
             energy.set_title(title)
         figure.align_ylabels([energy, excess, order])
