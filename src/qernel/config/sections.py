@@ -44,6 +44,9 @@ REDUCED_KEYS = ("V0", "U")
 RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 """[family] keys that turn the constant of the same name into a conditioning parameter."""
 
+LATER_KEYS: dict[str, tuple[str, ...]] = {"model": ("hf_order", "hf_cutoff")}
+"""Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
+
 _MATERIAL = Material()
 
 
