@@ -125,7 +125,9 @@ def table(config: Config, found: Sequence[Branches], crossing: float | None) -> 
     unit = config.energy_unit_meV
     title = f"Hartree–Fock, {describe(config.system.electrons, config.system.cells)}, energies per electron in E0"
     title += "" if unit is None else f" = {unit:.6g} meV"
-    end = "" if crossing is None else f"\n\nliquid and crystal cross at λ = {crossing:.3f}"
+    end = (
+        "" if crossing is None else f"\n\nliquid and crystal cross near λ = {crossing:.3f} (linear between the λ above)"
+    )
     return f"{title}\n{columns(rows)}{end}"
 
 
