@@ -100,8 +100,8 @@ def perturbed(module: Any, seed: int, scale: float = 0.1) -> Any:
     arrays, static = eqx.partition(module, eqx.is_inexact_array)
     leaves, structure = jax.tree.flatten(arrays)
     rng = np.random.default_rng(seed)
-    # High plane waves carry large kinetic energies: Bloch amplitudes, the only leaves with four axes, get less noise.
-    noisy = [leaf + (0.3 if leaf.ndim == 4 else 1.0) * scale * rng.normal(size=leaf.shape) for leaf in leaves]
+    # High plane waves carry large kinetic energies: amplitudes, the only leaves with four axes or more, get less noise.
+    noisy = [leaf + (0.3 if leaf.ndim >= 4 else 1.0) * scale * rng.normal(size=leaf.shape) for leaf in leaves]
     return eqx.combine(jax.tree.unflatten(structure, noisy), static)
 
 

@@ -187,7 +187,7 @@ def test_overrides_accumulate() -> None:
         ("query n6", "--lam"),
         ("query n6 --lam", "expected at least one argument"),
         ("query n6 --lam 1:2", "'1:2' is not FIRST:LAST:COUNT"),
-        ("query --lam 0.5 n6", "RUN comes before --lam"),
+        ("query --lam 0.5 n6", "the name comes before --lam"),
         ("query n6 --lam 1 --samples 1", "whole number of at least 2"),
         ("query n6 --lam 1 --samples many", "'many'"),
         ("query n6 --lam 1 --walkers -4", "at least 2"),

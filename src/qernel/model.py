@@ -317,7 +317,7 @@ def load(run: str | Path) -> Model:
     if text is None:
         raise RunError(f"{path} carries no configuration: it is not a Qernel model")
     config = load_config(_parse(text, path))
-    template = initial_wavefunction(config)
+    template = initial_wavefunction(config, start=False)
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
     wavefunction = eqx.combine(read_tensors(path, arrays), static)
     card_path = folder / _CARD_FILE

@@ -65,6 +65,10 @@ def _run(options: argparse.Namespace) -> int:
         from qernel.cli import scan
 
         return scan.run(options)
+    if options.command == "hf":
+        from qernel.cli import hf
+
+        return hf.run(options)
     if options.command == "validate":
         from qernel.cli import validate
 

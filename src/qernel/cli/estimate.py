@@ -59,7 +59,7 @@ def estimate(config: Config) -> Estimate:
     hamiltonian = config.hamiltonian()
     dtype = jnp.dtype(train.precision)
 
-    template = build(model, hamiltonian, key=jax.random.key(0), dtype=dtype)
+    template = build(model, hamiltonian, key=jax.random.key(0), dtype=dtype, start=False)
     parameters = jax.eval_shape(lambda: parameter_layout(template)[0])
     positions = jnp.zeros((1, 1, hamiltonian.count, 2), dtype)
     points = jnp.zeros((1, len(hamiltonian.parameters)), dtype)

@@ -25,6 +25,7 @@ examples:
   qernel train my.toml --set train.walkers=64      train a configuration of your own, with one change
   qernel query runs/n6 --lam 0.5 1.05              energies at two λ
   qernel scan runs/n6 --lam 0.4:1.4:21             a table and the phase diagram, in runs/n6/scan
+  qernel hf n6 --lam 0.4:1.4:11 --out hf-n6        Hartree–Fock, to compare with
   qernel validate my.toml                          check a configuration and estimate its cost
 """
 
@@ -71,6 +72,24 @@ def build_parser() -> argparse.ArgumentParser:
     _add_measurement(scan)
     scan.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/scan, or NAME-scan)")
     scan.add_argument("--json", action="store_true", help="print the results as one JSON object and nothing else")
+
+    hf = command(
+        "hf",
+        "unrestricted Hartree–Fock at given λ, without training",
+        "The best Slater determinants in plane waves: liquid and crystal branches, from many starts and sweeps up and "
+        "down in λ. Parameters of the family other than λ are taken in the middle of their intervals.",
+    )
+    _add_config(hf)
+    _add_lam(hf)
+    hf.add_argument(
+        "--cutoff",
+        metavar="E0",
+        type=_positive,
+        default=None,
+        help="kinetic cut-off of the plane waves in E0 (default: 300)",
+    )
+    hf.add_argument("--out", metavar="DIR", help="folder to write: all branches as JSON, and figures")
+    hf.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     validate = command(
         "validate",
@@ -137,8 +156,7 @@ def _add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_measurement(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run folder or the name of a shipped model")
+def _add_lam(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lam",
         metavar="λ",
@@ -148,6 +166,11 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="values, or a grid FIRST:LAST:COUNT with both ends included, e.g. --lam 0.5 1.05 or --lam 0.4:1.4:21",
     )
+
+
+def _add_measurement(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run folder or the name of a shipped model")
+    _add_lam(parser)
     parser.add_argument(
         "--at",
         metavar="NAME=VALUE",
@@ -190,7 +213,9 @@ def flatten(values: Sequence[tuple[float, ...]]) -> list[float]:
     return list(dict.fromkeys(lam for group in values for lam in group))
 
 
-def _number(text: str, whole: str, hint: str = ", nor a grid such as 0.4:1.4:21 (RUN comes before --lam)") -> float:
+def _number(
+    text: str, whole: str, hint: str = ", nor a grid such as 0.4:1.4:21 (the name comes before --lam)"
+) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -206,6 +231,13 @@ def _assignment(text: str) -> tuple[str, float]:
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, e.g. U=9.5")
     return name, _number(value, value, hint="")
+
+
+def _positive(text: str) -> float:
+    value = _number(text, text, hint="")
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
 
 
 def _whole(least: int) -> Any:

@@ -13,6 +13,8 @@ from qernel.cli.progress import MeasuringProgress
 from qernel.errors import QernelError
 
 if TYPE_CHECKING:
+    from qernel.config import Config
+    from qernel.hamiltonian.family import Hamiltonian
     from qernel.model import Energies, Model
 
 ENERGIES = ("energy", "kinetic", "moire", "interaction")
@@ -60,19 +62,23 @@ def other_parameters(model: Model, assignments: Sequence[tuple[str, float]]) -> 
 
 def payload(model: Model, results: Sequence[Energies], others: Mapping[str, float]) -> dict[str, Any]:
     """The object printed by ``--json``."""
-    system, hamiltonian = model.config.system, model.hamiltonian
-    up, down = system.electrons
     return {
-        "system": {
-            "electrons": [up, down] if down else up,
-            "cells": system.cells,
-            "V0": hamiltonian.V0,
-            "U": others.get("U", hamiltonian.U),
-            "phase_deg": others.get("phase_deg", hamiltonian.phase_deg),
-            "energy_unit_meV": model.config.energy_unit_meV,
-        },
+        "system": system(model.config, model.hamiltonian, others),
         "model": {"name": model.name, "parameters": model.parameters},
         "results": [row(result) for result in results],
+    }
+
+
+def system(config: Config, hamiltonian: Hamiltonian, others: Mapping[str, float]) -> dict[str, Any]:
+    """The electrons and forces that results are for."""
+    up, down = config.system.electrons
+    return {
+        "electrons": [up, down] if down else up,
+        "cells": config.system.cells,
+        "V0": hamiltonian.V0,
+        "U": others.get("U", hamiltonian.U),
+        "phase_deg": others.get("phase_deg", hamiltonian.phase_deg),
+        "energy_unit_meV": config.energy_unit_meV,
     }
 
 

@@ -29,7 +29,7 @@ _READERS: dict[str, tuple[str, ...]] = {
         ("qernel", "psiformer"),
     ),
     **dict.fromkeys(
-        ("orbitals", "film", "crystal_seed", "symmetric_along", "jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"),
+        ("film", "crystal_seed", "symmetric_along", "jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"),
         ("qernel", "psiformer"),
     ),
     **dict.fromkeys(("envelope", "envelope_shells"), ("qernel", "psiformer")),
@@ -153,6 +153,11 @@ def _model(config: Config) -> Iterator[Problem]:
 
 def _crystal(config: Config) -> Iterator[Problem]:
     model, system = config.model, config.system
+    if model.orbitals == "hartree_fock":
+        yield Problem(
+            ("model.crystal_seed", "model.orbitals"),
+            "model.crystal_seed = true and model.orbitals = 'hartree_fock' both place the crystal: use one of them",
+        )
     (a, b), (c, d) = system.supercell
     keys = ("model.crystal_seed", "model.determinants", "system.electrons", "system.supercell", "system.lattice")
     fits = system.lattice == "triangular" and (2 * a + b) % 3 == 0 and (2 * c + d) % 3 == 0

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationErro
 from qernel.config import checks
 from qernel.config.explain import explain
 from qernel.config.sections import (
+    LATER_KEYS,
     MATERIAL_KEYS,
     RANGE_KEYS,
     SECTIONS,
@@ -129,7 +130,7 @@ class Config(Section):
             sections: names of the sections to include; all of them if none is given. ``name`` never enters.
         """
         data = self.to_dict()
-        chosen = {section: data[section] for section in sections or SECTIONS}
+        chosen = {section: _without_later(section, data[section]) for section in sections or SECTIONS}
         text = json.dumps(chosen, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -139,6 +140,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _without_later(section: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The values without `LATER_KEYS` at their defaults, so that older runs keep their fingerprint."""
+    fields = SECTIONS[section].model_fields
+    later = LATER_KEYS.get(section, ())
+    return {key: value for key, value in values.items() if key not in later or value != fields[key].default}
 
 
 def _without(data: Any, suspect: set[str]) -> Config:

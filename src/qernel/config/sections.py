@@ -45,6 +45,9 @@ REDUCED_KEYS = ("V0", "U")
 RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 """[family] keys that turn the constant of the same name into a conditioning parameter."""
 
+LATER_KEYS: dict[str, tuple[str, ...]] = {"model": ("hf_order", "hf_cutoff", "symmetric_along")}
+"""Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
+
 _MATERIAL = Material()
 
 
@@ -140,8 +143,9 @@ class ModelConfig(Section):
     shared_width: Count = Field(default=16, description="Hidden width of the expert that always acts (qernel).")
     mlp_width: Count = Field(default=64, description="Hidden width of the MLP after attention (psiformer).")
     determinants: Count = Field(default=2, description="Determinants summed in ψ.")
-    orbitals: Literal["network", "bloch"] = Field(
-        default="network", description="Orbitals from the network alone, or one-body Bloch functions it dresses."
+    orbitals: Literal["network", "bloch", "hartree_fock"] = Field(
+        default="network",
+        description="Orbitals from the network alone, or one-body Bloch or Hartree–Fock orbitals it dresses.",
     )
     crystal_seed: Flag = Field(
         default=False,
@@ -174,6 +178,8 @@ class ModelConfig(Section):
     )
     bloch_order: Count = Field(default=8, description="Chebyshev terms along λ of the Bloch orbitals.")
     bloch_cutoff: Positive = Field(default=250.0, description="Kinetic cut-off of the Bloch orbitals in E0.")
+    hf_order: Count = Field(default=5, description="Values of λ, and Chebyshev terms, of the Hartree–Fock orbitals.")
+    hf_cutoff: Positive = Field(default=150.0, description="Kinetic cut-off of the Hartree–Fock orbitals in E0.")
     complex: Annotated[Literal["auto"] | Flag, Expects('"auto", true or false')] = Field(
         default="auto", description="Complex ψ; auto: only where a boundary twist demands it."
     )

@@ -114,6 +114,14 @@ class PeriodicInteraction:
             value = value - jnp.cos(gate_phases) @ self._gate_weights(gate).astype(dtype)
         return value
 
+    def fourier(self, q: FloatArray, gate: float = 1.0) -> FloatArray:
+        """2π f(q)/q in a_M for wave numbers q ``[...]`` in 1/a_M: A times the Fourier components of v, 0 at q = 0."""
+        missing = SCREENING[self.name]
+        safe = np.where(q > 0, q, 1.0)
+        factor = 1.0 if missing is None else 1.0 - np.asarray(missing(jnp.asarray(safe), gate))
+        components: FloatArray = np.where(q > 0, 2.0 * np.pi * factor / safe, 0.0)
+        return components
+
     def energy(self, positions: Array, gate: Array | float = 1.0) -> Array:
         """Σ_{i<j} v(r_i − r_j) of a configuration ``[N, 2]`` in 1/a_M.
 

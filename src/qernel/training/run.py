@@ -76,7 +76,7 @@ def train(config: Config, out: Path, *, resume: bool = False, report: Callable[[
         raise RunError(f"{out} has no {CHECKPOINT_FILE} to resume from: start it without --resume")
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} already exists and is not empty: add --resume to continue it, or choose another --out")
-    template = initial_wavefunction(config)
+    template = initial_wavefunction(config, start=not resume)
     state = initial_state(config, template)
     fingerprint = config.fingerprint()
     if resume:
@@ -94,11 +94,16 @@ def train(config: Config, out: Path, *, resume: bool = False, report: Callable[[
     return out
 
 
-def initial_wavefunction(config: Config) -> Wavefunction:
-    """The untrained wavefunction of a configuration, its parameters drawn from ``train.seed``."""
+def initial_wavefunction(config: Config, *, start: bool = True) -> Wavefunction:
+    """The untrained wavefunction of a configuration, its parameters drawn from ``train.seed``.
+
+    Args:
+        config: what to build.
+        start: see `qernel.wavefunction.build`; not needed where parameters come from a file.
+    """
     hamiltonian = config.hamiltonian()
     key = jax.random.fold_in(jax.random.key(config.train.seed), 0)
-    return build(config.model, hamiltonian, key=key, dtype=jnp.dtype(config.train.precision))
+    return build(config.model, hamiltonian, key=key, dtype=jnp.dtype(config.train.precision), start=start)
 
 
 def training_step(

@@ -14,6 +14,7 @@ from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.wavefunction.base import Builder, Wavefunction, log_psi, parameter_count, parameter_layout
+from qernel.wavefunction.hartree_fock import started
 from qernel.wavefunction.psiformer import PsiFormer
 from qernel.wavefunction.qernel import Qernel
 from qernel.wavefunction.slater import Slater
@@ -22,7 +23,14 @@ ANSATZE: dict[str, Builder] = {"qernel": Qernel, "psiformer": PsiFormer, "slater
 """Ansätze by the name used in ``[model] ansatz``."""
 
 
-def build(model: Any, hamiltonian: Hamiltonian, *, key: Array | None = None, dtype: Any = jnp.float32) -> Wavefunction:
+def build(
+    model: Any,
+    hamiltonian: Hamiltonian,
+    *,
+    key: Array | None = None,
+    dtype: Any = jnp.float32,
+    start: bool = True,
+) -> Wavefunction:
     """The wavefunction described by a ``[model]`` section, with initial parameters.
 
     Args:
@@ -30,9 +38,12 @@ def build(model: Any, hamiltonian: Hamiltonian, *, key: Array | None = None, dty
         hamiltonian: the family it is for.
         key: random key of the initial parameters.
         dtype: element type of the parameters.
+        start: solve Hartree–Fock where the orbitals are to start from it. Without, as when trained parameters
+            are about to be filled in, those orbitals are zero.
     """
     key = jax.random.key(0) if key is None else key
-    return ANSATZE[model.ansatz](model, hamiltonian, key=key, dtype=dtype)
+    wavefunction: Wavefunction = ANSATZE[model.ansatz](model, hamiltonian, key=key, dtype=dtype)
+    return started(wavefunction) if start else wavefunction
 
 
 __all__ = ["ANSATZE", "Wavefunction", "build", "log_psi", "parameter_count", "parameter_layout"]

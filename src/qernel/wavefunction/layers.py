@@ -15,6 +15,7 @@ from qernel.lattice import FloatArray
 from qernel.wavefunction.base import Wavefunction, dense
 from qernel.wavefunction.conditioning import Embedding, Film
 from qernel.wavefunction.features import electron_features, feature_count, feature_waves
+from qernel.wavefunction.hartree_fock import HartreeFockOrbitals
 from qernel.wavefunction.jastrow import MoireEnvelope, PairJastrow, WaveJastrow
 from qernel.wavefunction.orbitals import BlochOrbitals, CrystalOrbitals, DeterminantSum, NetworkOrbitals, weighted_sum
 
@@ -53,16 +54,18 @@ class OrbitalHead(eqx.Module):
 
     ``orbitals="network"``: φ_j(i) = h_i·W_j. ``orbitals="bloch"``: φ_j(r_i; λ)(1 + h_i·W_j) with W almost 0 at
     the start, so that ψ begins as the Slater determinant of the one-body bands and N is not limited by the
-    width. ``crystal_seed`` gives every determinant but the first crystal orbitals to dress in the same way.
+    width. ``orbitals="hartree_fock"``: the same with Hartree–Fock orbitals, the liquid in the first determinant and
+    the crystal in the others. ``crystal_seed`` gives every determinant but the first crystal orbitals to dress.
     """
 
     network: NetworkOrbitals
     bloch: BlochOrbitals | None
+    hartree_fock: HartreeFockOrbitals | None
     crystal: CrystalOrbitals | None
     determinants: DeterminantSum
 
     def __init__(self, model: Any, hamiltonian: Hamiltonian, condition: int, *, complex: bool, key: Array, dtype: Any):
-        self.bloch = self.crystal = None
+        self.bloch = self.hartree_fock = self.crystal = None
         count = model.determinants
         # Dressed determinants start quiet, but not equal to each other: they would stay equal for ever.
         loudness = jnp.ones(count, dtype)
@@ -73,6 +76,11 @@ class OrbitalHead(eqx.Module):
             self.bloch = BlochOrbitals(
                 hamiltonian, order=model.bloch_order, cutoff=model.bloch_cutoff, complex=complex, dtype=dtype
             )
+        if model.orbitals == "hartree_fock":
+            self.hartree_fock = HartreeFockOrbitals(
+                hamiltonian, count, order=model.hf_order, cutoff=model.hf_cutoff, complex=complex, dtype=dtype
+            )
+        if model.orbitals != "network":
             loudness = jnp.minimum(loudness, 0.01).at[0].set(0.0)
         network = NetworkOrbitals(
             model.width, count, hamiltonian, condition=condition, complex=complex, key=key, dtype=dtype
@@ -80,7 +88,8 @@ class OrbitalHead(eqx.Module):
         quiet = [loudness[:, None] * leaf for leaf in (*network.weights, *network.bias)]
         half = len(network.weights)
         self.network = eqx.tree_at(lambda n: (n.weights, n.bias), network, (quiet[:half], quiet[half:]))
-        self.determinants = DeterminantSum(count, condition, tilted=model.crystal_seed, dtype=dtype)
+        tilted = model.crystal_seed or self.hartree_fock is not None
+        self.determinants = DeterminantSum(count, condition, tilted=tilted, dtype=dtype)
 
     def __call__(self, features: Operand, positions: Array | Jet, point: Array, condition: Array) -> tuple[Array, Any]:
         """(sign, log) of the determinant part."""
@@ -91,6 +100,8 @@ class OrbitalHead(eqx.Module):
             dressed = first if self.crystal is not None else jnp.ones_like(first)
             orbitals = self.bloch(positions, point)
             bases = [contract("nk,d->ndk", b, dressed) + (1.0 - dressed)[:, None] for b in orbitals]
+        if self.hartree_fock is not None:
+            bases, dressed = self.hartree_fock(positions, point), jnp.ones_like(first)
         if self.crystal is not None:
             crystal = self.crystal(positions)
             bases = [crystal if base is None else base * crystal for base in bases]

@@ -117,9 +117,7 @@ class BlochOrbitals(eqx.Module):
         cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
         matrices = []
         for (start, stop), amplitude in zip(spin_blocks(self.hamiltonian.electrons), self.amplitudes, strict=True):
-            order = jnp.arange(amplitude.shape[0])
-            chebyshev = _chebyshev(scaled, len(order))
-            table = jnp.tensordot(chebyshev, amplitude, 1)
+            table = jnp.tensordot(chebyshev(scaled, amplitude.shape[0]), amplitude, 1)
             if self.complex:
                 coefficients = table[0] + 1j * table[1]
                 even, odd = coefficients, 1j * coefficients
@@ -175,12 +173,26 @@ class CrystalOrbitals(eqx.Module):
         return pointwise(jnp.exp, exponent * informed)
 
 
-def _chebyshev(x: Array, order: int) -> Array:
+def chebyshev(x: Array, order: int) -> Array:
     """T_0 … T_{order−1} at x, by recurrence so that points beyond the range stay finite."""
     terms = [jnp.ones_like(x), x]
     while len(terms) < order:
         terms.append(2.0 * x * terms[-1] - terms[-2])
     return jnp.stack(terms[:order])
+
+
+def chebyshev_nodes(order: int) -> FloatArray:
+    """Where in [−1, 1] a function is to be known for `chebyshev_fit`, in descending order."""
+    return np.cos(np.pi * (np.arange(order) + 0.5) / order) if order > 1 else np.zeros(1)
+
+
+def chebyshev_fit(values: FloatArray) -> FloatArray:
+    """Coefficients ``[order, ...]`` of the polynomial through values ``[order, ...]`` at the Chebyshev nodes."""
+    order = len(values)
+    basis = np.cos(np.arange(order)[:, None] * np.arccos(chebyshev_nodes(order))[None, :])
+    scale = np.where(np.arange(order) == 0, 1.0, 2.0)[:, None] / order
+    coefficients: FloatArray = np.tensordot(scale * basis, values, 1)
+    return coefficients
 
 
 def _fit_bands(hamiltonian: Hamiltonian, states: int, waves: FloatArray, order: int, complex: bool) -> FloatArray:
@@ -190,19 +202,15 @@ def _fit_bands(hamiltonian: Hamiltonian, states: int, waves: FloatArray, order: 
     leaves the determinant unchanged and makes the amplitudes smooth even where bands cross inside it.
     """
     low, high = hamiltonian.ranges[0] if hamiltonian.parameters[0] == "lam" else (1.0, 1.0)
-    nodes = np.cos(np.pi * (np.arange(order) + 0.5) / order) if order > 1 else np.zeros(1)
     tables: list[np.ndarray] = []
-    for node in nodes:
+    for node in chebyshev_nodes(order):
         depth = (0.5 * (low + high) + 0.5 * (high - low) * node) * hamiltonian.V0
         table = _occupied(hamiltonian, depth, states, waves, complex, tables[-1] if tables else None)
         if tables:
             u, _, v = np.linalg.svd(table.conj().T @ tables[-1])
             table = table @ (u @ v)
         tables.append(table)
-    stacked = np.stack(tables)
-    basis = np.cos(np.arange(order)[:, None] * np.arccos(nodes)[None, :])
-    scale = np.where(np.arange(order) == 0, 1.0, 2.0)[:, None] / order
-    fitted = np.tensordot(scale * basis, stacked, 1)
+    fitted = chebyshev_fit(np.stack(tables))
     if complex:
         return np.stack([fitted.real, fitted.imag], axis=1)
     half = len(waves)

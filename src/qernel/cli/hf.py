@@ -1,0 +1,197 @@
+"""``qernel hf``: Hartree–Fock energies and branches, without training.
+
+DIR/hartree_fock.json        every branch at every λ, with units and provenance
+DIR/branches.png/.pdf        energies and order parameter of the branches against λ
+DIR/density-BRANCH.png/.pdf  density of each branch, at the λ where it is the lowest by most
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import qernel
+from qernel import runtime
+from qernel.cli.parser import flatten
+from qernel.cli.progress import LINE_SECONDS
+from qernel.cli.results import ENERGIES, system, to_json, warn
+from qernel.cli.tables import columns, describe
+from qernel.config import Config, load_config
+from qernel.errors import RunError
+
+if TYPE_CHECKING:
+    from qernel.hartree_fock import Branches, Solution
+
+RECORD, FIGURE = "hartree_fock.json", "branches"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Solve, print the table or the JSON object, and write the folder if there is to be one."""
+    config = load_config(options.config, options.set)
+    out = None if options.out is None else Path(options.out)
+    if out is not None:
+        _refuse_overwriting(out)
+    runtime.configure(1)
+    from qernel.hartree_fock import lowest, search, transition
+    from qernel.hartree_fock.search import CUTOFF
+
+    hamiltonian = config.hamiltonian()
+    points = sorted(flatten(options.lam))
+    cutoff = options.cutoff or CUTOFF
+    _enough(config, cutoff)
+    begin = time.monotonic()
+    with _Progress() as progress:
+        found = search(hamiltonian, points, cutoff=cutoff, progress=progress)
+        results = [row(lowest(branches)) for branches in found]
+    middle = {n: 0.5 * sum(r) for n, r in zip(hamiltonian.parameters, hamiltonian.ranges, strict=True) if n != "lam"}
+    crossing = transition(found)
+    data = {"system": system(config, hamiltonian, middle), "results": results, "transition": crossing}
+    loose = [f"{result['lam']:g}" for result in results if not result["converged"]]
+    if loose:
+        warn(f"not converged at λ = {', '.join(loose)}: see the residual; energies are still upper bounds of the basis")
+    if out is not None:
+        provenance = {
+            "command": shlex.join(options.line),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - begin, 1),
+            "qernel": qernel.__version__,
+            "config": config.fingerprint("system", "family"),
+        }
+        _write(out, config, found, {**data, "branches": _branches(found), "units": _UNITS, "provenance": provenance})
+    print(to_json(data) if options.json else table(config, found, crossing))
+    if out is not None and not options.json:
+        print(f"\nwritten: {out}")
+    return 0
+
+
+_UNITS = {
+    "lam": "V0 (factor on the moiré depth)",
+    **dict.fromkeys(ENERGIES, "E0 per electron"),
+    "order_parameter": "1 (⟨|ρ_K|²⟩, ρ_K = (1/N) Σ exp(iK·r)); null where K does not fit the supercell",
+    "broken_symmetry": "1 (|⟨ρ_K⟩|²; crystal: above 0.05)",
+    "residual": "E0",
+    "cutoff": "E0",
+    "basis_error": "E0 per electron",
+    "transition": "V0; crossing of the lowest crystal and the lowest liquid",
+}
+
+
+def row(solution: Solution) -> dict[str, Any]:
+    """One solution as plain numbers; energies per electron in E0."""
+    count = solution.field.hamiltonian.count
+    return {
+        "lam": solution.lam,
+        "energy": solution.energy,
+        **{name: getattr(solution.parts, name) / count for name in ENERGIES[1:]},
+        "order_parameter": solution.order_parameter,
+        "branch": solution.branch,
+        "converged": solution.converged,
+        "residual": solution.residual,
+        "cutoff": solution.field.basis.cutoff,
+        "basis_error": solution.basis_error,
+        "broken_symmetry": solution.broken_symmetry,
+        "origin": solution.origin,
+    }
+
+
+def table(config: Config, found: Sequence[Branches], crossing: float | None) -> str:
+    """What is printed: the lowest state at each λ, and the energies of the other branches."""
+    from qernel.hartree_fock import lowest
+
+    head = ["λ", "energy", "kinetic", "moiré", "interaction", "|ρ_K|²", "basis error", "branch"]
+    kinds = ("liquid", "crystal", "symmetric")
+    rows = [[*head[:-1], *(f"E {kind}" for kind in kinds), head[-1]]]
+    for branches in found:
+        best = row(lowest(branches))
+        order = best["order_parameter"]
+        rows.append(
+            [
+                f"{best['lam']:g}",
+                *(f"{best[name]:.5f}" for name in ENERGIES),
+                "" if order is None else f"{order:.4f}",
+                f"{best['basis_error']:.0e}",
+                *(f"{branches[kind].energy:.5f}" if kind in branches else "" for kind in kinds),
+                best["branch"] + ("" if best["converged"] else " (not converged)"),
+            ]
+        )
+    unit = config.energy_unit_meV
+    title = f"Hartree–Fock, {describe(config.system.electrons, config.system.cells)}, energies per electron in E0"
+    title += "" if unit is None else f" = {unit:.6g} meV"
+    end = (
+        "" if crossing is None else f"\n\nliquid and crystal cross near λ = {crossing:.3f} (linear between the λ above)"
+    )
+    return f"{title}\n{columns(rows)}{end}"
+
+
+def _enough(config: Config, cutoff: float) -> None:
+    from qernel.hartree_fock import PlaneWaves
+
+    cell = config.hamiltonian().supercell
+    waves, most = len(PlaneWaves(cell, cutoff).turns), max(config.system.electrons)
+    if waves < 4 * most:
+        raise RunError(
+            f"--cutoff {cutoff:g} keeps {waves} plane waves for {most} electrons of one spin: "
+            f"give at least {cutoff * 4 * most / waves:.0f}"
+        )
+
+
+def _refuse_overwriting(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} already exists and is not an empty folder: choose another --out")
+
+
+def _branches(found: Sequence[Branches]) -> dict[str, list[dict[str, Any]]]:
+    kinds = ("liquid", "crystal", "symmetric")
+    return {kind: [row(branches[kind]) for branches in found if kind in branches] for kind in kinds}
+
+
+def _write(out: Path, config: Config, found: Sequence[Branches], data: Mapping[str, Any]) -> None:
+    from qernel.hartree_fock.figure import branch_diagram, shown
+    from qernel.plots import density_map, save
+
+    out.mkdir(parents=True, exist_ok=True)
+    title = f"Hartree–Fock, {describe(config.system.electrons, config.system.cells)}"
+    save(branch_diagram(data["branches"], crossing=data["transition"], title=title), out / FIGURE)
+    for kind, solution in shown(found).items():
+        cell = solution.field.hamiltonian.supercell
+        density = solution.field.density(solution.orbitals)
+        save(density_map(density, cell.vectors, cell.primitive), out / f"density-{kind}")
+    # Last: a folder with this file is complete.
+    partial = out / f"{RECORD}.partial"
+    partial.write_text(to_json(data, indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, out / RECORD)
+
+
+class _Progress:
+    """What is being done, on standard error: a bar on a terminal, a line now and then elsewhere."""
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._terminal = sys.stderr.isatty()
+        parts = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self._bar = Progress(*parts, console=Console(stderr=True), transient=True, disable=not self._terminal)
+        self._task = self._bar.add_task("starting", total=1.0)
+        self._bar.start()
+        self._shown = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, text: str, fraction: float) -> None:
+        self._bar.update(self._task, description=text, completed=fraction)
+        if not self._terminal and time.monotonic() - self._shown > LINE_SECONDS:
+            self._shown = time.monotonic()
+            print(f"{text} ({fraction:.0%})", file=sys.stderr, flush=True)

@@ -1,0 +1,74 @@
+"""The figure of Hartree–Fock: energy branches and order parameter against λ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from qernel import plots
+from qernel.hartree_fock.search import Branches
+from qernel.hartree_fock.solution import Solution
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LOOK = {
+    "liquid": (plots.BLUE, "o", "liquid"),
+    "crystal": (plots.VERMILLION, "s", "crystal"),
+    "symmetric": (plots.INK, "x", "liquid, moiré symmetry imposed"),
+}
+
+
+def branch_diagram(
+    branches: Mapping[str, Sequence[Mapping[str, Any]]], *, crossing: float | None = None, title: str | None = None
+) -> Figure:
+    """Energies relative to the lowest state, energy of the lowest state, and order parameter, against λ.
+
+    Args:
+        branches: rows (``lam``, ``energy`` per electron in E0, ``order_parameter``) of each kind of state.
+        crossing: λ where liquid and crystal cross.
+        title: what the figure shows, for instance the system.
+    """
+    ground: dict[float, float] = {}
+    for rows in branches.values():
+        for row in rows:
+            ground[row["lam"]] = min(row["energy"], ground.get(row["lam"], row["energy"]))
+    with plots._style():
+        figure: Figure = plots._figure(4.8, 6.4)
+        energy, excess, order = figure.subplots(3, 1, sharex=True)
+        energy.plot(sorted(ground), [ground[lam] for lam in sorted(ground)], color=plots.INK, marker=".")
+        for kind, rows in branches.items():
+            color, marker, label = _LOOK[kind]
+            look = {"color": color, "marker": marker, "label": label, "linewidth": 0.8}
+            lam = [row["lam"] for row in rows]
+            excess.plot(lam, [row["energy"] - ground[row["lam"]] for row in rows], **look)
+            known = [row for row in rows if row["order_parameter"] is not None]
+            order.plot([row["lam"] for row in known], [row["order_parameter"] for row in known], **look)
+        for axes in (energy, excess, order):
+            plots._ticks(axes)
+            if crossing is not None:
+                axes.axvline(crossing, color=plots.INK, linewidth=0.6, linestyle=":")
+        energy.set_ylabel("lowest energy per\nelectron  ($E_0$)")
+        excess.set_ylabel("energy above it  ($E_0$)")
+        excess.set_ylim(bottom=0.0)
+        order.set_ylabel("$\\langle|\\rho_K|^2\\rangle$")
+        order.set_ylim(bottom=0.0)
+        order.set_xlabel("moiré depth  $\\lambda = V/V_0$")
+        energy.legend(*excess.get_legend_handles_labels(), loc="lower left")  # the one corner that is always empty
+        if title is not None:
+            energy.set_title(title)
+        figure.align_ylabels([energy, excess, order])
+    return figure
+
+
+def shown(found: Sequence[Branches]) -> dict[str, Solution]:
+    """The liquid and the crystal whose density is drawn: where each wins by most, or loses by least."""
+    chosen: dict[str, tuple[float, Solution]] = {}
+    for branches in found:
+        for kind in ("liquid", "crystal"):
+            others = [state.energy for other, state in branches.items() if other != kind]
+            if kind in branches:
+                lead = min(others, default=0.0) - branches[kind].energy
+                if kind not in chosen or lead > chosen[kind][0]:
+                    chosen[kind] = (lead, branches[kind])
+    return {kind: solution for kind, (_, solution) in chosen.items()}

@@ -1,0 +1,208 @@
+"""The Hartree–Fock energy of Slater determinants in plane waves, and its Fock operator.
+
+With orbitals φ_j of each spin, pair densities ρ_ij(q) = ∫ φ_i* φ_j e^{−iq·r} and n_q = Σ_j ρ_jj(q),
+
+    E = Σ_j ⟨φ_j| −½∇² + λ V0 w |φ_j⟩ + (U/2A) Σ_{q≠0} v_q [ |n_q|² − Σ_{ij, like spins} |ρ_ij(q)|² ] + ½ N U ξ.
+
+Hartree and exchange terms use the same v_q on the same grid, so that no electron acts on itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from scipy import fft, linalg
+
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.hamiltonian.moire import moire_potential
+from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
+from qernel.lattice import FloatArray
+
+Orbitals = list[ComplexArray]
+"""Plane-wave amplitudes ``[n_s, n]`` of the occupied orbitals of each spin, orthonormal rows; up first."""
+
+
+class Parts(NamedTuple):
+    """Total energies in E0; ``moire`` is ⟨λV0 Σw⟩, ``interaction`` includes ½NUξ."""
+
+    kinetic: float
+    moire: float
+    interaction: float
+
+    @property
+    def energy(self) -> float:
+        """Their sum."""
+        return self.kinetic + self.moire + self.interaction
+
+
+@dataclass(frozen=True)
+class MeanField:
+    """The energy functional of one Hamiltonian of a family in one basis.
+
+    Attributes:
+        hamiltonian: the family.
+        point: values of its parameters ``[p]``, λ first.
+        basis: plane waves.
+        real: orbitals are real functions (no twist): half the work, and what a real ansatz can start from.
+    """
+
+    hamiltonian: Hamiltonian
+    point: npt.NDArray[np.float64]
+    basis: PlaneWaves
+    real: bool = False
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Electrons of each spin that there is."""
+        return tuple(count for count in self.hamiltonian.electrons if count)
+
+    def value(self, name: str) -> float:
+        """A quantity of the Hamiltonian at this point: the parameter if it is one, else the constant."""
+        return float(self.hamiltonian.value(name, jnp.asarray(self.point)))
+
+    @cached_property
+    def _moire(self) -> FloatArray:
+        """λ V0 w on the grid."""
+        w = np.asarray(moire_potential(jnp.asarray(self.basis.grid_points()), np.deg2rad(self.value("phase_deg"))))
+        return self.value("lam") * self.hamiltonian.V0 * w
+
+    @cached_property
+    def _coulomb(self) -> FloatArray:
+        """(U/A) v_q on the grid, zero at q = 0 and where a grid of even size has only one of ±q."""
+        q = np.linalg.norm(self.basis.grid_waves(), axis=-1)
+        kernel = self.hamiltonian.kernel.fourier(q, self.value("gate_distance"))
+        for axis, size in enumerate(self.basis.grid):
+            if size % 2 == 0:
+                kernel[(slice(None),) * axis + (size // 2,)] = 0.0
+        return self.value("U") / self.hamiltonian.supercell.area * kernel
+
+    @cached_property
+    def _constant(self) -> float:
+        """½ N U ξ."""
+        xi = float(self.hamiltonian.kernel.self_image(self.value("gate_distance")))
+        return 0.5 * self.hamiltonian.count * self.value("U") * xi
+
+    def _screened(self, density: FloatArray | ComplexArray) -> FloatArray | ComplexArray:
+        """∫ U v(r − r') n(r') d²r' of ``A·n`` on the grid ``[..., grid]``."""
+        result: FloatArray | ComplexArray
+        if np.iscomplexobj(density):
+            result = fft.ifft2(fft.fft2(density, overwrite_x=True) * self._coulomb, overwrite_x=True)
+        else:
+            half = self._coulomb[:, : self.basis.grid[1] // 2 + 1]
+            result = fft.irfft2(fft.rfft2(density) * half, s=self.basis.grid)
+        return result
+
+    def on_grid(self, orbitals: Orbitals) -> list[FloatArray | ComplexArray]:
+        """√A φ_j e^{−ik_t·r} on the grid, ``[n_s, grid]`` per spin."""
+        values = [self.basis.to_grid(block) for block in orbitals]
+        return [block.real.copy() for block in values] if self.real else list(values)
+
+    def apply(self, orbitals: Orbitals) -> tuple[Parts, Orbitals]:
+        """Energies of the determinant, and F φ_j within the basis for every occupied orbital.
+
+        Args:
+            orbitals: orthonormal amplitudes per spin.
+
+        Returns:
+            Total energies, and the gradient ∂E/∂φ_j* per spin, shaped like ``orbitals``.
+        """
+        waves = self.on_grid(orbitals)
+        density = sum((np.abs(block) ** 2).sum(0) for block in waves)
+        hartree = self._screened(np.asarray(density, dtype=float)).real
+        size = density.size
+        exchange = [self._exchange(block) for block in waves]
+        kinetic = sum(float((np.abs(block) ** 2 @ self.basis.kinetic).sum()) for block in orbitals)
+        moire = float((density * self._moire).sum()) / size
+        interaction = 0.5 * float((density * hartree).sum()) / size
+        for block, acted in zip(waves, exchange, strict=True):
+            interaction += 0.5 * float(np.vdot(block, acted).real) / size
+        potential = self._moire + hartree
+        fock = [
+            self.basis.kinetic * amplitudes + self.basis.from_grid(potential * block + acted)
+            for amplitudes, block, acted in zip(orbitals, waves, exchange, strict=True)
+        ]
+        return Parts(kinetic, moire, interaction + self._constant), fock
+
+    def _exchange(self, waves: FloatArray | ComplexArray) -> FloatArray | ComplexArray:
+        """−Σ_j u_j(r) ∫ U v(r − r') u_j*(r') u_i(r') d²r' on the grid, ``[n_s, grid]``."""
+        result = np.zeros_like(waves)
+        for j, wave in enumerate(waves):
+            # Pairs with i ≥ j serve both orders: the potential of u_i* u_j is the conjugate.
+            potential = self._screened(wave.conj() * waves[j:])
+            result[j:] -= wave * potential
+            if j + 1 < len(waves):
+                result[j] -= (waves[j + 1 :] * potential[1:].conj()).sum(0)
+        return result
+
+    def density(self, orbitals: Orbitals) -> FloatArray:
+        """Electrons per a_M² on the FFT grid, ``[grid]``; element (i, j) at r = (i/n₁)A_1 + (j/n₂)A_2."""
+        total = sum((np.abs(block) ** 2).sum(0) for block in self.on_grid(orbitals))
+        return np.asarray(total, dtype=float) / self.hamiltonian.supercell.area
+
+    def structure(self, orbitals: Orbitals, wave: FloatArray) -> tuple[float, float] | None:
+        """|⟨ρ_q⟩|² and ⟨|ρ_q|²⟩ with ρ_q = (1/N) Σ_i e^{iq·r_i}, by Wick's theorem.
+
+        ⟨|Σ_i e^{iq·r_i}|²⟩ = N + |n_q|² − Σ_{ij, like spins} |⟨φ_i|e^{iq·r}|φ_j⟩|².
+
+        Args:
+            orbitals: orthonormal amplitudes per spin.
+            wave: q ``[2]`` in 1/a_M.
+
+        Returns:
+            The two numbers, or None where q is no wave vector of the supercell.
+        """
+        turns = wave @ self.hamiltonian.supercell.vectors.T / (2 * np.pi)
+        if np.abs(turns - np.rint(turns)).max() > 1e-6:
+            return None
+        row = {(i, j): index for index, (i, j) in enumerate(self.basis.turns.tolist())}
+        i, j = np.rint(turns).astype(int).tolist()
+        source = np.array([row.get((a - i, b - j), -1) for a, b in self.basis.turns.tolist()])
+        count, harmonic, exchanged = self.hamiltonian.count, 0.0 + 0.0j, 0.0
+        for block in orbitals:
+            moved = np.where(source >= 0, block[:, source], 0.0)
+            overlaps = block.conj() @ moved.T
+            harmonic += np.trace(overlaps)
+            exchanged += float((np.abs(overlaps) ** 2).sum())
+        mean = float(np.abs(harmonic) ** 2)
+        return mean / count**2, (count + mean - exchanged) / count**2
+
+    def canonical(self, orbitals: Orbitals) -> tuple[list[FloatArray], Orbitals]:
+        """Orbital energies in E0 and the orbitals rotated so that the Fock matrix between them is diagonal."""
+        _, fock = self.apply(orbitals)
+        energies, rotated = [], []
+        for block, acted in zip(orbitals, fock, strict=True):
+            matrix = block.conj() @ acted.T
+            values, vectors = linalg.eigh(matrix.real if self.real else matrix)
+            energies.append(values)
+            rotated.append(vectors.T @ block)
+        return energies, rotated
+
+    def symmetrised(self, amplitudes: ComplexArray) -> ComplexArray:
+        """The real part of functions, in plane waves, if orbitals are to be real; else the functions themselves."""
+        if not self.real:
+            return amplitudes
+        return 0.5 * (amplitudes + amplitudes[:, self._partners].conj())
+
+    @cached_property
+    def _partners(self) -> npt.NDArray[np.int64]:
+        return self.basis.partners
+
+
+def orthonormal(blocks: Sequence[ComplexArray]) -> tuple[Orbitals, list[ComplexArray]]:
+    """Rows made orthonormal, X → S^{−1/2} X, with the matrices S^{−1/2} of each block (Löwdin).
+
+    Of all orthonormal sets with the same span this one is closest to the rows given.
+    """
+    orbitals, roots = [], []
+    for block in blocks:
+        values, vectors = linalg.eigh(block.conj() @ block.T)
+        root = (vectors / np.sqrt(values)) @ vectors.conj().T
+        roots.append(root)
+        orbitals.append(root.conj() @ block)
+    return orbitals, roots

@@ -1,0 +1,123 @@
+"""A Hartree–Fock solution: orbitals, energies, and what kind of state it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
+from qernel.hartree_fock.functional import MeanField, Orbitals, Parts
+from qernel.hartree_fock.minimise import minimise
+from qernel.hartree_fock.starts import momentum_masks
+from qernel.lattice import FloatArray
+
+CRYSTAL_ORDER = 0.05
+"""|⟨ρ_q⟩|² from which a state counts as a crystal: 1/4 is the perfect honeycomb, solutions have more than 0.08 or
+almost nothing, except where domains of the crystal meet."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A stationary point of the Hartree–Fock energy; energies are per electron in E0.
+
+    Attributes:
+        field: the functional: Hamiltonian, λ, basis.
+        orbitals: plane-wave amplitudes ``[n_s, n]`` of the occupied orbitals of each spin on ``field.basis``.
+        parts: total energies.
+        residual: ‖(1 − P) F φ‖ per orbital in E0.
+        tolerance: the residual that was asked for.
+        origin: the start that led here.
+        momenta: crystal momentum of each orbital ``[n_s, 2]`` where that was imposed.
+    """
+
+    field: MeanField
+    orbitals: Orbitals
+    parts: Parts
+    residual: float
+    tolerance: float
+    origin: str
+    momenta: list[FloatArray] | None = None
+
+    @property
+    def lam(self) -> float:
+        """λ."""
+        return self.field.value("lam")
+
+    @property
+    def energy(self) -> float:
+        """Energy per electron in E0."""
+        return self.parts.energy / self.field.hamiltonian.count
+
+    @property
+    def converged(self) -> bool:
+        """Whether the residual is as small as was asked for."""
+        return self.residual <= self.tolerance
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether the symmetry of the moiré lattice was imposed."""
+        return self.momenta is not None
+
+    @cached_property
+    def _structure(self) -> tuple[float, float] | None:
+        return self.field.structure(self.orbitals, self.field.hamiltonian.supercell.k_point)
+
+    @property
+    def order_parameter(self) -> float | None:
+        """⟨|ρ_K|²⟩ of the determinant, comparable with the sampled one; None where K does not fit the supercell."""
+        return None if self._structure is None else self._structure[1]
+
+    @cached_property
+    def broken_symmetry(self) -> float:
+        """|⟨ρ_q⟩|² of the density: at q = K, or the largest that breaks the moiré lattice where K does not fit."""
+        if self._structure is not None:
+            return self._structure[0]
+        density = self.field.density(self.orbitals)
+        harmonics = np.abs(np.fft.fft2(density) / density.sum()) ** 2
+        turns = self.field.basis.grid_waves() @ self.field.hamiltonian.supercell.primitive.T / (2 * np.pi)
+        breaking = np.abs(turns - np.rint(turns)).max(-1) > 1e-6
+        return float(np.max(harmonics, where=breaking, initial=0.0))
+
+    @property
+    def branch(self) -> str:
+        """``crystal`` if `broken_symmetry` exceeds `CRYSTAL_ORDER`, else ``liquid``."""
+        return "crystal" if self.broken_symmetry > CRYSTAL_ORDER else "liquid"
+
+    @cached_property
+    def basis_error(self) -> float:
+        """How far the energy per electron lies above that of a complete basis, in E0, by perturbation theory.
+
+        Σ |⟨q|F|φ_j⟩|²/(½q²) over plane waves q between the cut-off and twice the cut-off.
+        """
+        field = self.field
+        basis = PlaneWaves(field.basis.supercell, 2 * field.basis.cutoff, field.basis.twist_momentum)
+        _, fock = replace(field, basis=basis).apply([basis.embed(block, field.basis) for block in self.orbitals])
+        beyond = basis.kinetic > field.basis.cutoff * (1 + 1e-12)
+        total = sum(float((np.abs(block[:, beyond]) ** 2 / basis.kinetic[beyond]).sum()) for block in fock)
+        return total / field.hamiltonian.count
+
+
+def solve(
+    field: MeanField,
+    amplitudes: Sequence[ComplexArray],
+    origin: str,
+    momenta: list[FloatArray] | None = None,
+    *,
+    tolerance: float = 1e-5,
+    evaluations: int = 400,
+) -> Solution:
+    """The solution below a starting determinant (see `minimise`)."""
+    if momenta is not None:
+        field = replace(field, real=False)
+    masks = None if momenta is None else momentum_masks(field.basis, momenta)
+    found = minimise(field, amplitudes, tolerance=tolerance, evaluations=evaluations, masks=masks)
+    return Solution(field, found.orbitals, found.parts, found.residual, tolerance, origin, momenta)
+
+
+def carried(solution: Solution, field: MeanField, origin: str, *, tolerance: float, evaluations: int = 400) -> Solution:
+    """The solution that another one leads to at another λ or in another basis."""
+    amplitudes = [field.basis.embed(block, solution.field.basis) for block in solution.orbitals]
+    return solve(field, amplitudes, origin, solution.momenta, tolerance=tolerance, evaluations=evaluations)

@@ -1,0 +1,109 @@
+"""Hartree–Fock orbitals as the start of a wavefunction: several determinants, each smooth in λ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.laplacian.jet import Jet, contract, electrons, pointwise
+from qernel.lattice import FloatArray
+from qernel.wavefunction.orbitals import chebyshev, chebyshev_fit, chebyshev_nodes, spin_blocks
+
+
+class HartreeFockOrbitals(eqx.Module):
+    """φ_dj(r; λ) = Σ_G C_djG(λ) e^{iG·r} with C a Chebyshev polynomial through Hartree–Fock solutions at a few λ.
+
+    The solutions of one branch are rotated onto each other before they are interpolated
+    (`qernel.hartree_fock.family`). Fixed determinants for every node, mixed by weights, would be as easy, but would
+    move no electron between nodes and need as many determinants as nodes; a smooth family needs one for each branch.
+
+    Amplitudes are zero until `started` has solved Hartree–Fock, which takes seconds to minutes: a model that is read
+    from a file does not need it.
+    """
+
+    amplitudes: list[Array]
+    hamiltonian: Hamiltonian = eqx.field(static=True)
+    determinants: int = eqx.field(static=True)
+    complex: bool = eqx.field(static=True)
+    cutoff: float = eqx.field(static=True)
+    order: int = eqx.field(static=True)
+
+    def __init__(
+        self, hamiltonian: Hamiltonian, determinants: int, *, order: int, cutoff: float, complex: bool, dtype: Any
+    ):
+        self.hamiltonian, self.determinants, self.complex, self.cutoff = hamiltonian, determinants, complex, cutoff
+        low, high = hamiltonian.ranges[0]
+        self.order = order if high > low else 1
+        shape = (self.order, 2, len(self._waves), determinants)
+        blocks = spin_blocks(hamiltonian.electrons)
+        self.amplitudes = [jnp.zeros((*shape, stop - start), dtype) for start, stop in blocks]
+
+    @property
+    def _turns(self) -> np.ndarray:
+        """Integer coordinates of the waves; for real orbitals one of each ±G pair, zero included."""
+        from qernel.hartree_fock.search import mean_field
+
+        turns = mean_field(self.hamiltonian, 1.0, self.cutoff).basis.turns
+        if self.complex:
+            return turns
+        return turns[(turns[:, 0] > 0) | ((turns[:, 0] == 0) & (turns[:, 1] >= 0))]
+
+    @property
+    def _waves(self) -> FloatArray:
+        return self._turns @ self.hamiltonian.supercell.reciprocal
+
+    def started(self) -> HartreeFockOrbitals:
+        """The same with amplitudes from Hartree–Fock solutions at Chebyshev nodes of the λ range."""
+        from qernel.hartree_fock.family import orbital_families
+        from qernel.hartree_fock.search import mean_field
+
+        low, high = self.hamiltonian.ranges[0]
+        nodes = chebyshev_nodes(self.order)
+        lam = 0.5 * (low + high) + 0.5 * (high - low) * nodes
+        families = orbital_families(
+            self.hamiltonian, lam[::-1].tolist(), self.determinants, cutoff=self.cutoff, real=not self.complex
+        )
+        row = {
+            (i, j): n for n, (i, j) in enumerate(mean_field(self.hamiltonian, 1.0, self.cutoff).basis.turns.tolist())
+        }
+        kept = np.array([row[i, j] for i, j in self._turns.tolist()])
+        # cos and sin of G stand for both G and −G: c e^{iG·r} + c* e^{−iG·r} = 2 Re c cos − 2 Im c sin.
+        fold = 1.0 if self.complex else np.where((self._turns == 0).all(1), 1.0, 2.0)[:, None, None]
+        tables = []
+        for spin in range(len(self.amplitudes)):
+            values = np.array([[orbitals[spin][:, kept].T for orbitals in family] for family in families])
+            stacked = np.moveaxis(values, 0, 2)[::-1]  # [nodes, waves, determinants, orbitals]
+            parts = [stacked.real, stacked.imag if self.complex else -stacked.imag]
+            tables.append(chebyshev_fit(np.stack([fold * part for part in parts], axis=1)))
+        dtype = self.amplitudes[0].dtype
+        return eqx.tree_at(lambda o: o.amplitudes, self, [jnp.asarray(table, dtype) for table in tables])
+
+    def __call__(self, positions: Array | Jet, point: Array) -> list[Any]:
+        """Positions ``[N, 2]`` → one matrix ``[n, determinants, n]`` (electron, orbital) per spin species."""
+        dtype = self.amplitudes[0].dtype
+        angles = contract("nx,xg->ng", positions, jnp.asarray(self._waves.T, dtype))
+        cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
+        polynomials = chebyshev(self.hamiltonian.scaled(point)[0].astype(dtype), self.order)
+        matrices = []
+        for (start, stop), amplitude in zip(spin_blocks(self.hamiltonian.electrons), self.amplitudes, strict=True):
+            even, odd = jnp.tensordot(polynomials, amplitude, 1)
+            if self.complex:
+                even, odd = even + 1j * odd, 1j * even - odd
+            own_cos, own_sin = electrons(cos, start, stop), electrons(sin, start, stop)
+            matrices.append(contract("ng,gdj->ndj", own_cos, even) + contract("ng,gdj->ndj", own_sin, odd))
+        return matrices
+
+
+def started(wavefunction: Any) -> Any:
+    """A wavefunction with every `HartreeFockOrbitals` in it started."""
+
+    def chosen(part: Any) -> bool:
+        return isinstance(part, HartreeFockOrbitals)
+
+    return jax.tree.map(lambda part: part.started() if chosen(part) else part, wavefunction, is_leaf=chosen)

@@ -1,0 +1,72 @@
+"""``qernel hf``: what it prints, what it writes, what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qernel.cli import main
+
+TINY = """\
+[system]
+electrons = 2
+supercell = [[1, 1], [-1, 2]]
+[family]
+lam = [0.5, 1.0]
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(TINY)
+    return tmp_path
+
+
+def test_json_and_files_agree(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "hf tiny.toml --lam 1.2 0.4 --cutoff 60 --out results/hf"
+    assert main([*line.split(), "--json"]) == 0
+    data: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert [row["lam"] for row in data["results"]] == [0.4, 1.2]
+    assert data["system"]["electrons"] == 2 and data["system"]["cells"] == 3
+    for row in data["results"]:
+        assert row["energy"] == pytest.approx(row["kinetic"] + row["moire"] + row["interaction"], abs=1e-12)
+        assert row["converged"] is True and row["residual"] < 1e-5 and row["cutoff"] == 60.0
+        assert 0 < row["basis_error"] < 1 and row["branch"] in ("liquid", "crystal")
+    folder = tiny / "results" / "hf"
+    record = json.loads((folder / "hartree_fock.json").read_text("utf-8"))
+    assert record["results"] == data["results"] and record["provenance"]["command"] == f"qernel {line} --json"
+    for row in record["results"]:
+        assert row in [other for rows in record["branches"].values() for other in rows]
+    assert set(record["results"][0]) >= set(record["units"]) - {"transition"}
+    written = sorted(path.name for path in folder.iterdir())
+    assert "branches.png" in written and "branches.pdf" in written
+    assert [name for name in written if name.startswith("density-") and name.endswith(".png")]
+
+    assert main(line.split()) == 2
+    assert "results/hf already exists" in capsys.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == written
+    # Without --out: the same numbers, in a table.
+    assert main(["hf", "tiny.toml", "--lam", "0.4", "--cutoff", "60"]) == 0
+    out = capsys.readouterr().out
+    assert f"{data['results'][0]['energy']:.5f}" in out and "2 electrons on 3 moiré cells" in out
+
+
+def test_overrides_and_refusals(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["hf", "tiny.toml", "--lam", "0.5"]
+    assert main([*command, "--cutoff", "60", "--set", "system.electrons=[1, 1]", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["system"]["electrons"] == [1, 1]
+    for extra, words in (
+        (["--cutoff", "-3"], "'-3' is not a positive number"),
+        (["--cutoff", "2"], "--cutoff 2 keeps"),
+        (["--set", "system.electrons=7"], "7 electrons"),
+        (["--out", "tiny.toml"], "tiny.toml already exists"),
+    ):
+        assert main([*command, *extra]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and words in err and len(err.splitlines()) == 1
+    assert (tiny / "tiny.toml").read_text() == TINY
