@@ -65,6 +65,14 @@ def _run(options: argparse.Namespace) -> int:
         from qernel.cli import scan
 
         return scan.run(options)
+    if options.command == "observe":
+        from qernel.cli import observe
+
+        return observe.run(options)
+    if options.command == "export":
+        from qernel.cli import export
+
+        return export.run(options)
     if options.command == "validate":
         from qernel.cli import validate
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import qernel
+from qernel.cli.arguments import assignment, lam_values, option, whole
+from qernel.observables.registry import BUILT_IN
 
 BENCH_STAGES = ("forward", "local_energy", "gradient", "sampling", "step")
 """What ``qernel bench`` can time."""
-
-MAX_POINTS = 10_000
-"""Most λ one command measures; a longer grid is a typing error."""
 
 _DESCRIPTION = "Neural-network variational Monte Carlo of moiré electrons: one wavefunction for a whole range of λ."
 
@@ -25,6 +22,8 @@ examples:
   qernel train my.toml --set train.walkers=64      train a configuration of your own, with one change
   qernel query runs/n6 --lam 0.5 1.05              energies at two λ
   qernel scan runs/n6 --lam 0.4:1.4:21             a table and the phase diagram, in runs/n6/scan
+  qernel observe runs/n6 --lam 1 --observable density structure_factor
+                                                   arrays with errors, in runs/n6/observe/observables.nc
   qernel validate my.toml                          check a configuration and estimate its cost
 """
 
@@ -72,6 +71,39 @@ def build_parser() -> argparse.ArgumentParser:
     scan.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/scan, or NAME-scan)")
     scan.add_argument("--json", action="store_true", help="print the results as one JSON object and nothing else")
 
+    observe = command(
+        "observe",
+        "densities, correlations, occupations, ... of a trained wavefunction",
+        "Measure observables at given λ into DIR/observables.nc, with errors, units and provenance. Observables: "
+        f"{', '.join(BUILT_IN)}, and those of installed packages.",
+    )
+    _add_measurement(observe)
+    observe.add_argument(
+        "--observable", metavar="NAME", nargs="+", action="extend", required=True, help="what to measure"
+    )
+    observe.add_argument(
+        "--set",
+        metavar="NAME.KEY=VALUE",
+        nargs="+",
+        action="extend",
+        type=option,
+        default=[],
+        help="options of observables, e.g. --set density.grid=64 structure_factor.cutoff=3",
+    )
+    observe.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/observe, or NAME-observe)")
+    observe.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+    export = command(
+        "export",
+        "a file of results as CSV tables or JSON",
+        "Write the contents of a NetCDF file of Qernel as CSV, one table for the single numbers and one for each "
+        "array, or as one JSON object.",
+    )
+    export.add_argument("file", metavar="FILE", help="a file written by qernel scan or qernel observe")
+    export.add_argument("--format", choices=("csv", "json"), required=True, help="what to write")
+    export.add_argument("--out", metavar="PATH", help="folder (csv) or file (json) (default: beside FILE)")
+    export.add_argument("--variable", metavar="NAME", help="print the table of one variable instead (csv)")
+
     validate = command(
         "validate",
         "check a configuration; print it in full, with units and cost",
@@ -93,7 +125,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--electrons",
         metavar="N",
         nargs="+",
-        type=_whole(1),
+        type=whole(1),
         default=[6, 24, 54],
         help="systems of filling 2/3: 2, 6, 24, 54, 96, 150 (default: 6 24 54)",
     )
@@ -103,7 +135,7 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--devices",
         metavar="N",
-        type=_whole(1),
+        type=whole(1),
         default=1,
         help="devices; CPU cores are limited to as many (default: 1)",
     )
@@ -152,66 +184,11 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
         "--at",
         metavar="NAME=VALUE",
         nargs="+",
-        type=_assignment,
+        type=assignment,
         action="extend",
         default=[],
         help="values of the other parameters the model is conditioned on, e.g. --at U=9.5",
     )
-    parser.add_argument("--samples", metavar="N", type=_whole(2), help="records per chain (default: as configured)")
-    parser.add_argument("--walkers", metavar="N", type=_whole(2), help="chains per λ (default: as configured)")
-    parser.add_argument("--seed", metavar="N", type=_whole(0), help="seed of the chains (default: as configured)")
-
-
-def lam_values(text: str) -> tuple[float, ...]:
-    """``"1.05"`` or a grid ``"0.4:1.4:21"`` as numbers.
-
-    Raises:
-        argparse.ArgumentTypeError: if it is neither.
-    """
-    parts = text.split(":")
-    if len(parts) == 1:
-        return (_number(text, text),)
-    if len(parts) != 3:
-        raise argparse.ArgumentTypeError(f"{text!r} is not FIRST:LAST:COUNT, e.g. 0.4:1.4:21")
-    first, last = _number(parts[0], text), _number(parts[1], text)
-    if not parts[2].isdecimal() or not 1 <= int(parts[2]) <= MAX_POINTS:
-        raise argparse.ArgumentTypeError(f"{text!r} needs a whole COUNT from 1 to {MAX_POINTS}, e.g. 0.4:1.4:21")
-    count = int(parts[2])
-    if count == 1:
-        if first != last:
-            raise argparse.ArgumentTypeError(f"{text!r} needs at least 2 points to include both ends")
-        return (first,)
-    # Rounded, so that 0.2:1.8:33 contains 0.25 and not 0.25000000000000006.
-    return tuple(float(f"{first + (last - first) * index / (count - 1):.12g}") for index in range(count))
-
-
-def flatten(values: Sequence[tuple[float, ...]]) -> list[float]:
-    """All λ of a command in the order given, each once."""
-    return list(dict.fromkeys(lam for group in values for lam in group))
-
-
-def _number(text: str, whole: str, hint: str = ", nor a grid such as 0.4:1.4:21 (RUN comes before --lam)") -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        hint = "" if ":" in whole else hint
-        raise argparse.ArgumentTypeError(f"{whole!r} is not a number{hint}")
-    return value + 0.0  # no negative zero
-
-
-def _assignment(text: str) -> tuple[str, float]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, e.g. U=9.5")
-    return name, _number(value, value, hint="")
-
-
-def _whole(least: int) -> Any:
-    def convert(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) < 2**31:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
-        return int(text)
-
-    return convert
+    parser.add_argument("--samples", metavar="N", type=whole(2), help="records per chain (default: as configured)")
+    parser.add_argument("--walkers", metavar="N", type=whole(2), help="chains per λ (default: as configured)")
+    parser.add_argument("--seed", metavar="N", type=whole(0), help="seed of the chains (default: as configured)")

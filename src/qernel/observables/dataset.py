@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from qernel.model import State
 
-PARAMETERS = {
-    "lam": ("V0", "factor λ on the moiré depth"),
+_PARAMETERS = {
+    "lam": ("1", "factor λ on the moiré depth V0"),
     "U": ("E0 a_M", "interaction strength"),
     "phase_deg": ("degree", "moiré phase"),
     "gate_distance": ("a_M", "distance to the gate(s)"),
@@ -51,8 +51,7 @@ def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *,
     outside = np.int8(state.extrapolating)
     data["extrapolating"] = ((), outside, {"units": "1", "long_name": "1 where a parameter is outside its range"})
     for name, value in zip(state.model.ranges, state.point, strict=True):
-        unit, text = PARAMETERS[name]
-        coordinates[name] = ((), float(value), {"units": unit, "long_name": text})
+        coordinates[name] = ((), float(value), parameter_attributes(name))
     chains, records = samples.positions.shape[:2]
     attributes = {
         **model_attributes(state.model),
@@ -63,6 +62,12 @@ def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *,
         "seed": samples.seed,
     }
     return xarray.Dataset(data, coordinates, attributes)
+
+
+def parameter_attributes(name: str) -> dict[str, str]:
+    """Unit and description of a parameter of the family."""
+    unit, text = _PARAMETERS[name]
+    return {"units": unit, "long_name": text}
 
 
 def along_lam(points: Sequence[xarray.Dataset]) -> xarray.Dataset:
