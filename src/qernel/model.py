@@ -80,9 +80,9 @@ class Density:
 
     def plot(self) -> Any:
         """A map in real coordinates with moiré lattice and supercell (a matplotlib figure)."""
-        from qernel.plots import density_map
+        from qernel.plots.density import density_map
 
-        return density_map(self.values, self.vectors, self.primitive)
+        return density_map(self.values, self.vectors, self.primitive, origin=0.5 / len(self.values))
 
 
 @dataclass(frozen=True)

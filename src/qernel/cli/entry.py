@@ -69,6 +69,10 @@ def _run(options: argparse.Namespace) -> int:
         from qernel.cli import observe
 
         return observe.run(options)
+    if options.command == "plot":
+        from qernel.cli import plot
+
+        return plot.run(options)
     if options.command == "export":
         from qernel.cli import export
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import qernel
 from qernel.cli.arguments import assignment, lam_values, option, whole
 from qernel.observables.registry import BUILT_IN
+from qernel.plots.kinds import KINDS, VERSUS_LAM
 
 BENCH_STAGES = ("forward", "local_energy", "gradient", "sampling", "step")
 """What ``qernel bench`` can time."""
@@ -92,6 +93,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     observe.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/observe, or NAME-observe)")
     observe.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+    plot = command(
+        "plot",
+        "a figure from a file of results or from a run's metrics",
+        "Draw a figure again from stored data, as PNG and PDF. "
+        + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
+        + f"; {VERSUS_LAM}: a single number against λ; convergence: energy and order parameter of a run.",
+    )
+    plot.add_argument(
+        "kind", metavar="KIND", choices=(*KINDS, VERSUS_LAM, "convergence"), help="what to draw (listed above)"
+    )
+    plot.add_argument("file", metavar="FILE", help="a .nc file; for convergence a run folder or its metrics.csv")
+    plot.add_argument("--variable", metavar="NAME", help=f"the single number that {VERSUS_LAM} draws")
+    plot.add_argument("--out", metavar="DIR", help="folder to write (default: that of FILE)")
 
     export = command(
         "export",
