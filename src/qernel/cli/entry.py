@@ -73,6 +73,10 @@ def _run(options: argparse.Namespace) -> int:
         from qernel.cli import plot
 
         return plot.run(options)
+    if options.command == "report":
+        from qernel.cli import report
+
+        return report.run(options)
     if options.command == "export":
         from qernel.cli import export
 

@@ -111,7 +111,8 @@ def dataset(model: Model, results: Sequence[Energies], others: Mapping[str, floa
         about = {"units": "E0", "long_name": f"one standard error of {name}"}
         data[f"{name}_error"] = ("lam", [entry[name]["error"] for entry in rows], about)
     for name in DIAGNOSTICS:
-        data[name] = ("lam", [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
+        stored = name if name == "acceptance" else f"energy_{name}"
+        data[stored] = ("lam", [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
     flags = [int(entry["extrapolating"]) for entry in rows]
     data["extrapolating"] = ("lam", flags, {"units": "1", "long_name": "1 where a parameter is outside its range"})
     coordinates: dict[str, Any] = {"lam": ("lam", [entry["lam"] for entry in rows], parameter_attributes("lam"))}

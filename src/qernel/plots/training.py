@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qernel.errors import RunError
 from qernel.plots.style import FloatArray, equal_columns, figure, sequential, style, ticks, widened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+METRICS_FILE = "metrics.csv"
+"""What a run records while it trains."""
+
+
+def read_metrics(path: Path) -> dict[str, list[float]]:
+    """The columns of a metrics file; a line that a killed run left unfinished is not read.
+
+    Raises:
+        RunError: if there is no such file, or it is no table of numbers.
+    """
+    if not path.exists():
+        raise RunError(f"{path} does not exist: name a run folder or its {METRICS_FILE}")
+    try:
+        with path.open(newline="", encoding="utf-8") as handle:
+            rows = list(csv.reader(handle))
+        head = rows[0] if rows else []
+        table = [[float(cell) for cell in row] for row in rows[1:] if len(row) == len(head)]
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is no table of numbers: {error}") from error
+    return {name: [row[index] for row in table] for index, name in enumerate(head)}
 
 
 def training_curves(metrics: Mapping[str, Any]) -> Figure:
