@@ -23,7 +23,8 @@ class NaturalOccupations(Observable):
 
     The orbitals come from one half of the chains and are occupied by the other half, and the other way round:
     eigenvalues of a noisy matrix would come out too large. What is left is a bias downwards where the noise mixes
-    orbitals; it shrinks in proportion to the number of samples.
+    orbitals; it shrinks in proportion to the number of samples. Among nearly empty orbitals the order
+    itself is noise: the first of them lies high by a standard error or two.
 
     Attributes:
         cutoff: longest |k| of the plane waves, in units of the shortest moiré reciprocal vector.
