@@ -18,6 +18,7 @@ except PackageNotFoundError:  # a source tree that was never installed
 
 _PUBLIC = {
     "load": "qernel.model",
+    "open": "qernel.storage",
     "shipped": "qernel.model",
     "Model": "qernel.model",
     "State": "qernel.model",

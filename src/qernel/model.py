@@ -8,12 +8,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -25,6 +25,12 @@ from qernel.config import Config, load_config
 from qernel.errors import RunError
 from qernel.estimators.quantity import Quantity
 from qernel.lattice import FloatArray
+
+if TYPE_CHECKING:
+    import xarray
+
+    from qernel.estimators.chains import Record
+    from qernel.observables import Observable
 
 runtime.require_x64()
 
@@ -74,9 +80,9 @@ class Density:
 
     def plot(self) -> Any:
         """A map in real coordinates with moiré lattice and supercell (a matplotlib figure)."""
-        from qernel.plots import density_map
+        from qernel.plots.density import density_map
 
-        return density_map(self.values, self.vectors, self.primitive)
+        return density_map(self.values, self.vectors, self.primitive, origin=0.5 / len(self.values))
 
 
 @dataclass(frozen=True)
@@ -110,17 +116,25 @@ class State:
         Returns:
             ``(sign, log)`` of shape ``[...]``; for complex ψ the log is complex and the sign 1.
         """
-        import jax
+        return self.amplitude.log_psi(positions)
 
-        from qernel.wavefunction import log_psi
+    def log_psi_gradient(self, positions: npt.ArrayLike) -> npt.NDArray[Any]:
+        """∂ log ψ/∂p of configurations, for λ and the other conditioning parameters.
 
-        dtype = jnp.dtype(self.model.config.train.precision)
-        array = jnp.asarray(positions, dtype)
-        flat = array.reshape(-1, *array.shape[-2:])
-        point = jnp.asarray(self.point, dtype)
-        sign, log = jax.vmap(lambda x: log_psi(self.model.wavefunction, x, point))(flat)
-        shape = array.shape[:-2]
-        return np.asarray(sign).reshape(shape), np.asarray(log).reshape(shape)
+        Args:
+            positions: ``[..., N, 2]`` in a_M.
+
+        Returns:
+            ``[..., p]``; complex for complex ψ.
+        """
+        return self.amplitude.log_psi_gradient(positions)
+
+    @property
+    def amplitude(self) -> Any:
+        """ψ as a function of arrays of configurations (`qernel.wavefunction.evaluate.PointAmplitude`)."""
+        from qernel.wavefunction.evaluate import PointAmplitude
+
+        return PointAmplitude(self.model.wavefunction, self.point, self.model.config.train.precision)
 
     def energy(
         self,
@@ -142,7 +156,7 @@ class State:
 
         sample = self.model.config.sample
         count = self.model.hamiltonian.count
-        records = list(self._records(samples, walkers, seed, energies=True, progress=progress))
+        records = list(self.records(samples, walkers, seed, energies=True, progress=progress))
         seed = sample.seed if seed is None else seed
         chains = len(records[0].kinetic)
         source = f"{len(records)} records of {chains} chains, seed {seed}, model {self.model.name}"
@@ -173,7 +187,7 @@ class State:
         Returns:
             Positions ``[chains, samples, N, 2]`` in a_M, inside the supercell.
         """
-        records = self._records(samples, walkers, seed, energies=False, progress=None)
+        records = self.records(samples, walkers, seed, energies=False, progress=None)
         return np.stack([record.positions for record in records], axis=1)
 
     def density(
@@ -185,13 +199,59 @@ class State:
         seed: int | None = None,
     ) -> Density:
         """Electron density on a ``grid × grid`` mesh of the supercell; integrates to N exactly."""
-        from qernel.estimators.density import histogram_density
+        from qernel.observables.density import Density as Observed
 
+        measured = self.observe(Observed(grid=grid), samples=samples, walkers=walkers, seed=seed)
         cell = self.model.hamiltonian.supercell
-        values, errors = histogram_density(self.sample(samples, walkers=walkers, seed=seed), cell, grid)
-        return Density(values, errors, cell.vectors, cell.primitive)
+        return Density(measured["density"].values, measured["density_error"].values, cell.vectors, cell.primitive)
 
-    def _records(
+    def observe(
+        self,
+        *observables: str | Observable,
+        samples: int | None = None,
+        walkers: int | None = None,
+        seed: int | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> xarray.Dataset:
+        """Observables on the same samples, with errors that account for autocorrelation.
+
+        ``state.structure_factor(cutoff=3.0)`` is short for ``state.observe(StructureFactor(cutoff=3.0))``, and so for
+        every registered observable; ``energy`` and ``density`` have methods of their own.
+
+        Args:
+            observables: names (`qernel.observables.names`), or instances where options differ from the defaults.
+            samples: records per chain; default from the model's ``[sample]`` section.
+            walkers: independent chains; default likewise.
+            seed: of the chains; default likewise.
+            progress: called with the fraction of the sampling done.
+
+        Returns:
+            A data set with ``X`` and its standard error ``X_error`` for everything measured, units in ``attrs``.
+        """
+        from qernel.observables.measure import observe
+
+        return observe(self, observables, samples=samples, walkers=walkers, seed=seed, progress=progress)
+
+    def __getattr__(self, name: str) -> Any:
+        from qernel.observables.registry import make, names
+
+        if name.startswith("_") or name not in names():
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+        def measured(
+            *, samples: int | None = None, walkers: int | None = None, seed: int | None = None, **options: Any
+        ) -> Any:
+            return self.observe(make(name, options), samples=samples, walkers=walkers, seed=seed)
+
+        measured.__name__ = name
+        return measured
+
+    def __dir__(self) -> list[str]:
+        from qernel.observables.registry import names
+
+        return sorted({*super().__dir__(), *names()})
+
+    def records(
         self,
         samples: int | None,
         walkers: int | None,
@@ -199,7 +259,8 @@ class State:
         *,
         energies: bool,
         progress: Callable[[float], None] | None,
-    ) -> Any:
+    ) -> Iterator[Record]:
+        """The chains record by record (see `ChainSampler.records`), with the model's settings as defaults."""
         sample = self.model.config.sample
         for name, value, least in (("samples", samples, 2), ("walkers", walkers, 2), ("seed", seed, 0)):
             if value is not None and value < least:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import qernel
 from qernel import runtime
-from qernel.cli.results import to_json
 from qernel.cli.tables import columns
 from qernel.errors import RunError
+from qernel.storage import to_json
 
 if TYPE_CHECKING:
     from qernel.benchmark.measure import Timing

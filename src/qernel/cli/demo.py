@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from qernel import runtime
-from qernel.cli.parser import lam_values
+from qernel.cli.arguments import lam_values
 from qernel.cli.scan import scan
 from qernel.cli.train import train_with_progress
 from qernel.config import Config, load_config

@@ -69,6 +69,22 @@ def _run(options: argparse.Namespace) -> int:
         from qernel.cli import hf
 
         return hf.run(options)
+    if options.command == "observe":
+        from qernel.cli import observe
+
+        return observe.run(options)
+    if options.command == "plot":
+        from qernel.cli import plot
+
+        return plot.run(options)
+    if options.command == "report":
+        from qernel.cli import report
+
+        return report.run(options)
+    if options.command == "export":
+        from qernel.cli import export
+
+        return export.run(options)
     if options.command == "validate":
         from qernel.cli import validate
 

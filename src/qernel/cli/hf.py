@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import qernel
 from qernel import runtime
-from qernel.cli.parser import flatten
+from qernel.cli.arguments import flatten
 from qernel.cli.progress import LINE_SECONDS
-from qernel.cli.results import ENERGIES, system, to_json, warn
+from qernel.cli.results import ENERGIES, system, warn
 from qernel.cli.tables import columns, describe
 from qernel.config import Config, load_config
 from qernel.errors import RunError
+from qernel.storage import to_json
 
 if TYPE_CHECKING:
     from qernel.hartree_fock import Branches, Solution

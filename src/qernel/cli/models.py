@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from qernel import runtime
-from qernel.cli.results import to_json
 from qernel.cli.tables import columns, describe
+from qernel.storage import to_json
 
 
 def run(options: argparse.Namespace) -> int:

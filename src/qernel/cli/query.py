@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from qernel import runtime
-from qernel.cli.parser import flatten
-from qernel.cli.results import measure, other_parameters, payload, to_json
+from qernel.cli.arguments import flatten
+from qernel.cli.results import measure, other_parameters, payload
 from qernel.cli.tables import energy_table
+from qernel.storage import to_json
 
 
 def run(options: argparse.Namespace) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,9 +11,11 @@ from qernel.cli.progress import MeasuringProgress
 from qernel.errors import QernelError
 
 if TYPE_CHECKING:
+    import xarray
+
     from qernel.config import Config
     from qernel.hamiltonian.family import Hamiltonian
-    from qernel.model import Energies, Model
+    from qernel.model import Energies, Model, State
 
 ENERGIES = ("energy", "kinetic", "moire", "interaction")
 """Per electron in E0, with error bars."""
@@ -28,12 +28,7 @@ RHAT_LIMIT = 1.05
 
 def measure(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[Energies]:
     """Energies at each λ with the sampling settings of the command, and warnings about them."""
-    others = other_parameters(model, options.at)
-    low, high = model.ranges["lam"]
-    states = [model.at(lam, **others) for lam in points]
-    outside = [state.lam for state in states if state.extrapolating]
-    if outside:
-        warn(f"extrapolating at λ = {_listed(outside)}: the model was trained on {_interval(model, low, high)}")
+    states = states_at(model, points, options)
     results = []
     with MeasuringProgress(len(states)) as progress:
         for state in states:
@@ -43,10 +38,20 @@ def measure(model: Model, points: Sequence[float], options: argparse.Namespace) 
     stuck = [result.lam for result in results if not result.rhat <= RHAT_LIMIT]
     if stuck:
         warn(
-            f"the chains disagree (rhat above {RHAT_LIMIT}) at λ = {_listed(stuck)}: "
+            f"the chains disagree (rhat above {RHAT_LIMIT}) at λ = {listed(stuck)}: "
             "their error bars are too small, measure with more --samples"
         )
     return results
+
+
+def states_at(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[State]:
+    """The states at each λ, and a warning about those outside the trained range."""
+    others = other_parameters(model, options.at)
+    states = [model.at(lam, **others) for lam in points]
+    outside = [state.lam for state in states if state.extrapolating]
+    if outside:
+        warn(f"extrapolating at λ = {listed(outside)}: the model was trained on {_interval(model)}")
+    return states
 
 
 def other_parameters(model: Model, assignments: Sequence[tuple[str, float]]) -> dict[str, float]:
@@ -62,10 +67,14 @@ def other_parameters(model: Model, assignments: Sequence[tuple[str, float]]) -> 
 
 def payload(model: Model, results: Sequence[Energies], others: Mapping[str, float]) -> dict[str, Any]:
     """The object printed by ``--json``."""
+    return {**system_of(model, others), "results": [row(result) for result in results]}
+
+
+def system_of(model: Model, others: Mapping[str, float]) -> dict[str, Any]:
+    """What was measured: the system and the model."""
     return {
         "system": system(model.config, model.hamiltonian, others),
         "model": {"name": model.name, "parameters": model.parameters},
-        "results": [row(result) for result in results],
     }
 
 
@@ -92,9 +101,29 @@ def row(result: Energies) -> dict[str, Any]:
     }
 
 
-def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON text; numbers that are not finite, which JSON does not have, become null."""
-    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+def dataset(model: Model, results: Sequence[Energies], others: Mapping[str, float]) -> xarray.Dataset:
+    """The results along λ, as the file that `qernel.open` reads."""
+    import xarray
+
+    from qernel.observables.dataset import parameter_attributes
+    from qernel.observables.energy import PARTS
+    from qernel.provenance import model_attributes
+
+    rows = [row(result) for result in results]
+    data: dict[str, Any] = {}
+    for name in ENERGIES:
+        about = {"units": "E0", "long_name": PARTS[name], "ancillary_variables": f"{name}_error"}
+        data[name] = ("lam", [entry[name]["value"] for entry in rows], about)
+        about = {"units": "E0", "long_name": f"one standard error of {name}"}
+        data[f"{name}_error"] = ("lam", [entry[name]["error"] for entry in rows], about)
+    for name in DIAGNOSTICS:
+        stored = name if name == "acceptance" else f"energy_{name}"
+        data[stored] = ("lam", [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
+    flags = [int(entry["extrapolating"]) for entry in rows]
+    data["extrapolating"] = ("lam", flags, {"units": "1", "long_name": "1 where a parameter is outside its range"})
+    coordinates: dict[str, Any] = {"lam": ("lam", [entry["lam"] for entry in rows], parameter_attributes("lam"))}
+    coordinates |= {name: ((), value, parameter_attributes(name)) for name, value in others.items()}
+    return xarray.Dataset(data, coordinates, model_attributes(model))
 
 
 def warn(sentence: str) -> None:
@@ -102,20 +131,14 @@ def warn(sentence: str) -> None:
     print(f"qernel: warning: {sentence}", file=sys.stderr, flush=True)
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _listed(values: Sequence[float]) -> str:
+def listed(values: Sequence[float]) -> str:
+    """The first few λ, for a sentence."""
     shown = ", ".join(f"{value:g}" for value in values[:6])
     return shown if len(values) <= 6 else f"{shown} and {len(values) - 6} more"
 
 
-def _interval(model: Model, low: float, high: float) -> str:
+def _interval(model: Model) -> str:
+    low, high = model.ranges["lam"]
     parts = [f"λ in [{low:g}, {high:g}]" if low < high else f"λ = {low:g} alone"]
     parts += [f"{name} in [{a:g}, {b:g}]" for name, (a, b) in model.ranges.items() if name != "lam"]
     return " and ".join(parts)

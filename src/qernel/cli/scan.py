@@ -1,6 +1,7 @@
 """``qernel scan``: a table of energies with its provenance, and the phase diagram.
 
 DIR/energies.csv            a row for each λ, to open with a data-frame library
+DIR/energies.nc             the same for `qernel.open`, `qernel plot` and `qernel report`, with units and provenance
 DIR/energies.json           the same as ``--json`` prints, with units and provenance
 DIR/phase_diagram.png/.pdf  energy and interaction energy per electron against λ
 """
@@ -9,39 +10,36 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import io
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import qernel
 from qernel import runtime
-from qernel.cli.parser import flatten
-from qernel.cli.results import DIAGNOSTICS, ENERGIES, measure, other_parameters, payload, to_json
+from qernel.cli import outputs
+from qernel.cli.arguments import flatten
+from qernel.cli.results import DIAGNOSTICS, ENERGIES, dataset, measure, other_parameters, payload
 from qernel.cli.tables import describe, energy_table
-from qernel.errors import RunError
+from qernel.storage import save as save_dataset
+from qernel.storage import to_json
 
 if TYPE_CHECKING:
     from qernel.model import Model
 
-TABLE, RECORD, FIGURE = "energies.csv", "energies.json", "phase_diagram"
-_FILES = (TABLE, RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf")
+TABLE, DATA, RECORD, FIGURE = "energies.csv", "energies.nc", "energies.json", "phase_diagram"
+_FILES = (TABLE, DATA, RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf")
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure a trained wavefunction over a grid of λ into a folder."""
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
     from qernel.model import load
-    from qernel.training.run import MODEL_FILE
 
     model = load(options.run)
-    run_folder = (Path(options.run) / MODEL_FILE).exists()
-    out = Path(options.out or (Path(options.run) / "scan" if run_folder else f"{model.name}-scan"))
+    out = Path(options.out) if options.out else outputs.default_folder(model, options.run, "scan")
     return scan(model, out, options)
 
 
@@ -49,8 +47,8 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     """Measure, write the files and print the table, or the JSON object."""
     others = other_parameters(model, options.at)
     points = sorted(flatten(options.lam))
-    request = _request(model, points, others, options)
-    _refuse_overwriting(out, request)
+    request = outputs.request(model, points, others, options)
+    outputs.refuse_overwriting(out, _FILES, request, _stored(out / RECORD), "scan")
     out.mkdir(parents=True, exist_ok=True)
 
     results = measure(model, points, options)
@@ -60,10 +58,14 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
         "command": shlex.join(options.line),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    _write(out / TABLE, _table(data["results"], others))
+    about = {"request": to_json(request), "history": provenance["command"]}
+    save_dataset(dataset(model, results, others).assign_attrs(about), out / DATA)
+    outputs.write_text(out / TABLE, _table(data["results"], others))
     _draw(model, data["results"], out)
     # Last: a folder with this file is complete.
-    _write(out / RECORD, to_json({**data, "units": _units(others), "provenance": provenance}, indent=2) + "\n")
+    outputs.write_text(
+        out / RECORD, to_json({**data, "units": _units(others), "provenance": provenance}, indent=2) + "\n"
+    )
     if options.json:
         print(to_json(data))
     else:
@@ -72,53 +74,12 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-def _request(
-    model: Model, points: Sequence[float], others: Mapping[str, float], options: argparse.Namespace
-) -> dict[str, Any]:
-    """Everything the numbers depend on; a scan with an equal request would give them again."""
-    sample = model.config.sample
-    return {
-        "qernel": qernel.__version__,
-        "model": model.name,
-        "config": model.config.fingerprint(),
-        "weights": _digest(model.wavefunction),
-        "lam": list(points),
-        "at": dict(others),
-        "samples": options.samples or sample.samples,
-        "walkers": options.walkers or sample.walkers,
-        "seed": sample.seed if options.seed is None else options.seed,
-    }
-
-
-def _digest(wavefunction: Any) -> str:
-    """SHA-256 of the trained numbers."""
-    import jax
-    import numpy as np
-
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(wavefunction):
-        if hasattr(leaf, "dtype"):
-            digest.update(np.asarray(leaf).tobytes())
-    return digest.hexdigest()
-
-
-def _refuse_overwriting(out: Path, request: Mapping[str, Any]) -> None:
-    """Results are only replaced by a repetition of themselves.
-
-    Raises:
-        RunError: if ``out`` holds files of another scan, or is no folder.
-    """
-    if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is not a folder: choose another --out")
-    present = [name for name in _FILES if (out / name).exists()]
-    if not present:
-        return
+def _stored(path: Path) -> Any:
+    """The request of a scan that is there."""
     try:
-        stored = json.loads((out / RECORD).read_text("utf-8"))["provenance"]["request"]
+        return json.loads(path.read_text("utf-8"))["provenance"]["request"]
     except (OSError, ValueError, KeyError, TypeError):
-        stored = None
-    if stored != json.loads(to_json(request)):
-        raise RunError(f"{out} already has {present[0]} of another scan: choose another --out, or remove it")
+        return None
 
 
 def _table(rows: Sequence[Mapping[str, Any]], others: Mapping[str, float]) -> str:
@@ -166,10 +127,3 @@ def _draw(model: Model, rows: Sequence[Mapping[str, Any]], out: Path) -> None:
         title=describe(model.config.system.electrons, model.config.system.cells),
     )
     save(figure, out / FIGURE)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that is either complete or absent."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -24,12 +24,16 @@ from qernel.wavefunction import Wavefunction, parameter_layout
 
 
 class Record(NamedTuple):
-    """One record of all chains ``[W]``: energies in E0 in total, positions ``[W, N, 2]``, acceptance."""
+    """One record of all chains ``[W]``: energies in E0 in total, positions ``[W, N, 2]``, acceptance.
+
+    ``kinetic_imaginary`` is the imaginary part of the local energy: it averages to zero, but is part of its variance.
+    """
 
     kinetic: npt.NDArray[np.float64]
     moire: npt.NDArray[np.float64]
     interaction: npt.NDArray[np.float64]
     gradient_kinetic: npt.NDArray[np.float64]
+    kinetic_imaginary: npt.NDArray[np.float64]
     positions: npt.NDArray[np.float64]
     acceptance: npt.NDArray[np.float64]
 
@@ -97,8 +101,8 @@ class ChainSampler:
             if progress:
                 progress((block + 1) / (blocks + samples))
             if measuring:
-                kinetic, moire, interaction, gradient_kinetic = self._energies(walkers, points, keys, energies)
-                yield Record(kinetic, moire, interaction, gradient_kinetic, _host(walkers.positions)[0], acceptance[0])
+                parts = self._energies(walkers, points, keys, energies)
+                yield Record(**parts, positions=_host(walkers.positions)[0], acceptance=acceptance[0])
             else:
                 # Large nudges first, so that a poor starting width costs little; frozen once measuring.
                 rate = 1.0 if block < blocks // 2 else 0.3
@@ -111,11 +115,15 @@ class ChainSampler:
                 )
                 walkers = walkers._replace(width=np.asarray(width, dtype))
 
-    def _energies(self, walkers: Walkers, points: Array, keys: Array, wanted: bool) -> list[npt.NDArray[np.float64]]:
-        """Kinetic, moiré, interaction and gradient estimator of every chain; zeros if they are not wanted."""
+    def _energies(
+        self, walkers: Walkers, points: Array, keys: Array, wanted: bool
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """The energies of a `Record` for every chain; zeros if they are not wanted."""
         if not wanted:
-            return [np.zeros(self.walkers)] * 4
-        return [_host(part)[0].real for part in self._measure(self._parameters, walkers, points, keys)]
+            return dict.fromkeys([*LocalEnergy._fields, "kinetic_imaginary"], np.zeros(self.walkers))
+        parts = self._measure(self._parameters, walkers, points, keys)
+        energies = {name: _host(part)[0] for name, part in parts._asdict().items()}
+        return {name: part.real for name, part in energies.items()} | {"kinetic_imaginary": energies["kinetic"].imag}
 
     def _sweep(
         self, moves: int, parameters: Array, walkers: Walkers, points: Array, keys: Array

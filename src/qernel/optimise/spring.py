@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import jax.scipy.linalg as linalg
+import numpy as np
 from jax import Array
 
 from qernel.optimise.base import Schedule
@@ -48,7 +49,7 @@ class Spring:
         """
         previous = self.momentum * state.direction
         kernel = (rows @ rows.T).astype(jnp.float64)
-        rounding = 8.0 * float(jnp.finfo(rows.dtype).eps) * jnp.diagonal(kernel).max()
+        rounding = 8.0 * float(np.finfo(rows.dtype).eps) * jnp.diagonal(kernel).max()
         kernel = kernel + jnp.maximum(self.damping, rounding) * jnp.eye(len(kernel))
         target = (residuals - rows @ previous).astype(jnp.float64)
         weights = linalg.cho_solve(linalg.cho_factor(kernel, lower=True), target)

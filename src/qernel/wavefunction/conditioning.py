@@ -17,7 +17,6 @@ from jax import Array
 from qernel.laplacian.jet import Operand
 from qernel.wavefunction.base import dense
 
-
 _BROADEST, _SHARPEST = 1.0, 12.0
 """Steepness of the embedding's units at the start; the scaled range has length 2."""
 

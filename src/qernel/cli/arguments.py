@@ -1,0 +1,98 @@
+"""Types of what is typed on the command line: text in, a value or one sentence out."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+MAX_POINTS = 10_000
+"""Most λ one command measures; a longer grid is a typing error."""
+
+
+def lam_values(text: str) -> tuple[float, ...]:
+    """``"1.05"`` or a grid ``"0.4:1.4:21"`` as numbers.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is neither.
+    """
+    parts = text.split(":")
+    if len(parts) == 1:
+        return (number(text, text),)
+    if len(parts) != 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIRST:LAST:COUNT, e.g. 0.4:1.4:21")
+    first, last = number(parts[0], text), number(parts[1], text)
+    if not parts[2].isdecimal() or not 1 <= int(parts[2]) <= MAX_POINTS:
+        raise argparse.ArgumentTypeError(f"{text!r} needs a whole COUNT from 1 to {MAX_POINTS}, e.g. 0.4:1.4:21")
+    count = int(parts[2])
+    if count == 1:
+        if first != last:
+            raise argparse.ArgumentTypeError(f"{text!r} needs at least 2 points to include both ends")
+        return (first,)
+    # Rounded, so that 0.2:1.8:33 contains 0.25 and not 0.25000000000000006.
+    return tuple(float(f"{first + (last - first) * index / (count - 1):.12g}") for index in range(count))
+
+
+def flatten(values: Sequence[tuple[float, ...]]) -> list[float]:
+    """All λ of a command in the order given, each once."""
+    return list(dict.fromkeys(lam for group in values for lam in group))
+
+
+def number(text: str, typed: str, hint: str = ", nor a grid such as 0.4:1.4:21 (the name comes before --lam)") -> float:
+    """A finite number.
+
+    Args:
+        text: of the number.
+        typed: all that was typed, for the message.
+        hint: what else it could have been.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        hint = "" if ":" in typed else hint
+        raise argparse.ArgumentTypeError(f"{typed!r} is not a number{hint}")
+    return value + 0.0  # no negative zero
+
+
+def assignment(text: str) -> tuple[str, float]:
+    """``U=9.5`` as name and number."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, e.g. U=9.5")
+    return name, number(value, value, hint="")
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    value = number(text, text, hint="")
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def option(text: str) -> tuple[str, str, Any]:
+    """``density.grid=64`` as name, key and value; what is no TOML value is a string."""
+    import tomllib
+
+    target, equals, value = text.partition("=")
+    name, dot, key = target.partition(".")
+    if not equals or not dot or not name.isidentifier() or not key.isidentifier() or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME.KEY=VALUE, e.g. density.grid=64")
+    try:
+        return name, key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, key, value
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """The type of whole numbers of at least ``least``."""
+
+    def convert(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) < 2**31:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        return int(text)
+
+    return convert

@@ -1,0 +1,39 @@
+"""``qernel export``: a file of results as CSV tables or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from qernel.cli import outputs
+from qernel.errors import QernelError
+from qernel.storage import open, tables, to_json, to_object
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the tables into a folder, the JSON object into a file, or one table to standard output."""
+    dataset = open(options.file)
+    source = Path(options.file)
+    if options.variable is not None:
+        if options.format != "csv":
+            raise QernelError("--variable prints one CSV table: leave it out with --format json")
+        found = tables(dataset)
+        if options.variable not in found:
+            raise QernelError(f"{source} has no {options.variable}: choose from {', '.join(found)}")
+        print(found[options.variable].to_csv(index=False, lineterminator="\n"), end="")
+        return 0
+    if options.format == "json":
+        target = Path(options.out or source.with_suffix(".json"))
+        outputs.refuse_existing([target])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        outputs.write_text(target, to_json(to_object(dataset), indent=1) + "\n")
+        print(f"written: {target}")
+        return 0
+    folder = Path(options.out or f"{source.with_suffix('')}-csv")
+    frames = {folder / f"{name}.csv": frame for name, frame in tables(dataset).items()}
+    outputs.refuse_existing(list(frames))
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, frame in frames.items():
+        outputs.write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    print(f"written: {', '.join(str(path) for path in frames)}")
+    return 0

@@ -1,0 +1,153 @@
+"""``qernel observe``: observables of a trained wavefunction into one NetCDF file.
+
+DIR/observables.nc  everything measured, with errors, units, labelled axes and provenance
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qernel import runtime
+from qernel.cli import outputs
+from qernel.cli.arguments import flatten
+from qernel.cli.progress import MeasuringProgress
+from qernel.cli.results import RHAT_LIMIT, listed, other_parameters, states_at, system_of, warn
+from qernel.cli.tables import columns
+from qernel.errors import QernelError
+from qernel.storage import measured, open, save, to_json
+
+if TYPE_CHECKING:
+    import xarray
+
+    from qernel.model import Model
+    from qernel.observables import Observable
+
+FILE = "observables.nc"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, write the file and print the single numbers, or the JSON object."""
+    runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
+    chosen = observables(options.observable, options.set)
+    from qernel.model import load
+
+    model = load(options.run)
+    others = other_parameters(model, options.at)
+    points = sorted(flatten(options.lam))
+    out = Path(options.out) if options.out else outputs.default_folder(model, options.run, "observe")
+    wanted = outputs.request(model, points, others, options) | {"observables": [repr(item) for item in chosen]}
+    outputs.refuse_overwriting(out, [FILE], wanted, _stored(out / FILE), "measurement")
+
+    dataset = _measure(model, points, chosen, options)
+    about = {"request": to_json(wanted), "history": shlex.join(options.line)}
+    save(dataset.assign_attrs(about), out / FILE)
+    _warn_of_disagreement(dataset)
+    if options.json:
+        print(to_json(_payload(model, dataset, others, out / FILE)))
+    else:
+        print(_table(dataset))
+        print(f"\nwritten: {out / FILE}")
+    return 0
+
+
+def observables(groups: Sequence[str], assignments: Sequence[tuple[str, str, Any]]) -> list[Observable]:
+    """The observables of a command line, each with its options.
+
+    Raises:
+        QernelError: if one does not exist, or an option is for one that was not asked for.
+    """
+    from qernel.observables import make
+
+    names = list(dict.fromkeys(groups))
+    for name, key, value in assignments:
+        if name not in names:
+            raise QernelError(f"--set {name}.{key}={value}: {name} is not among --observable {' '.join(names)}")
+    return [make(name, {key: value for owner, key, value in assignments if owner == name}) for name in names]
+
+
+def _measure(
+    model: Model, points: Sequence[float], chosen: Sequence[Observable], options: argparse.Namespace
+) -> xarray.Dataset:
+    from qernel.observables.dataset import along_lam
+
+    results = []
+    states = states_at(model, points, options)
+    with MeasuringProgress(len(states)) as progress:
+        for state in states:
+            progress.begin(state.lam)
+            settings = {"samples": options.samples, "walkers": options.walkers, "seed": options.seed}
+            results.append(state.observe(*chosen, **settings, progress=progress))
+    return along_lam(results)
+
+
+def _stored(path: Path) -> Any:
+    """The request of a file that is there."""
+    if not path.exists():
+        return None
+    try:
+        return json.loads(open(path).attrs["request"])
+    except (QernelError, KeyError, ValueError, TypeError):
+        return None
+
+
+def _warn_of_disagreement(dataset: xarray.Dataset) -> None:
+    stuck = [
+        f"{name} at λ = {listed(bad)}"
+        for name in measured(dataset)
+        if f"{name}_rhat" in dataset and (bad := _disagreeing(dataset[f"{name}_rhat"]))
+    ]
+    if stuck:
+        print(file=sys.stderr, end="")
+        warn(f"the chains disagree (rhat above {RHAT_LIMIT}) on {'; '.join(stuck)}: measure with more --samples")
+
+
+def _disagreeing(rhat: Any) -> list[float]:
+    return [float(lam) for lam, value in zip(rhat["lam"].values, rhat.values, strict=True) if not value <= RHAT_LIMIT]
+
+
+def _single(dataset: xarray.Dataset) -> list[str]:
+    return [name for name in measured(dataset) if dataset[name].dims == ("lam",)]
+
+
+def _table(dataset: xarray.Dataset) -> str:
+    """The single numbers of every λ, then the arrays that are only in the file."""
+    from qernel.estimators.quantity import parenthesis
+
+    single = _single(dataset)
+    rows = [["λ", *(_headed(dataset, name) for name in single), ""]]
+    for index, lam in enumerate(dataset["lam"].values):
+        numbers = [parenthesis(float(dataset[name][index]), float(dataset[f"{name}_error"][index])) for name in single]
+        note = "extrapolating" if dataset["extrapolating"].values[index] else ""
+        rows.append([f"{lam:g}", *numbers, note])
+    lines = [columns(rows)]
+    for name in measured(dataset):
+        if name not in single:
+            axes = " × ".join(f"{size} {axis}" for axis, size in dataset[name].sizes.items())
+            lines.append(f"{name}: {axes} ({dataset[name].attrs['units']})")
+    return "\n".join(lines)
+
+
+def _headed(dataset: xarray.Dataset, name: str) -> str:
+    unit = dataset[name].attrs["units"]
+    return name if unit == "1" else f"{name} ({unit})"
+
+
+def _payload(model: Model, dataset: xarray.Dataset, others: Mapping[str, float], path: Path) -> dict[str, Any]:
+    """Single numbers as ``{"value", "error"}``, for arrays the shape; the arrays are in the file."""
+    single = _single(dataset)
+    results = []
+    for index, lam in enumerate(dataset["lam"].values):
+        numbers = {
+            name: {"value": float(dataset[name][index]), "error": float(dataset[f"{name}_error"][index])}
+            for name in single
+        }
+        results.append({"lam": float(lam), **numbers, "extrapolating": bool(dataset["extrapolating"].values[index])})
+    arrays = {name: dict(dataset[name].sizes) for name in measured(dataset) if name not in single}
+    units = {name: dataset[name].attrs["units"] for name in measured(dataset)}
+    return {**system_of(model, others), "results": results, "arrays": arrays, "units": units, "file": str(path)}

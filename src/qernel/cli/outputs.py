@@ -1,0 +1,81 @@
+"""Folders of results: what they depend on, and that nothing of somebody else is overwritten."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import qernel
+from qernel.errors import RunError
+from qernel.provenance import weights_digest
+from qernel.storage import to_json
+
+if TYPE_CHECKING:
+    from qernel.model import Model
+
+
+def request(
+    model: Model, points: Sequence[float], others: Mapping[str, float], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Everything the numbers depend on; a measurement with an equal request would give them again."""
+    sample = model.config.sample
+    return {
+        "qernel": qernel.__version__,
+        "model": model.name,
+        "config": model.config.fingerprint(),
+        "weights": weights_digest(model.wavefunction),
+        "lam": list(points),
+        "at": dict(others),
+        "samples": options.samples or sample.samples,
+        "walkers": options.walkers or sample.walkers,
+        "seed": sample.seed if options.seed is None else options.seed,
+    }
+
+
+def default_folder(model: Model, run: str, what: str) -> Path:
+    """``RUN/what`` for a run folder, ``NAME-what`` for a shipped model."""
+    from qernel.training.run import MODEL_FILE
+
+    return Path(run) / what if (Path(run) / MODEL_FILE).exists() else Path(f"{model.name}-{what}")
+
+
+def refuse_overwriting(out: Path, files: Sequence[str], wanted: Mapping[str, Any], stored: Any, what: str) -> None:
+    """Results are only replaced by a repetition of themselves.
+
+    Args:
+        out: folder to write.
+        files: names of all files that would be written.
+        wanted: the present `request`.
+        stored: the one of the files that are there; None if there are none or it cannot be read.
+        what: a word for the measurement.
+
+    Raises:
+        RunError: if ``out`` holds files of another measurement, or is no folder.
+    """
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is not a folder: choose another --out")
+    present = [name for name in files if (out / name).exists()]
+    if present and stored != json.loads(to_json(wanted)):
+        raise RunError(f"{out} already has {present[0]} of another {what}: choose another --out, or remove it")
+
+
+def refuse_existing(paths: Sequence[Path]) -> None:
+    """Files that can be made again from what they are made of are still not replaced unasked.
+
+    Raises:
+        RunError: if one of the paths exists.
+    """
+    for path in paths:
+        if path.exists():
+            raise RunError(f"{path} already exists: choose another --out, or remove it")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is either complete or absent."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

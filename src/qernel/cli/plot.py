@@ -1,0 +1,56 @@
+"""``qernel plot``: figures drawn again from stored data."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qernel.cli import outputs
+from qernel.errors import QernelError, RunError
+from qernel.plots.kinds import VERSUS_LAM, draw
+
+if TYPE_CHECKING:
+    from qernel.plots.kinds import Figures
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw, and write each figure as PNG and PDF."""
+    source = Path(options.file)
+    if options.variable is not None and options.kind != VERSUS_LAM:
+        raise QernelError(f"--variable is for {VERSUS_LAM}: leave it out with {options.kind}")
+    if options.kind == "convergence":
+        from qernel.plots.training import METRICS_FILE
+
+        source = source / METRICS_FILE if source.is_dir() else source
+        figures = convergence(source)
+    else:
+        from qernel.storage import open
+
+        figures = draw(options.kind, open(source), options.variable)
+    folder = Path(options.out) if options.out else source.parent
+    stem = options.variable or options.kind
+    bases = {folder / (f"{stem}-{key}" if key else stem): figure for key, figure in figures.items()}
+    paths = [base.with_name(base.name + suffix) for base in bases for suffix in (".png", ".pdf")]
+    outputs.refuse_existing(paths)
+    from qernel.plots.style import save
+
+    for base, figure in bases.items():
+        save(figure, base)
+    print(f"written: {', '.join(str(path) for path in paths)}")
+    return 0
+
+
+def convergence(path: Path) -> Figures:
+    """Training curves from a run's metrics file.
+
+    Raises:
+        RunError: if there is no such file, or it is something else.
+    """
+    from qernel.plots.training import read_metrics, training_curves
+
+    columns = read_metrics(path)
+    try:
+        return {"": training_curves(columns)}
+    except ValueError as error:
+        raise RunError(f"{path} is no metrics file of a run: {error}") from error

@@ -1,0 +1,32 @@
+"""Observables: what can be measured in a sampled state, one file each, every number with an error bar and a unit.
+
+They differ from `qernel.estimators`, which holds what they are made with (chains, local energies, statistics), in
+being open to extension: see `registry`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "Coordinate": "qernel.observables.base",
+    "Observable": "qernel.observables.base",
+    "Samples": "qernel.observables.base",
+    "Variable": "qernel.observables.base",
+    "averaged": "qernel.observables.base",
+    "register": "qernel.observables.registry",
+    "find": "qernel.observables.registry",
+    "make": "qernel.observables.registry",
+    "names": "qernel.observables.registry",
+    "observe": "qernel.observables.measure",
+}
+
+__all__ = [*_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    # The command line asks the registry for names and must not wait for NumPy.
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'qernel.observables' has no attribute {name!r}")

@@ -1,0 +1,29 @@
+"""Figures: one module each, one style, all of them drawn again from stored data (`kinds`).
+
+Every function returns a `matplotlib.figure.Figure` made without pyplot. Matplotlib is imported on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "curves_of_lam": "qernel.plots.curves",
+    "density_map": "qernel.plots.density",
+    "draw": "qernel.plots.kinds",
+    "phase_diagram": "qernel.plots.energies",
+    "save": "qernel.plots.style",
+    "training_curves": "qernel.plots.training",
+    "versus_lam": "qernel.plots.curves",
+    "wave_vector_map": "qernel.plots.wave_vectors",
+}
+
+__all__ = [*_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    # The command line asks for the kinds of figures and must not wait for NumPy.
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'qernel.plots' has no attribute {name!r}")

@@ -1,0 +1,92 @@
+"""Maps in the plane: the density, and other functions on the supercell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from qernel.plots.lattice import clockwise, on_rectangle, wigner_seitz_outlines
+from qernel.plots.style import INK, figure, style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+DENSITY = "density  (electrons per $a_M^2$)"
+
+
+def density_map(
+    density: npt.ArrayLike,
+    vectors: npt.ArrayLike,
+    primitive: npt.ArrayLike,
+    *,
+    origin: float = 0.0,
+    label: str = DENSITY,
+    title: str = "",
+) -> Figure:
+    """The electron density in the plane, with the moiré cells and the supercell drawn on top.
+
+    The supercell is shown in full colour, its periodic images around it faded. Moiré cells are the
+    Wigner-Seitz cells around the lattice points, where the moiré potential is centred.
+
+    Args:
+        density: electrons per a_M² on the fractional grid of the supercell, ``[nx, ny]``; element
+            ``[i, j]`` belongs to r = (o + i/nx) A_1 + (o + j/ny) A_2 with o the ``origin``.
+        vectors: supercell vectors A_1, A_2 as rows ``[2, 2]``, in a_M.
+        primitive: moiré lattice vectors a_1, a_2 as rows ``[2, 2]``, in a_M.
+        origin: fractional coordinates of element ``[0, 0]``: half a step where elements are averages over parts.
+        label: of the colour scale, for other functions on the supercell.
+        title: what the figure shows, for instance λ.
+    """
+    n = np.asarray(density, dtype=np.float64)
+    A, a = np.asarray(vectors, dtype=np.float64), np.asarray(primitive, dtype=np.float64)
+    if n.ndim != 2 or n.size == 0:
+        raise ValueError(f"density has shape {n.shape}: expected [nx, ny] on the grid of the supercell")
+    for name, rows in (("vectors", A), ("primitive", a)):
+        if rows.shape != (2, 2):
+            raise ValueError(f"{name} has shape {rows.shape}: expected two lattice vectors as rows, [2, 2]")
+
+    # Any translate of the supercell will do: this one keeps its edges away from the moiré lattice points.
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) @ A - 0.5 * a.sum(0)
+    margin = 0.45 * float(np.linalg.norm(a[0]))
+    (left, bottom), (right, top) = corners.min(0) - margin, corners.max(0) + margin
+
+    with style():
+        from matplotlib.collections import LineCollection
+        from matplotlib.patches import PathPatch, Polygon
+        from matplotlib.path import Path as Outline
+
+        aspect = (top - bottom) / (right - left)
+        width = 4.2 if aspect < 1.2 else 3.0
+        fig: Figure = figure(width + 1.3, width * aspect + 0.6, layout="compressed")
+        axes = fig.subplots()
+        image = axes.imshow(
+            on_rectangle(n, A, (left, right, bottom, top), pixels=600, origin=origin),
+            extent=(left, right, bottom, top),
+            origin="lower",
+            interpolation="bilinear",
+            cmap="YlGnBu",  # light where nothing is: kind to printers, and monotone in grey
+            vmin=min(0.0, float(n.min())),
+            vmax=float(n.max()) or 1.0,
+        )
+        frame = np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
+        hole = corners if clockwise(corners) else corners[::-1]  # the other way round than the frame
+        ring = np.concatenate([frame, frame[:1], hole, hole[:1]])
+        codes = ([Outline.MOVETO] + [Outline.LINETO] * 3 + [Outline.CLOSEPOLY]) * 2
+        cells = wigner_seitz_outlines(a, frame)
+        axes.add_collection(LineCollection(cells, colors=INK, linewidths=0.5, alpha=0.35, zorder=2.1))
+        axes.add_patch(PathPatch(Outline(ring, codes), facecolor="white", alpha=0.6, linewidth=0, zorder=2.2))
+        outline = Polygon(corners, closed=True, fill=False, edgecolor=INK, linewidth=1.3, joinstyle="round", zorder=2.3)
+        axes.add_patch(outline)
+        axes.set_axisbelow(False)  # ticks (zorder 2.5) stay black where the images fade
+        axes.set_xlim(left, right)
+        axes.set_ylim(bottom, top)
+        axes.set_title(title)
+        axes.set_xlabel("$x$  ($a_M$)")
+        axes.set_ylabel("$y$  ($a_M$)")
+        bar = fig.colorbar(image, ax=axes, pad=0.02, aspect=26)
+        bar.set_label(label)
+        bar.outline.set_linewidth(0.0)
+    return fig

@@ -1,0 +1,119 @@
+"""The phase diagram: energies against the moiré depth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qernel.plots.style import BLUE, INK, SHADE, VERMILLION, FloatArray, equal_columns, figure, style, ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def phase_diagram(
+    lam: npt.ArrayLike,
+    energy: npt.ArrayLike,
+    energy_error: npt.ArrayLike,
+    interaction: npt.ArrayLike,
+    interaction_error: npt.ArrayLike,
+    *,
+    trained_range: tuple[float, float] | None = None,
+    energy_unit_meV: float | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Total and interaction energy per electron against the moiré depth λ, in two panels.
+
+    Args:
+        lam: moiré depths λ in units of V0, shape ``[n]``, in any order.
+        energy: total energy per electron in E0, ``[n]``.
+        energy_error: its one-sigma error bars in E0, ``[n]``.
+        interaction: interaction energy per electron in E0, ``[n]``; its kink marks the transition.
+        interaction_error: its one-sigma error bars in E0, ``[n]``.
+        trained_range: lowest and highest λ of the training; points outside are drawn open, on grey.
+        energy_unit_meV: E0 in meV, for a second scale on the right.
+        title: what the figure shows, for instance the system.
+    """
+    columns = equal_columns(
+        lam=lam,
+        energy=energy,
+        energy_error=energy_error,
+        interaction=interaction,
+        interaction_error=interaction_error,
+    )
+    order = np.argsort(columns["lam"], kind="stable")
+    x, E, dE, W, dW = (column[order] for column in columns.values())
+    low, high = (-np.inf, np.inf) if trained_range is None else trained_range
+    if low > high:
+        raise ValueError(f"trained_range is {trained_range}: the lowest λ comes first")
+    # λ comes out of linspace and configuration files: an end point belongs to the range.
+    trained = (x >= low - 1e-9) & (x <= high + 1e-9)
+
+    with style():
+        fig: Figure = figure(4.8, 5.2)
+        upper, lower = fig.subplots(2, 1, sharex=True)
+        _panel(upper, x, E, dE, trained, BLUE, "o")
+        _panel(lower, x, W, dW, trained, VERMILLION, "s")
+        upper.set_ylabel("energy per electron  ($E_0$)")
+        lower.set_ylabel("interaction energy\nper electron  ($E_0$)")
+        lower.set_xlabel("moiré depth  $\\lambda = V/V_0$")
+        margin = 0.04 * float(np.ptp(x)) or 0.05
+        left, right = float(x[0]) - margin, float(x[-1]) + margin
+        lower.set_xlim(left, right)
+        for axes in (upper, lower):
+            if not trained[0]:
+                axes.axvspan(left, low, color=SHADE, linewidth=0, zorder=0)
+            if not trained[-1]:
+                axes.axvspan(high, right, color=SHADE, linewidth=0, zorder=0)
+            ticks(axes, right=energy_unit_meV is None)
+            if energy_unit_meV is not None:
+                _meV_axis(axes, energy_unit_meV)
+        if not trained.all():
+            _legend_of_extrapolation(lower)
+        if title is not None:
+            upper.set_title(title)
+        fig.align_ylabels([upper, lower])
+    return fig
+
+
+def _panel(axes: Axes, x: FloatArray, y: FloatArray, error: FloatArray, solid: Any, color: str, marker: str) -> None:
+    """One curve with error bars; full markers where ``solid``, open ones elsewhere."""
+    axes.plot(x, y, color=color, linewidth=0.8, alpha=0.45, zorder=1)
+    for chosen, face in ((solid, color), (~solid, "white")):
+        if chosen.any():
+            axes.errorbar(
+                x[chosen],
+                y[chosen],
+                error[chosen],
+                linestyle="none",
+                marker=marker,
+                color=color,
+                markerfacecolor=face,
+                markeredgewidth=1.0,
+                elinewidth=1.0,
+                zorder=3,
+            )
+
+
+def _meV_axis(axes: Axes, unit: float) -> None:
+    """A right-hand scale in meV."""
+    from matplotlib.ticker import MaxNLocator
+
+    functions: Any = (lambda E: E * unit, lambda E: E / unit)
+    right = axes.secondary_yaxis("right", functions=functions)
+    right.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
+    right.set_ylabel("(meV)")
+    right.yaxis.set_label_coords(1.12, 0.5, transform=axes.transAxes)  # the same in both panels, whatever their numbers
+
+
+def _legend_of_extrapolation(axes: Axes) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    full = Line2D([], [], linestyle="none", marker="s", color=INK)
+    empty = Line2D([], [], linestyle="none", marker="s", color=INK, markerfacecolor="white")
+    handles: Any = [full, (Patch(facecolor=SHADE), empty)]
+    axes.legend(handles, ["within the trained $\\lambda$", "extrapolated"], loc="best")

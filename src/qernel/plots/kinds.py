@@ -1,0 +1,182 @@
+"""Figures from stored data: what ``qernel plot KIND FILE`` can draw, and what a report draws of a file.
+
+A new kind is a function from a data set to figures and a line in `KINDS`. Importing this imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qernel.errors import QernelError
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+Figures = dict[str, "Figure"]
+"""Figures by what distinguishes them (λ); a single one has the key ``""``."""
+
+
+class Kind(NamedTuple):
+    """A kind of figure.
+
+    Attributes:
+        needs: variables that have to be in the data set.
+        draw: from the data set, with ``lam`` as an axis, to figures.
+        summary: one line.
+    """
+
+    needs: tuple[str, ...]
+    draw: Callable[[xarray.Dataset], Figures]
+    summary: str
+
+
+def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figures:
+    """The figures of a kind.
+
+    Args:
+        kind: a key of `KINDS`, or ``versus_lam``.
+        data: an open file of results.
+        variable: the single number to draw for ``versus_lam``.
+
+    Raises:
+        QernelError: if the data set does not hold what is to be drawn.
+    """
+    points = data if "lam" in data.dims else data.expand_dims("lam")
+    if kind == VERSUS_LAM:
+        return _versus_lam(points, variable)
+    missing = [name for name in KINDS[kind].needs if name not in points]
+    if missing:
+        there = ", ".join(str(name) for name in data.data_vars)
+        raise QernelError(f"{kind} needs {' and '.join(missing)}, and the file has {there}")
+    return KINDS[kind].draw(points)
+
+
+def _phase_diagram(data: xarray.Dataset) -> Figures:
+    from qernel.plots.energies import phase_diagram
+
+    low, high = data.attrs["trained_lam"]
+    columns = [data[name].values for name in KINDS["phase_diagram"].needs]
+    up, down, cells = (int(data.attrs[name]) for name in ("electrons_up", "electrons_down", "moire_cells"))
+    count = f"{up} electrons" if not down else f"{up} + {down} electrons"
+    figure = phase_diagram(
+        data["lam"].values,
+        *columns,
+        trained_range=(float(low), float(high)),
+        energy_unit_meV=data.attrs.get("E0_meV"),
+        title=f"{count} on {cells} moiré cells",
+    )
+    return {"": figure}
+
+
+def _density(data: xarray.Dataset) -> Figures:
+    from qernel.plots.density import DENSITY
+
+    return _maps(data, "density", DENSITY)
+
+
+def _pair_map(data: xarray.Dataset) -> Figures:
+    return _maps(data, "pair_correlation_map", "pair correlation  $g(r)$")
+
+
+def _conditional(data: xarray.Dataset) -> Figures:
+    return _maps(data, "conditional_density", "density given an electron at $r_0$  (per $a_M^2$)")
+
+
+def _maps(data: xarray.Dataset, name: str, label: str) -> Figures:
+    from qernel.plots.density import density_map
+
+    vectors, primitive = (data.attrs[key].reshape(2, 2) for key in ("supercell_vectors", "moire_vectors"))
+    origin = float(data[data[name].dims[1]][0])
+    return {
+        key: density_map(data[name][index].values, vectors, primitive, origin=origin, label=label, title=title)
+        for index, key, title in _each(data)
+    }
+
+
+def _structure_factor(data: xarray.Dataset) -> Figures:
+    labels = {"xlabel": "$|q|$  ($1/a_M$)", "ylabel": "structure factor  $S(q)$"}
+    return _curves(data, "structure_factor", "q_length", labels | {"reference": 1.0, "joined": False})
+
+
+def _structure_factor_map(data: xarray.Dataset) -> Figures:
+    import numpy as np
+
+    from qernel.plots.wave_vectors import wave_vector_map
+
+    half = np.stack([data["qx"].values, data["qy"].values], axis=-1)
+    vectors, primitive = (data.attrs[key].reshape(2, 2) for key in ("supercell_vectors", "moire_vectors"))
+    cells = [2 * np.pi * np.linalg.inv(rows).T for rows in (vectors, primitive)]
+    return {
+        key: wave_vector_map(
+            np.concatenate([half, -half]),
+            np.tile(data["structure_factor"][index].values, 2),
+            *cells,
+            label="structure factor  $S(q)$",
+            title=title,
+        )
+        for index, key, title in _each(data)
+    }
+
+
+def _pair_correlation(data: xarray.Dataset) -> Figures:
+    labels = {"xlabel": "distance $r$  ($a_M$)", "ylabel": "pair correlation  $g(r)$", "reference": 1.0}
+    return _curves(data, "pair_correlation", "r", labels)
+
+
+def _momentum(data: xarray.Dataset) -> Figures:
+    labels = {"xlabel": "$|k|$  ($1/a_M$)", "ylabel": "occupation  $n(k)$", "joined": False}
+    figures = {}
+    for spin in data["spin"].values:
+        one = data.sel(spin=spin)
+        figures["" if data.sizes["spin"] == 1 else str(spin)] = _curves(
+            one, "momentum_distribution", "k_length", labels
+        )[""]
+    return figures
+
+
+def _curves(data: xarray.Dataset, name: str, x: str, options: dict[str, Any]) -> Figures:
+    from qernel.plots.curves import curves_of_lam
+
+    columns = data[x].values, data["lam"].values, data[name].values, data[f"{name}_error"].values
+    return {"": curves_of_lam(*columns, **options)}
+
+
+def _versus_lam(data: xarray.Dataset, variable: str | None) -> Figures:
+    from qernel.plots.curves import versus_lam
+    from qernel.storage import measured
+
+    single = [name for name in measured(data) if data[name].dims == ("lam",) and f"{name}_error" in data]
+    if variable not in single:
+        what = "needs --variable" if variable is None else f"cannot draw {variable}"
+        raise QernelError(f"versus_lam {what}: the single numbers in the file are {', '.join(single) or 'none'}")
+    unit = data[variable].attrs["units"]
+    label = variable.replace("_", " ") + ("" if unit == "1" else f"  ({unit})")
+    columns = data["lam"].values, data[variable].values, data[f"{variable}_error"].values
+    return {"": versus_lam(*columns, ylabel=label)}
+
+
+def _each(data: xarray.Dataset) -> Iterator[tuple[int, str, str]]:
+    """Index, key and title of every λ."""
+    for index, lam in enumerate(data["lam"].values):
+        yield index, "" if data.sizes["lam"] == 1 else f"lam{lam:g}", f"$\\lambda = {lam:g}$"
+
+
+VERSUS_LAM = "versus_lam"
+
+KINDS: dict[str, Kind] = {
+    "phase_diagram": Kind(
+        ("energy", "energy_error", "interaction", "interaction_error"),
+        _phase_diagram,
+        "total and interaction energy against λ",
+    ),
+    "density": Kind(("density",), _density, "electron density, one map for each λ"),
+    "structure_factor": Kind(("structure_factor",), _structure_factor, "S(q) against |q|, a colour for each λ"),
+    "structure_factor_map": Kind(("structure_factor",), _structure_factor_map, "S(q) in the plane, for each λ"),
+    "pair_correlation": Kind(("pair_correlation",), _pair_correlation, "g(r), a colour for each λ"),
+    "pair_correlation_map": Kind(("pair_correlation_map",), _pair_map, "g(r) in the plane, for each λ"),
+    "conditional_density": Kind(("conditional_density",), _conditional, "density given one electron, for each λ"),
+    "momentum_distribution": Kind(("momentum_distribution",), _momentum, "n(k) against |k|, a colour for each λ"),
+}
+"""Figures of a file of results, by name; `VERSUS_LAM` and the convergence of a run are the others."""

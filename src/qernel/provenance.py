@@ -1,0 +1,56 @@
+"""Where numbers come from: what a file says about the model that was measured."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import qernel
+
+
+def weights_digest(wavefunction: Any) -> str:
+    """SHA-256 (hex) of the trained numbers."""
+    import jax
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(wavefunction):
+        if hasattr(leaf, "dtype"):
+            digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def model_attributes(model: Any) -> dict[str, Any]:
+    """Attributes of a file of measurements: system, units, and everything that identifies the model.
+
+    Args:
+        model: a `qernel.Model`.
+    """
+    hamiltonian, system = model.hamiltonian, model.config.system
+    low, high = model.ranges["lam"]
+    attributes = {
+        "Conventions": "CF-1.11",
+        "source": f"qernel {qernel.__version__}",
+        "qernel_version": qernel.__version__,
+        "model": model.name,
+        "model_weights_sha256": weights_digest(model.wavefunction),
+        "config_sha256": model.config.fingerprint(),
+        "config": model.config.to_toml(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "electrons_up": system.electrons[0],
+        "electrons_down": system.electrons[1],
+        "moire_cells": system.cells,
+        "supercell_vectors": hamiltonian.supercell.vectors.ravel().tolist(),
+        "moire_vectors": hamiltonian.supercell.primitive.ravel().tolist(),
+        "V0": float(hamiltonian.V0),
+        "U": float(hamiltonian.U),
+        "phase_deg": float(hamiltonian.phase_deg),
+        "trained_lam": [float(low), float(high)],
+        "units": "energies in E0 = hbar^2/(m* a_M^2), lengths in the moire period a_M",
+    }
+    if model.config.energy_unit_meV is not None:
+        attributes["E0_meV"] = float(model.config.energy_unit_meV)
+    if system.material is not None:
+        attributes["a_M_nm"] = float(system.material.period_nm)
+    return attributes

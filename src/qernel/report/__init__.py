@@ -1,0 +1,1 @@
+"""Reports: one HTML file with figures, tables and provenance of a run or of measured results."""

@@ -1,0 +1,171 @@
+"""What a report shows: sections of tables and figures, collected from the files of a folder."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qernel.errors import RunError
+from qernel.plots.kinds import KINDS, VERSUS_LAM, draw
+from qernel.plots.training import METRICS_FILE, read_metrics, training_curves
+from qernel.storage import SUFFIX, measured
+from qernel.storage import open as open_results
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+RHAT_LIMIT = 1.05
+"""Beyond this a number is marked as not converged."""
+
+
+class Table(NamedTuple):
+    """A table of text; cells that start with ``!`` are marked as a warning."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Image(NamedTuple):
+    """A figure as a PNG in base64."""
+
+    caption: str
+    png: str
+
+
+class Section(NamedTuple):
+    """A part of the report."""
+
+    title: str
+    tables: Sequence[Table] = ()
+    images: Sequence[Image] = ()
+    text: str = ""
+
+
+def sections(source: Path) -> list[Section]:
+    """Everything there is to report of a run folder, a folder of results or one file of results.
+
+    Raises:
+        RunError: if there is nothing to report.
+    """
+    if source.is_file():
+        return [*results(source)]
+    if not source.is_dir():
+        raise RunError(f"{source} does not exist: name a run folder, a folder of results or a {SUFFIX} file")
+    found = [*_run(source)]
+    for file in sorted([*source.glob(f"*{SUFFIX}"), *source.glob(f"*/*{SUFFIX}")]):
+        found += results(file)
+    if not found:
+        raise RunError(f"{source} holds nothing to report: neither {METRICS_FILE} nor a {SUFFIX} file")
+    return found
+
+
+def results(path: Path) -> Iterator[Section]:
+    """A file of results: the single numbers, the figures, where it comes from."""
+    data = open_results(path)
+    points = data if "lam" in data.dims else data.expand_dims("lam")
+    yield Section(f"Results in {path.parent.name}/{path.name}", _numbers(points), _figures(points))
+    facts = [[name, _shown(value)] for name, value in data.attrs.items() if name not in ("config", "request")]
+    provenance = Table("Provenance", ["what", "value"], facts)
+    yield Section(f"Origin of {path.name}", [provenance], text=str(data.attrs.get("config", "")))
+
+
+def _run(folder: Path) -> Iterator[Section]:
+    """Training of a run folder, if it is one."""
+    if not (folder / METRICS_FILE).exists():
+        return
+    columns = read_metrics(folder / METRICS_FILE)
+    if not columns.get("iteration"):
+        return
+    image = Image("Energy per electron and order parameter during training, by λ", png(training_curves(columns)))
+    config = folder / "config.toml"
+    text = config.read_text(encoding="utf-8") if config.exists() else ""
+    yield Section("Training", [_last_records(columns)], [image], text)
+
+
+def _last_records(columns: dict[str, list[float]]) -> Table:
+    """The last recorded iteration: a row for each group of walkers."""
+    from qernel.estimators.quantity import parenthesis
+
+    last = max(columns["iteration"])
+    rows = []
+    for index, iteration in enumerate(columns["iteration"]):
+        if iteration == last:
+            record = {name: column[index] for name, column in columns.items()}
+            bad = record.get("bad_walkers", 0.0)
+            rows.append(
+                [
+                    f"{record['lam']:.3f}",
+                    parenthesis(record["energy"], record["error"]),
+                    f"{record['order_parameter']:.3f}",
+                    f"{record['acceptance']:.2f}",
+                    f"!{bad:.0f}" if bad else "0",
+                ]
+            )
+    caption = f"Iteration {last:.0f}: one row for each group of walkers; the error is that of the group alone"
+    head = ["λ", "energy per electron (E0)", "|ρ_K|²", "acceptance", "walkers lost"]
+    return Table(caption, head, sorted(rows, key=lambda row: float(row[0])))
+
+
+def _numbers(data: xarray.Dataset) -> list[Table]:
+    """A row for each λ and single number, with its error and convergence."""
+    from qernel.estimators.quantity import parenthesis
+
+    rows = []
+    single = [name for name in measured(data) if data[name].dims == ("lam",) and f"{name}_error" in data]
+    for name in single:
+        for index, lam in enumerate(data["lam"].values):
+            one = data.isel(lam=index)
+            rhat = float(one[f"{name}_rhat"]) if f"{name}_rhat" in one else float("nan")
+            count = float(one[f"{name}_effective_samples"]) if f"{name}_effective_samples" in one else float("nan")
+            outside = bool(one["extrapolating"]) if "extrapolating" in one else False
+            rows.append(
+                [
+                    name.replace("_", " "),
+                    f"{lam:g}",
+                    parenthesis(float(one[name]), float(one[f"{name}_error"])),
+                    "" if data[name].attrs["units"] == "1" else data[name].attrs["units"],
+                    f"!{rhat:.3f}" if rhat > RHAT_LIMIT else f"{rhat:.3f}",
+                    f"{count:.0f}",
+                    "!extrapolating" if outside else "",
+                ]
+            )
+    caption = f"In brackets one standard error of the last digits, autocorrelation included; R̂ > {RHAT_LIMIT} is marked"
+    head = ["quantity", "λ", "value", "unit", "R̂", "independent samples", ""]
+    return [Table(caption, head, rows)] if rows else []
+
+
+def _figures(data: xarray.Dataset) -> list[Image]:
+    """Every figure that can be drawn of the file."""
+    images = []
+    for kind, about in KINDS.items():
+        if all(name in data for name in about.needs):
+            for key, figure in draw(kind, data).items():
+                images.append(Image(f"{about.summary}{', ' + key.replace('lam', 'λ = ') if key else ''}", png(figure)))
+    if data.sizes["lam"] > 2:
+        for name in measured(data):
+            if data[name].dims == ("lam",) and f"{name}_error" in data:
+                figure = draw(VERSUS_LAM, data, name)[""]
+                images.append(Image(str(data[name].attrs.get("long_name", name)), png(figure)))
+    return images
+
+
+def png(figure: Figure) -> str:
+    """A figure as a PNG in base64."""
+    from qernel.plots.style import style
+
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _shown(value: Any) -> str:
+    """An attribute as text."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return ", ".join(f"{item:.9g}" for item in value) if isinstance(value, list) else str(value)

@@ -1,0 +1,120 @@
+"""Results in an open format: NetCDF-4 files that ``xarray.open_dataset`` opens as well as `qernel.open`.
+
+A variable ``X`` comes with its standard error ``X_error``; units and meanings are attributes of the variables,
+the origin of the numbers is in the attributes of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from qernel.errors import RunError
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+SUFFIX = ".nc"
+_ENGINE: Final = "h5netcdf"
+
+
+def save(dataset: xarray.Dataset, path: str | Path) -> Path:
+    """Write a NetCDF-4 file that is either complete or absent; folders are made as needed.
+
+    Args:
+        dataset: what to write.
+        path: the file; an existing one is replaced.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".partial")
+    dataset.to_netcdf(partial, engine=_ENGINE)
+    os.replace(partial, target)
+    return target
+
+
+def open(path: str | Path) -> xarray.Dataset:
+    """A file of results, read into memory; in Python ``qernel.open(path)``.
+
+    Raises:
+        RunError: if there is no such file, or it is something else.
+    """
+    import xarray
+
+    file = Path(path)
+    if file.is_dir():
+        inside = ", ".join(sorted(str(item) for item in file.glob(f"*{SUFFIX}")))
+        raise RunError(f"{path} is a folder: name a file" + (f", for instance {inside}" if inside else ""))
+    if not file.exists():
+        raise RunError(f"{path} does not exist")
+    try:
+        with xarray.open_dataset(file, engine=_ENGINE) as dataset:
+            loaded: xarray.Dataset = dataset.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{path} is damaged or no NetCDF file: {error}") from error
+    return loaded
+
+
+def measured(dataset: xarray.Dataset) -> list[str]:
+    """Names of what was measured, without errors and diagnostics."""
+    suffixes = ("_error", "_autocorrelation", "_rhat", "_effective_samples")
+    names = [str(name) for name in dataset.data_vars]
+    derived = {name + suffix for name in names for suffix in suffixes}
+    return [name for name in names if name not in derived and name not in ("acceptance", "extrapolating")]
+
+
+def tables(dataset: xarray.Dataset) -> dict[str, pandas.DataFrame]:
+    """The data set as tables: one of all single numbers (a row for each λ), and one for each array.
+
+    Returns:
+        ``scalars`` and the names of the arrays → data frames; an array has a row for each element, with its
+        coordinates, value and error.
+    """
+    arrays = [name for name in measured(dataset) if set(dataset[name].dims) - {"lam"}]
+    flat = [name for name in dataset.data_vars if not set(dataset[name].dims) - {"lam"}]
+    result = {}
+    if flat:
+        frame = dataset[flat]
+        rows = frame if "lam" in frame.dims else frame.expand_dims("lam" if "lam" in frame.coords else "point")
+        result["scalars"] = rows.to_dataframe().reset_index()
+    for name in arrays:
+        pair = [name, *([f"{name}_error"] if f"{name}_error" in dataset else [])]
+        result[name] = dataset[pair].to_dataframe().reset_index()
+    return result
+
+
+def to_object(dataset: xarray.Dataset) -> dict[str, Any]:
+    """The data set as plain data for JSON: attributes, coordinates and variables, each with axes, unit and values."""
+
+    def entry(array: Any) -> dict[str, Any]:
+        about = {"axes": list(array.dims), "unit": array.attrs.get("units", "1")}
+        return about | {"description": array.attrs.get("long_name", ""), "values": array.values.tolist()}
+
+    return {
+        "attributes": {key: _plain(value) for key, value in dataset.attrs.items()},
+        "coordinates": {str(name): entry(array) for name, array in dataset.coords.items()},
+        "variables": {str(name): entry(array) for name, array in dataset.data_vars.items()},
+    }
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON text; numbers that are not finite, which JSON does not have, become null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as plain data."""
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -1,0 +1,130 @@
+"""Reports: self-contained, complete, and nothing in them that a browser would fetch."""
+
+from __future__ import annotations
+
+import base64
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from figure_data import dataset
+from qernel.cli import main
+from qernel.estimators.quantity import parenthesis
+from qernel.storage import save
+
+METRICS = """\
+iteration,group,lam,energy,error,order_parameter,acceptance,bad_walkers
+10,0,0.4,-13.2,0.05,0.03,0.5,0
+10,1,1.2,-19.1,0.05,0.05,0.5,0
+20,0,0.4,-14.05,0.02,0.04,0.51,0
+20,1,1.2,-19.41,0.02,0.12,0.49,3
+"""
+
+VOID = {"meta", "img", "link", "br", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Elements, attributes and text of a page; fails where a tag is not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.strip())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("report") / "run"
+    run.mkdir()
+    (run / "metrics.csv").write_text(METRICS)
+    (run / "config.toml").write_text("name = '<b>mine</b> & more'\n")
+    data = dataset().assign_attrs(config="[system]\n", model="<script>alert(1)</script>", seed=7)
+    data["energy_rhat"] = ("lam", [1.001, 1.2, 1.01])
+    save(data, run / "scan" / "energies.nc")
+    assert main(["report", str(run)]) == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_nothing_is_fetched(folder: Path, page: Page) -> None:
+    assert {tag for tag, _ in page.elements}.isdisjoint({"script", "link", "iframe", "object", "embed", "base", "form"})
+    for tag, attributes in page.elements:
+        for name, value in attributes.items():
+            if name in ("src", "href", "srcset", "poster", "data", "action", "background"):
+                assert value is not None and value.startswith("#" if tag == "a" else "data:image/png;base64,")
+            assert not name.startswith("on")
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    style = text[text.index("<style>") : text.index("</style>")]
+    assert "url(" not in style and "@import" not in style
+    policy = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+
+
+def test_links_inside_lead_somewhere(page: Page) -> None:
+    targets = {f"#{attributes['id']}" for _, attributes in page.elements if "id" in attributes}
+    assert {anchor["href"] for anchor in page.all("a")} == targets and len(targets) == 3
+
+
+def test_figures_are_embedded(page: Page) -> None:
+    images = page.all("img")
+    # Training; phase diagram; 4 maps for each of 3 λ; S(q), g(r), n(k) of two spins; 3 single numbers.
+    assert len(images) == 1 + 1 + 12 + 4 + 3
+    for image in images:
+        assert image["alt"]
+        assert base64.b64decode(str(image["src"]).partition(",")[2], validate=True).startswith(b"\x89PNG")
+
+
+def test_numbers_and_warnings(page: Page) -> None:
+    data = dataset()
+    for index in range(3):
+        assert parenthesis(float(data["energy"][index]), float(data["energy_error"][index])) in page.texts
+    assert "-19.410(20)" in page.texts and "-19.100(50)" not in page.texts  # the last iteration alone
+    assert sum(cell.get("class") == "warning" for cell in page.all("td")) == 2  # R̂ = 1.2, and 3 walkers lost
+    assert "1.200" in page.texts and "3" in page.texts
+
+
+def test_text_stays_text(page: Page) -> None:
+    assert "<script>alert(1)</script>" in page.texts and "name = '<b>mine</b> & more'" in page.texts
+    assert "7" in page.texts  # the seed
+
+
+def test_other_sources(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = tmp_path / "one.nc", tmp_path / "new" / "one.html"
+    save(dataset()[["energy", "energy_error"]].isel(lam=0), file)
+    assert main(["report", str(file), "--out", str(out)]) == 0
+    assert len(Page(out.read_text(encoding="utf-8")).all("section")) == 2
+    capsys.readouterr()
+    before = (folder / "report.html").read_bytes()
+    (tmp_path / "empty").mkdir()
+    for line, words in (
+        ([str(folder)], "report.html already exists"),
+        ([str(tmp_path / "none")], "does not exist"),
+        ([str(tmp_path / "empty")], "holds nothing to report"),
+    ):
+        assert main(["report", *line]) == 2
+        err = capsys.readouterr().err
+        assert words in err and err.count("\n") == 1
+    assert (folder / "report.html").read_bytes() == before and not list((tmp_path / "empty").iterdir())
