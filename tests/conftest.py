@@ -18,6 +18,7 @@ os.environ["XLA_FLAGS"] = " ".join(
     ]
 ).strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["QERNEL_CACHE"] = "off"  # tests of the command line compile what they run, and write nothing outside
 # On a busy machine the threads of OpenBLAS wait for each other: a small eigh then takes 400 times longer. It reads
 # this once, when NumPy is imported; plugins that import NumPy before (jaxtyping's) have to be off for it to work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -5,7 +5,9 @@ Import this before jax; it imports nothing heavy itself.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,8 +46,32 @@ def configure(devices: int | None = None) -> None:
     os.environ["JAX_ENABLE_X64"] = "1"
     # The default on accelerators is TensorFloat-32 or bfloat16 products, with which energies come out wrong.
     os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+    # What was compiled once is kept for the next command: the first answer of a model then comes seconds earlier.
+    folder = compilation_cache()
+    if folder is not None:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
     if "jax" in sys.modules:  # it has read the environment already
         require_x64()
+
+
+def compilation_cache() -> Path | None:
+    """Where compiled programs are kept between commands; None where QERNEL_CACHE=off says not to.
+
+    ``$XDG_CACHE_HOME/qernel`` or ``~/.cache/qernel``, in one folder per kind of processor: a home directory may be
+    shared by machines that cannot run each other's programs.
+    """
+    if os.environ.get("QERNEL_CACHE", "").strip().lower() in ("off", "0"):
+        return None
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+        kind = next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        kind = f"{platform.machine()} {platform.processor()}"
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # no home directory
+        return None
+    return home / "qernel" / f"compiled-{hashlib.sha256(kind.encode()).hexdigest()[:12]}"
 
 
 def require_x64() -> None:
