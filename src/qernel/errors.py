@@ -33,6 +33,14 @@ class RunError(QernelError):
     """A run that cannot start, go on or be read back."""
 
 
+class DamagedFile(RunError):
+    """A checkpoint or model file that is missing, truncated, altered or foreign."""
+
+
+class OtherRun(RunError):
+    """A checkpoint that belongs to another configuration."""
+
+
 class Interrupted(QernelError):
     """A run stopped by a signal, with its state saved; the message says how to go on.
 

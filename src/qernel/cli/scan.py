@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure a trained wavefunction over a grid of λ into a folder."""
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
     from qernel.model import load
-    from qernel.training.run import MODEL_FILE
+    from qernel.training.folder import MODEL_FILE
 
     model = load(options.run)
     run_folder = (Path(options.run) / MODEL_FILE).exists()

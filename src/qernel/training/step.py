@@ -20,7 +20,7 @@ from qernel.estimators.order_parameter import crystal_order
 from qernel.optimise.base import Optimiser
 from qernel.sampling.devices import over_walkers, walker_mesh
 from qernel.sampling.metropolis import SweepInfo, Walkers, adapt_width, sweep
-from qernel.training.state import TrainState, drift_fractions, layout, stratified_points
+from qernel.training.state import TrainState, drift_fractions, layout, relaxed, stratified_points
 from qernel.wavefunction import Wavefunction
 
 
@@ -150,7 +150,7 @@ def make_step(
         walkers = walkers._replace(width=width)
         rows, residuals, deviation, bad = centred_system(energies.total, scores, clip=clip, balance=balance)
         rows, residuals = split_over_parameters(rows, mesh), residuals.reshape(-1)
-        update, optimiser_state = optimiser.update(rows, residuals, state.optimiser)
+        update, optimiser_state = optimiser.update(rows, residuals, state.optimiser, state.tuning)
         # Early iterations only let the walkers find |ψ|²; the same compiled step serves both.
         # A walker on a node can have a score whose square overflows: such an update is skipped whole.
         usable = jnp.isfinite(update).all()
@@ -167,6 +167,7 @@ def make_step(
             fractions=fractions,
             key=jax.random.key_data(key),
             iteration=state.iteration + 1,
+            tuning=relaxed(state.tuning),
         )
         new = jax.lax.with_sharding_constraint(new, layout(new, mesh))
         finite = jnp.isfinite(energies.total)

@@ -1,0 +1,47 @@
+"""The smallest run, and what tests of runs ask of a folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from qernel.config import Config, load_config
+
+TINY = {
+    "system": {"electrons": 2, "supercell": [[1, 1], [-1, 2]]},
+    "family": {"lam": [0.5, 1.0]},
+    "model": {"width": 4, "heads": 2, "blocks": 1, "experts": 2, "active_experts": 1, "conditioning_width": 2},
+    "train": {"iterations": 8, "groups": 2, "walkers": 8, "moves": 2, "burn_in": 2, "record_every": 1},
+    "sample": {"walkers": 8, "samples": 8, "burn_in": 20, "moves": 2},
+}
+
+
+def config(**train_section: object) -> Config:
+    """The smallest run with some keys of [train] changed."""
+    return load_config({**TINY, "train": {**TINY["train"], **train_section}})
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Checkpoints of a folder, newest first."""
+    return sorted(folder.glob("checkpoint-*.safetensors"), reverse=True)
+
+
+def newest(folder: Path) -> Path:
+    """The newest checkpoint."""
+    return checkpoints(folder)[0]
+
+
+def same_state(one: Path, other: Path) -> None:
+    """Two checkpoints hold the same numbers, bit for bit."""
+    left, right = load_file(one), load_file(other)
+    assert left.keys() == right.keys()
+    for name in left:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Digest of every file."""
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir() if p.is_file()}
