@@ -9,6 +9,9 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+STALLED = 75
+"""Exit code of a run that a watchdog has ended (EX_TEMPFAIL of sysexits.h): resume it."""
+
 
 class QernelError(Exception):
     """Base of every error the user can act on."""
@@ -50,7 +53,11 @@ class Interrupted(QernelError):
     """
 
     def __init__(self, message: str, run: Path, signal: int) -> None:
-        resume = shlex.join(["qernel", "train", str(run / "config.toml"), "--out", str(run), "--resume"])
-        super().__init__(f"{message}, everything is saved; to go on: {resume}")
+        super().__init__(f"{message}, everything is saved; to go on: {resume_command(run)}")
         self.run = run
         self.signal = int(signal)
+
+
+def resume_command(run: Path) -> str:
+    """The command line that continues the run in a folder."""
+    return shlex.join(["qernel", "train", str(run / "config.toml"), "--out", str(run), "--resume"])

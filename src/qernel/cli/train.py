@@ -25,9 +25,10 @@ def train_with_progress(config: Config, out: Path, *, resume: bool) -> None:
     # Walkers are shared out evenly among the devices, now and when the model is measured.
     runtime.configure(runtime.usable_devices(config.train.walkers, config.sample.walkers))
     from qernel.training.run import train
+    from qernel.training.watchdog import end_process
 
     with TrainingProgress(config.train.time_limit_s) as progress:
-        train(config, out, resume=resume, report=progress)
+        train(config, out, resume=resume, report=progress, on_stall=end_process)
     if progress.last is None:
         print(f"{out}: the run is complete, there is nothing left to do")
     else:

@@ -224,6 +224,10 @@ class TrainConfig(Section):
     keep_checkpoints: Count = Field(
         default=3, description="Checkpoints kept, so that a damaged one can be passed over."
     )
+    stall_limit_s: NonNegative = Field(
+        default=300.0,
+        description="End the process if no step is completed for so many seconds (20 steps, if longer); 0: never.",
+    )
     time_limit_s: MaybePositive = Field(
         default=None, description="Stop after this many seconds, with a checkpoint.", examples=[3600.0]
     )
@@ -244,7 +248,7 @@ class SampleConfig(Section):
     )
 
 
-UNCOUNTED = {"train": ("keep_checkpoints",)}
+UNCOUNTED = {"train": ("keep_checkpoints", "stall_limit_s")}
 """Keys that change nothing in a calculation but how it is looked after: not part of its fingerprint."""
 
 SECTIONS: dict[str, type[Section]] = {

@@ -23,15 +23,19 @@ class EventLog:
         self.path = folder / EVENTS_FILE
 
     def append(self, kind: str, iteration: int, message: str, **details: Any) -> None:
-        """Log an event and say it.
+        """Log an event and say it on standard error; arguments as in `record`."""
+        print(f"qernel: {message}", file=sys.stderr, flush=True)
+        self.record(kind, iteration, message, **details)
+
+    def record(self, kind: str, iteration: int | None, message: str, **details: Any) -> None:
+        """Log an event.
 
         Args:
             kind: one word to filter by, such as ``"rollback"``.
-            iteration: at which iteration it happened.
+            iteration: at which iteration it happened, if that is known.
             message: one sentence for people.
             details: further fields, of types that JSON knows.
         """
-        print(f"qernel: {message}", file=sys.stderr, flush=True)
         time = datetime.now(UTC).isoformat(timespec="seconds")
         record = {"time": time, "event": kind, "iteration": iteration, "message": message, **details}
         # A process killed while writing leaves half a line: the next one starts afresh.

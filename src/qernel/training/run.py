@@ -7,26 +7,31 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from qernel.config import Config
-from qernel.errors import Interrupted, RunError
+from qernel.errors import Interrupted, RunError, resume_command
 from qernel.optimise import build_optimiser
 from qernel.sampling.devices import walker_mesh
 from qernel.sampling.metropolis import spread_walkers
 from qernel.training.folder import RunFolder, new_folder
+from qernel.training.guard import Guard
 from qernel.training.lock import locked
 from qernel.training.report import Report, Reporter
 from qernel.training.signals import stop_signals
 from qernel.training.state import TrainState, as_configured, layout
 from qernel.training.step import StepInfo, make_step
+from qernel.training.watchdog import Watchdog
 from qernel.wavefunction import Wavefunction, build, parameter_layout
 
-_PATIENCE = 20
-"""Updates that may fail in a row before a run gives up."""
 
-
-def train(config: Config, out: Path, *, resume: bool = False, report: Callable[[Report], None] | None = None) -> Path:
+def train(
+    config: Config,
+    out: Path,
+    *,
+    resume: bool = False,
+    report: Callable[[Report], None] | None = None,
+    on_stall: Callable[[str], None] | None = None,
+) -> Path:
     """Train one wavefunction over its family and leave it in a run folder.
 
     Args:
@@ -34,6 +39,8 @@ def train(config: Config, out: Path, *, resume: bool = False, report: Callable[[
         out: the run folder.
         resume: continue the run in ``out`` instead of starting one.
         report: called about twice a second with the progress.
+        on_stall: called from another thread, with a sentence, if no step is completed for ``train.stall_limit_s``;
+            the command line ends the process then. None: nobody watches.
 
     Returns:
         The run folder.
@@ -58,13 +65,26 @@ def train(config: Config, out: Path, *, resume: bool = False, report: Callable[[
                 if finished:
                     return out
             with folder.begin(state):
-                _loop(config, template, state, folder, report)
+                _loop(config, template, state, folder, report, _watchdog(config, folder, on_stall))
     except OSError as error:
         raise RunError(
             f"{error.filename or out} cannot be written ({error.strerror or error}): the checkpoints written before "
             "are intact; free space or restore access, then go on with --resume"
         ) from error
     return out
+
+
+def _watchdog(config: Config, folder: RunFolder, on_stall: Callable[[str], None] | None) -> Watchdog:
+    def stalled(limit: float) -> None:
+        assert on_stall is not None
+        message = (
+            f"no step was completed for {limit:.0f} s, the computation hangs; "
+            f"to go on from the last checkpoint: {resume_command(folder.path)}"
+        )
+        folder.events.record("stall", None, message, limit_s=limit)
+        on_stall(message)
+
+    return Watchdog(config.train.stall_limit_s if on_stall else 0.0, stalled)
 
 
 def initial_wavefunction(config: Config) -> Wavefunction:
@@ -124,42 +144,39 @@ def _loop(
     state: TrainState,
     folder: RunFolder,
     report: Callable[[Report], None] | None,
+    watchdog: Watchdog,
 ) -> None:
     train = config.train
     total = train.burn_in + train.iterations
     step = training_step(config, template)
     state = jax.device_put(state, layout(state, walker_mesh(train.walkers)))
-    failures = 0
+    iteration = int(state.iteration)
+    guard = Guard(state, walkers=train.walkers, burn_in=train.burn_in)
     reporter = Reporter(report, total, train.burn_in)
-    reporter.begin(int(state.iteration))
-    with stop_signals() as stopped:
-        for iteration in range(int(state.iteration) + 1, total + 1):
-            new, device_info = step(state)
+    reporter.begin(iteration)
+    with stop_signals() as stopped, watchdog:
+        ends = iteration >= total
+        while not ends:
+            state, device_info = step(state)
             info: StepInfo = jax.device_get(device_info)
-            failures = failures + 1 if info.skipped else 0
-            if failures >= _PATIENCE:
-                raise _give_up(info, iteration, folder.path)
-            state = new
+            watchdog.beat()
+            iteration += 1
+            fault = guard.review(iteration, state, info)
+            if fault is not None:
+                folder.events.append("rollback", iteration, fault.message, **fault.details)
+                folder.go_back(fault.state)
+                state, iteration = fault.state, int(fault.state.iteration)
+                reporter.forget()
+                continue
             if iteration % train.record_every == 0:
                 folder.record(iteration, info)
             ends = iteration == total or (train.time_limit_s is not None and reporter.seconds > train.time_limit_s)
             reporter.step(iteration, info, last=ends)
-            if ends:
-                break
-            if stopped:
-                folder.save(state, finished=False)
+            if stopped and not ends:
+                folder.save(guard.good, finished=False)
                 raise Interrupted(f"stopped at iteration {iteration} of {total}", folder.path, stopped[0])
-            if iteration % train.checkpoint_every == 0:
+            if iteration % train.checkpoint_every == 0 and guard.settled and not ends:
                 folder.save(state, finished=False)
-    folder.save(state, finished=True)
-
-
-def _give_up(info: StepInfo, iteration: int, out: Path) -> RunError:
-    """The diagnosis of a run whose updates have stopped being finite."""
-    walkers = np.asarray(info.bad_walkers)
-    group = int(np.argmax(walkers))
-    return RunError(
-        f"{_PATIENCE} updates in a row were not finite, the last at iteration {iteration} (λ = "
-        f"{info.point[group, 0]:.4g}: {walkers[group]} walkers lost): lower train.learning_rate or "
-        f"train.norm_constraint; {out} keeps the last checkpoint"
-    )
+    if not guard.settled:
+        folder.go_back(guard.good)
+    folder.save(guard.good, finished=True)

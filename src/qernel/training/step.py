@@ -33,6 +33,7 @@ class StepInfo(NamedTuple):
     point: Array
     energy: Array
     error: Array
+    median: Array
     deviation: Array
     kinetic: Array
     moire: Array
@@ -181,6 +182,7 @@ def make_step(
             point=points,
             energy=per_electron(energies.total),
             error=error,
+            median=jnp.nanmedian(jnp.where(finite, energies.total.real, jnp.nan), axis=1) / count,
             deviation=deviation / count,
             kinetic=per_electron(energies.kinetic),
             moire=per_electron(energies.moire),

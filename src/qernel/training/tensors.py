@@ -1,7 +1,8 @@
 """The file format of checkpoints and models: safetensors with a format version and a checksum, never pickled.
 
-The header holds strings: ``format``, ``sha256`` over every name, type, shape, number and header string, and what
-the writer adds. Format 1 had no checksum and no tuning; `read_tensors` brings old formats up to date.
+The header holds strings: ``format``, ``sha256`` over every name, type, shape, number and string, and what the writer
+adds, all as one JSON object (safetensors would write several in random order: equal content gives equal files).
+Format 1 had no checksum and no tuning, and kept each string apart; `read_tensors` brings old formats up to date.
 """
 
 from __future__ import annotations
@@ -24,6 +25,20 @@ from qernel.training.storage import write_atomically
 
 FORMAT = "2"
 """Version of the format; readers migrate what is older and refuse what is newer."""
+
+_HEADER = "qernel"
+
+_UNREADABLE = (
+    SafetensorError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What broken files have been seen to raise, or may: an unknown type of numbers, for instance, is an AttributeError."""
 
 Tensors = dict[str, npt.NDArray[Any]]
 Migration = Callable[[Tensors], Tensors]
@@ -51,7 +66,7 @@ def write_tensors(path: Path, tree: Any, metadata: dict[str, str]) -> None:
     tensors = {_name(key): np.ascontiguousarray(leaf).reshape(np.shape(leaf)) for key, leaf in leaves}
     header = {"format": FORMAT, **metadata}
     header["sha256"] = _checksum(tensors, header)
-    write_atomically(path, save(tensors, metadata=header))
+    write_atomically(path, save(tensors, metadata={_HEADER: json.dumps(header, sort_keys=True)}))
 
 
 def read_tensors(path: Path, migrations: Mapping[str, Migration] | None = None) -> TensorFile:
@@ -69,13 +84,22 @@ def read_tensors(path: Path, migrations: Mapping[str, Migration] | None = None) 
     opened: Any = safe_open  # untyped
     try:
         with opened(path, framework="numpy") as handle:
-            metadata: dict[str, str] = handle.metadata() or {}
+            metadata = _header(handle.metadata() or {})
             names: list[str] = list(handle.keys())
             tensors: Tensors = {name: handle.get_tensor(name) for name in names}
     except FileNotFoundError as error:
         raise DamagedFile(f"{path} does not exist") from error
     # safetensors raises many kinds for broken headers (a TypeError for an unknown dtype, for instance).
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise DamagedFile(f"{path} is damaged or not a Qernel file: {_brief(error)}") from error
     version = metadata.get("format", "")
     if "sha256" in metadata and metadata["sha256"] != _checksum(tensors, metadata):
@@ -118,6 +142,15 @@ def _checksum(tensors: Tensors, metadata: Mapping[str, str]) -> str:
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
         digest.update(np.ascontiguousarray(tensor).tobytes())
     return digest.hexdigest()
+
+
+def _header(strings: dict[str, str]) -> dict[str, str]:
+    if _HEADER not in strings:
+        return strings  # format 1
+    header = json.loads(strings[_HEADER])
+    if not isinstance(header, dict) or not all(isinstance(value, str) for value in header.values()):
+        raise ValueError("its header is not one of Qernel")
+    return header
 
 
 def _brief(error: BaseException) -> str:
