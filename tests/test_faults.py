@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qernel.config import Config, load_config
 from qernel.errors import Interrupted, RunError
 from qernel.sampling.devices import walker_mesh
 from qernel.training import guard, monitor, run
@@ -27,63 +26,11 @@ from qernel.training.folder import CONFIG_FILE, METRICS_FILE
 from qernel.training.lock import LOCK_FILE
 from qernel.training.monitor import Monitor
 from qernel.training.run import train
-from qernel.training.state import TrainState, layout, relaxed
+from qernel.training.state import TrainState, layout
 from qernel.training.step import StepInfo
 from qernel.training.watchdog import Watchdog
-from qernel.wavefunction import Wavefunction
-from runs import TINY, checkpoints, hashes, newest, same_state
+from runs import GROUPS, WALKERS, Step, checkpoints, hashes, measured, newest, pretended, same_state, settings
 from test_checkpoint import Killed, small_disk
-
-Step = Callable[[TrainState], tuple[TrainState, StepInfo]]
-WALKERS, GROUPS = 8, 2
-
-
-def settings(**train_section: object) -> Config:
-    """A run of a Slater determinant, which costs least."""
-    return load_config({**TINY, "model": {"ansatz": "slater"}, "train": {**TINY["train"], **train_section}})
-
-
-def measured(**changes: Any) -> StepInfo:
-    """What an iteration without event measures."""
-    info = {name: np.zeros(GROUPS) for name in StepInfo._fields}
-    info |= {"point": np.array([[0.6], [0.9]]), "median": np.full(GROUPS, -14.0), "deviation": np.full(GROUPS, 0.5)}
-    info |= {"error": np.full(GROUPS, 0.1), "bad_walkers": np.zeros(GROUPS, int), "skipped": np.asarray(False)}
-    return StepInfo(**{**info, **changes})
-
-
-def pretended(state: TrainState) -> tuple[TrainState, StepInfo]:
-    """Stands in for a training step: everything that enters a step has an effect on the numbers."""
-    noise = jax.random.normal(jax.random.wrap_key_data(state.key), state.parameters.shape, state.parameters.dtype)
-    parameters = 0.9 * state.parameters + (state.tuning.rate * noise).astype(noise.dtype)
-    new = state._replace(
-        parameters=parameters,
-        average=0.5 * (state.average + parameters),
-        iteration=state.iteration + 1,
-        key=state.key + 1,
-        tuning=relaxed(state.tuning),
-    )
-    return new, measured(energy=jnp.full(GROUPS, parameters[0]))
-
-
-@pytest.fixture(scope="module")
-def start() -> tuple[Wavefunction, TrainState]:
-    template = run.initial_wavefunction(settings())
-    return template, run.initial_state(settings(), template)
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch, start: tuple[Wavefunction, TrainState]) -> Callable[[Step], None]:
-    """Puts a function in the place of the training step, `pretended` to begin with."""
-
-    def use(step: Step) -> None:
-        monkeypatch.setattr(run, "training_step", lambda *_: step)
-
-    # Equal for all `settings`.
-    monkeypatch.setattr(run, "initial_wavefunction", lambda _: start[0])
-    monkeypatch.setattr(run, "initial_state", lambda *_: start[1])
-
-    use(jax.jit(pretended))
-    return use
 
 
 def events(folder: Path) -> list[dict[str, Any]]:
