@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from qernel.errors import Interrupted, RunError, resume_command
 from qernel.optimise import build_optimiser
 from qernel.sampling.devices import walker_mesh
 from qernel.sampling.metropolis import spread_walkers
+from qernel.training import processes
+from qernel.training.events import EventLog
 from qernel.training.folder import RunFolder, new_folder
 from qernel.training.guard import Guard
 from qernel.training.lock import locked
@@ -50,11 +53,16 @@ def train(
             written, or the energy is lost beyond repair.
         Interrupted: after Ctrl-C or SIGTERM, with a checkpoint written.
     """
+    processes.check_shares(config.train.walkers)
     template = initial_wavefunction(config)
+    if not processes.first():
+        _follow(config, template, out, on_stall)
+        return out
     folder = RunFolder(out, config, template)
-    if resume and not folder.checkpoints.paths():
-        raise RunError(f"{out} has no checkpoint to resume from: start it without --resume")
+    begun = False
     try:
+        if resume and not folder.checkpoints.paths():
+            raise RunError(f"{out} has no checkpoint to resume from: start it without --resume")
         with locked(out) if resume else new_folder(out):
             state = initial_state(config, template)
             if resume:
@@ -65,23 +73,35 @@ def train(
                 if finished:
                     return out
             with folder.begin(state):
-                _loop(config, template, state, folder, report, _watchdog(config, folder, on_stall))
+                begun, _ = processes.agreed(True, False)
+                _loop(config, template, processes.from_first(state), folder, report, _watchdog(config, out, on_stall))
     except OSError as error:
         raise RunError(
             f"{error.filename or out} cannot be written ({error.strerror or error}): the checkpoints written before "
             "are intact; free space or restore access, then go on with --resume"
         ) from error
+    finally:
+        if not begun:
+            processes.agreed(False, True)
     return out
 
 
-def _watchdog(config: Config, folder: RunFolder, on_stall: Callable[[str], None] | None) -> Watchdog:
+def _follow(config: Config, template: Wavefunction, out: Path, on_stall: Callable[[str], None] | None) -> None:
+    """What the other processes of a run do: the same steps, nothing written."""
+    begun, _ = processes.agreed(False, False)
+    if begun:
+        state = processes.from_first(initial_state(config, template))
+        _loop(config, template, state, None, None, _watchdog(config, out, on_stall))
+
+
+def _watchdog(config: Config, out: Path, on_stall: Callable[[str], None] | None) -> Watchdog:
     def stalled(limit: float) -> None:
         assert on_stall is not None
         message = (
             f"no step was completed for {limit:.0f} s, the computation hangs; "
-            f"to go on from the last checkpoint: {resume_command(folder.path)}"
+            f"to go on from the last checkpoint: {resume_command(out)}"
         )
-        folder.events.record("stall", None, message, limit_s=limit)
+        EventLog(out).record("stall", None, message, limit_s=limit)
         on_stall(message)
 
     return Watchdog(config.train.stall_limit_s if on_stall else 0.0, stalled)
@@ -142,18 +162,31 @@ def _loop(
     config: Config,
     template: Wavefunction,
     state: TrainState,
-    folder: RunFolder,
+    folder: RunFolder | None,
     report: Callable[[Report], None] | None,
     watchdog: Watchdog,
 ) -> None:
+    """Step to the end; ``folder`` is None in processes that do not write."""
     train = config.train
     total = train.burn_in + train.iterations
     step = training_step(config, template)
-    state = jax.device_put(state, layout(state, walker_mesh(train.walkers)))
+    mesh = walker_mesh(train.walkers)
+    state = jax.device_put(state, layout(state, mesh))
     iteration = int(state.iteration)
     guard = Guard(state, walkers=train.walkers, burn_in=train.burn_in)
     reporter = Reporter(report, total, train.burn_in)
     reporter.begin(iteration)
+
+    def save(finished: bool) -> None:
+        good = processes.complete(guard.good, mesh)
+        if folder is not None:
+            folder.save(good, finished=finished)
+
+    def go_back() -> None:
+        good = processes.complete(guard.good, mesh)
+        if folder is not None:
+            folder.go_back(good)
+
     with stop_signals() as stopped, watchdog:
         ends = iteration >= total
         while not ends:
@@ -163,20 +196,26 @@ def _loop(
             iteration += 1
             fault = guard.review(iteration, state, info)
             if fault is not None:
-                folder.events.append("rollback", iteration, fault.message, **fault.details)
-                folder.go_back(fault.state)
+                if folder is not None:
+                    folder.events.append("rollback", iteration, fault.message, **fault.details)
+                go_back()
                 state, iteration = fault.state, int(fault.state.iteration)
                 reporter.forget()
                 continue
-            if iteration % train.record_every == 0:
+            if iteration % train.record_every == 0 and folder is not None:
                 folder.record(iteration, info)
-            ends = iteration == total or (train.time_limit_s is not None and reporter.seconds > train.time_limit_s)
+            late = train.time_limit_s is not None and reporter.seconds > train.time_limit_s
+            stop, late = processes.agreed(bool(stopped), late)
+            ends = iteration == total or late
             reporter.step(iteration, info, last=ends)
-            if stopped and not ends:
-                folder.save(guard.good, finished=False)
-                raise Interrupted(f"stopped at iteration {iteration} of {total}", folder.path, stopped[0])
+            if stop and not ends:
+                save(finished=False)
+                if folder is None:
+                    return
+                number = stopped[0] if stopped else signal.SIGTERM
+                raise Interrupted(f"stopped at iteration {iteration} of {total}", folder.path, number)
             if iteration % train.checkpoint_every == 0 and guard.settled and not ends:
-                folder.save(state, finished=False)
+                save(finished=False)
     if not guard.settled:
-        folder.go_back(guard.good)
-    folder.save(guard.good, finished=True)
+        go_back()
+    save(finished=True)

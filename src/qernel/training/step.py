@@ -18,7 +18,7 @@ from qernel.estimators.batched import walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.estimators.order_parameter import crystal_order
 from qernel.optimise.base import Optimiser
-from qernel.sampling.devices import over_walkers, walker_mesh
+from qernel.sampling.devices import REPLICATED, over_walkers, walker_mesh
 from qernel.sampling.metropolis import SweepInfo, Walkers, adapt_width, sweep
 from qernel.training.state import TrainState, drift_fractions, layout, relaxed, stratified_points
 from qernel.wavefunction import Wavefunction
@@ -145,8 +145,8 @@ def make_step(
         points = stratified_points(hamiltonian, fractions)
         keys = jax.random.split(sweep_key, state.walkers.log_modulus.shape)
         mesh = walker_mesh(keys.shape[1], devices)
-        walkers, info, energies, scores = over_walkers(measure, mesh)(state.parameters, state.walkers, points, keys)
-        acceptance = info.acceptance.mean(1)
+        walkers, moved, energies, scores = over_walkers(measure, mesh)(state.parameters, state.walkers, points, keys)
+        acceptance = moved.acceptance.mean(1)
         width = adapt_width(walkers.width, acceptance, target=target_acceptance, rate=0.1, largest=largest)
         walkers = walkers._replace(width=width)
         rows, residuals, deviation, bad = centred_system(energies.total, scores, clip=clip, balance=balance)
@@ -178,7 +178,7 @@ def make_step(
 
         # Walkers are independent chains, so one instant has no autocorrelation to correct for.
         error = jnp.std(energies.total.real, axis=1, where=finite) / count / (finite.sum(1) - 1) ** 0.5
-        return new, StepInfo(
+        info = StepInfo(
             point=points,
             energy=per_electron(energies.total),
             error=error,
@@ -191,11 +191,13 @@ def make_step(
                 walkers.positions
             ).mean(1),
             acceptance=acceptance,
-            translation_acceptance=info.translation_acceptance.mean(1),
-            hop_acceptance=info.hop_acceptance.mean(1),
+            translation_acceptance=moved.translation_acceptance.mean(1),
+            hop_acceptance=moved.hop_acceptance.mean(1),
             width=width,
             bad_walkers=bad,
             skipped=~usable,
         )
+        # Whole in every process.
+        return new, jax.lax.with_sharding_constraint(info, NamedSharding(mesh, REPLICATED))
 
     return jax.jit(step)
