@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,28 @@ def reference() -> dict[str, Any]:
     path = Path(__file__).parent / "data" / "exact_and_hartree_fock.json"
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
+
+
+@pytest.fixture(scope="session")
+def start() -> tuple[Any, Any]:
+    """Wavefunction and first state of the runs of `runs.settings`."""
+    from qernel.training import run
+    from runs import settings
+
+    template = run.initial_wavefunction(settings())
+    return template, run.initial_state(settings(), template)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, start: tuple[Any, Any]) -> Callable[[Any], None]:
+    """Puts a function in the place of the training step, `runs.pretended` to begin with; nothing is compiled."""
+    from qernel.training import run
+    from runs import pretended
+
+    def use(step: Any) -> None:
+        monkeypatch.setattr(run, "training_step", lambda *_: step)
+
+    monkeypatch.setattr(run, "initial_wavefunction", lambda _: start[0])
+    monkeypatch.setattr(run, "initial_state", lambda *_: start[1])
+    use(jax.jit(pretended))
+    return use

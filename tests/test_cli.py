@@ -458,13 +458,13 @@ def test_demo_trains_only_what_is_not_trained(
     model: FakeModel,
     tmp_path: Path,
 ) -> None:
-    from qernel.training.checkpoint import write_tensors
+    from qernel.training.tensors import write_tensors
 
     folder = tmp_path / "out" / "model"
     folder.mkdir(parents=True)
     if finished is not None:
         header = {"fingerprint": load_config("n6").fingerprint(), "finished": finished}
-        write_tensors(folder / "checkpoint.safetensors", {"x": np.zeros(1)}, header)
+        write_tensors(folder / "checkpoint-000000007.safetensors", {"x": np.zeros(1)}, header)
     calls: list[bool] = []
     monkeypatch.setattr(demo, "train_with_progress", lambda config, out, resume: calls.append(resume))
     assert main(["demo", "--out", "out"]) == 0

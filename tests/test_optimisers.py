@@ -12,7 +12,8 @@ import pytest
 from jax import Array
 
 from qernel.config import TrainConfig
-from qernel.optimise import OPTIMISERS, Optimiser, Schedule, Spring, build_optimiser
+from qernel.optimise import OPTIMISERS, Adam, Optimiser, Schedule, Spring, Tuning, build_optimiser
+from qernel.training.state import as_configured, relaxed
 
 every_optimiser = pytest.mark.parametrize("name", OPTIMISERS)
 RNG = np.random.default_rng(5)
@@ -169,3 +170,31 @@ def test_spring_is_accurate_in_single_precision_where_one_direction_dominates() 
         for dtype in (jnp.float32, jnp.float64)
     )
     assert float(jnp.linalg.norm(single - double)) < 5e-3 * float(jnp.linalg.norm(double))
+
+
+@pytest.mark.parametrize(("rate", "damping"), [(0.5, 4.0), (0.25, 1.0), (1.0, 16.0)])
+def test_tuning_is_a_factor_on_what_is_configured(rate: float, damping: float) -> None:
+    """As if the configuration had said so from the beginning."""
+    tuning = Tuning(jnp.asarray(rate), jnp.asarray(damping))
+    tuned, said = (
+        Spring(Schedule(0.1, 50.0), 1e-3, 0.9, 1e6),
+        Spring(Schedule(0.1 * rate, 50.0), 1e-3 * damping, 0.9, 1e6),
+    )
+    state = other = tuned.init(jnp.zeros(7))
+    for _ in range(3):
+        update, state = tuned.update(ROWS, RESIDUALS, state, tuning)
+        expected, other = said.update(ROWS, RESIDUALS, other)
+        np.testing.assert_allclose(update, expected, rtol=1e-12)
+    adam = Adam(Schedule(0.1, 50.0))
+    tuned_update = adam.update(ROWS, RESIDUALS, adam.init(jnp.zeros(7)), tuning)[0]
+    np.testing.assert_allclose(
+        tuned_update, rate * adam.update(ROWS, RESIDUALS, adam.init(jnp.zeros(7)))[0], rtol=1e-12
+    )
+
+
+def test_tuning_returns_to_what_is_configured() -> None:
+    tuning = Tuning(jnp.asarray(0.5), jnp.asarray(4.0))
+    for _ in range(700):
+        tuning = relaxed(tuning)
+    assert 0.99 < float(tuning.rate) <= 1.0 and 1.9 < float(tuning.damping) < 2.0
+    assert [float(x) for x in relaxed(as_configured())] == [1.0, 1.0]

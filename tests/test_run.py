@@ -9,29 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 import qernel
-from qernel.config import Config, load_config
 from qernel.errors import Interrupted, RunError
-from qernel.training.run import CHECKPOINT_FILE, CONFIG_FILE, METRICS_FILE, MODEL_FILE, Report, train
+from qernel.training.folder import CONFIG_FILE, METRICS_FILE, MODEL_FILE
+from qernel.training.lock import LOCK_FILE
+from qernel.training.report import Report
+from qernel.training.run import train
+from runs import config, newest, same_state
 
 STORED_LOW = (-1.0, 31.36081)
 STORED_MIDDLE = (1.0, 26.46279)
 STORED_HIGH = (1.0, 27.90474)
 """(sign, log|ψ|) of the shipped model at one configuration, as of version 0.1.0."""
-
-TINY = {
-    "system": {"electrons": 2, "supercell": [[1, 1], [-1, 2]]},
-    "family": {"lam": [0.5, 1.0]},
-    "model": {"width": 4, "heads": 2, "blocks": 1, "experts": 2, "active_experts": 1, "conditioning_width": 2},
-    "train": {"iterations": 8, "groups": 2, "walkers": 8, "moves": 2, "burn_in": 2, "record_every": 1},
-    "sample": {"walkers": 8, "samples": 8, "burn_in": 20, "moves": 2},
-}
-
-
-def config(**train_section: object) -> Config:
-    return load_config({**TINY, "train": {**TINY["train"], **train_section}})
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +29,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(config(), tmp_path_factory.mktemp("runs") / "whole")
 
 
-def test_a_run_leaves_its_four_files(finished: Path) -> None:
-    assert {CONFIG_FILE, METRICS_FILE, CHECKPOINT_FILE, MODEL_FILE} == {p.name for p in finished.iterdir()}
+def test_a_run_leaves_its_files(finished: Path) -> None:
+    checkpoints = {"checkpoint-000000000.safetensors", "checkpoint-000000010.safetensors"}
+    assert {CONFIG_FILE, METRICS_FILE, MODEL_FILE, LOCK_FILE} | checkpoints == {p.name for p in finished.iterdir()}
     rows = list(csv.DictReader((finished / METRICS_FILE).read_text().splitlines()))
     assert [int(r["iteration"]) for r in rows] == [i for i in range(1, 11) for _ in range(2)]
     assert all(np.isfinite(float(r["energy"])) and float(r["error"]) > 0 for r in rows)
@@ -58,16 +49,13 @@ def stop_at(iteration: int) -> object:
 def test_an_interrupted_run_continues_bit_for_bit(
     iteration: int, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qernel.training.run._REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("qernel.training.report.REPORT_SECONDS", 0.0)
     out = tmp_path / "run"
     with pytest.raises(Interrupted, match="--resume") as caught:
         train(config(), out, report=stop_at(iteration))  # type: ignore[arg-type]
     assert caught.value.signal == signal.SIGTERM
     train(config(), out, resume=True)
-    whole, parts = load_file(finished / CHECKPOINT_FILE), load_file(out / CHECKPOINT_FILE)
-    assert whole.keys() == parts.keys()
-    for name in whole:
-        np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
+    same_state(newest(finished), newest(out))
     assert (out / METRICS_FILE).read_text() == (finished / METRICS_FILE).read_text()
 
 
@@ -83,14 +71,6 @@ def test_an_existing_folder_is_not_touched(finished: Path) -> None:
 def test_resuming_nothing_says_so(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="without --resume"):
         train(config(), tmp_path / "none", resume=True)
-
-
-def test_a_damaged_checkpoint_is_named(finished: Path, tmp_path: Path) -> None:
-    damaged = tmp_path / "run"
-    damaged.mkdir()
-    (damaged / CHECKPOINT_FILE).write_bytes((finished / CHECKPOINT_FILE).read_bytes()[:500])
-    with pytest.raises(RunError, match="damaged"):
-        train(config(), damaged, resume=True)
 
 
 def test_a_model_answers_with_error_bars(finished: Path) -> None:

@@ -25,7 +25,7 @@ from qernel.optimise import build_optimiser
 from qernel.sampling.devices import walker_mesh
 from qernel.sampling.metropolis import spread_walkers
 from qernel.training.run import initial_state, initial_wavefunction
-from qernel.training.state import TrainState, drift_fractions, layout, stratified_points
+from qernel.training.state import TrainState, as_configured, drift_fractions, layout, stratified_points
 from qernel.training.step import StepInfo, centred_system, make_step
 from qernel.wavefunction import Wavefunction, build, log_psi, parameter_layout
 
@@ -283,6 +283,7 @@ def start(mesh: Mesh, groups: int = 2, walkers: int = 8) -> tuple[Wavefunction, 
         fractions=jnp.full((groups, 1), 0.5, jnp.float64),
         key=jax.random.key_data(jax.random.key(2)),
         iteration=jnp.zeros((), jnp.int32),
+        tuning=as_configured(),
     )
     return psi, jax.device_put(state, layout(state, mesh))
 

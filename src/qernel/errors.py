@@ -9,6 +9,9 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+STALLED = 75
+"""Exit code of a run that a watchdog has ended (EX_TEMPFAIL of sysexits.h): resume it."""
+
 
 class QernelError(Exception):
     """Base of every error the user can act on."""
@@ -33,6 +36,14 @@ class RunError(QernelError):
     """A run that cannot start, go on or be read back."""
 
 
+class DamagedFile(RunError):
+    """A checkpoint or model file that is missing, truncated, altered or foreign."""
+
+
+class OtherRun(RunError):
+    """A checkpoint that belongs to another configuration."""
+
+
 class Interrupted(QernelError):
     """A run stopped by a signal, with its state saved; the message says how to go on.
 
@@ -42,7 +53,11 @@ class Interrupted(QernelError):
     """
 
     def __init__(self, message: str, run: Path, signal: int) -> None:
-        resume = shlex.join(["qernel", "train", str(run / "config.toml"), "--out", str(run), "--resume"])
-        super().__init__(f"{message}, everything is saved; to go on: {resume}")
+        super().__init__(f"{message}, everything is saved; to go on: {resume_command(run)}")
         self.run = run
         self.signal = int(signal)
+
+
+def resume_command(run: Path) -> str:
+    """The command line that continues the run in a folder."""
+    return shlex.join(["qernel", "train", str(run / "config.toml"), "--out", str(run), "--resume"])

@@ -363,8 +363,8 @@ def load(run: str | Path) -> Model:
     Raises:
         RunError: if there is no such model, or its file is foreign or damaged.
     """
-    from qernel.training.checkpoint import read_metadata, read_tensors
     from qernel.training.run import initial_wavefunction
+    from qernel.training.tensors import fit, read_tensors
 
     folder = Path(run)
     if not (folder / _MODEL_FILE).exists():
@@ -374,13 +374,14 @@ def load(run: str | Path) -> Model:
             raise RunError(f"{run} {what}; shipped models: {known}")
         folder = Path(str(files("qernel") / "models" / str(run)))
     path = folder / _MODEL_FILE
-    text = read_metadata(path).get("config")
+    tensors, metadata = read_tensors(path)
+    text = metadata.get("config")
     if text is None:
         raise RunError(f"{path} carries no configuration: it is not a Qernel model")
     config = load_config(_parse(text, path))
     template = initial_wavefunction(config, start=False)
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
-    wavefunction = eqx.combine(read_tensors(path, arrays), static)
+    wavefunction = eqx.combine(fit(path, tensors, arrays), static)
     card_path = folder / _CARD_FILE
     card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.exists() else {}
     return Model(folder.resolve().name, config, wavefunction, card)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from qernel.errors import QernelError
 
@@ -119,3 +120,70 @@ def _requested() -> int | None:
             f"QERNEL_DEVICES = {text!r} is not a number of devices: give e.g. QERNEL_DEVICES=2, or unset it"
         )
     return int(text)
+
+
+class Launch(NamedTuple):
+    """Place of this process among those that a launcher has started together."""
+
+    coordinator: str
+    processes: int
+    number: int
+
+
+def launched() -> Launch | None:
+    """What the launcher says, or None if this process is alone.
+
+    By hand: JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES, JAX_PROCESS_ID. As torchrun sets them:
+    MASTER_ADDR, MASTER_PORT, WORLD_SIZE, RANK; the port next to MASTER_PORT is used, which torchrun itself listens on.
+    As srun sets them: SLURM_STEP_NODELIST, SLURM_NTASKS, SLURM_PROCID.
+
+    Raises:
+        QernelError: if the variables contradict each other.
+    """
+    given = os.environ
+    if "JAX_COORDINATOR_ADDRESS" in given and "JAX_NUM_PROCESSES" in given:
+        names = ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+        address = given["JAX_COORDINATOR_ADDRESS"]
+    elif "MASTER_ADDR" in given and "WORLD_SIZE" in given:
+        names = ("WORLD_SIZE", "RANK")
+        port = given.get("MASTER_PORT", "")
+        if not port.isdecimal():
+            raise QernelError(f"MASTER_PORT = {port!r} is not a port: give a number, or unset MASTER_ADDR")
+        address = f"{given['MASTER_ADDR']}:{int(port) + 1}"
+    elif "SLURM_STEP_NODELIST" in given and "SLURM_NTASKS" in given and "SLURM_JOB_ID" in given:
+        names = ("SLURM_NTASKS", "SLURM_PROCID")
+        host = re.sub(r"\[(\d+)[^\]]*\].*", r"\1", given["SLURM_STEP_NODELIST"]).partition(",")[0]
+        # The same for all tasks of a job, different for most jobs that share a machine.
+        address = f"{host}:{61440 + int(given['SLURM_JOB_ID']) % 4096}"
+    else:
+        return None
+    count, number = (given.get(name, "") for name in names)
+    if not (count.isdecimal() and number.isdecimal() and int(number) < int(count)):
+        raise QernelError(
+            f"{names[0]} = {count!r} and {names[1]} = {number!r} do not name a process among several: "
+            "set both as the launcher does, or unset both"
+        )
+    return Launch(address, int(count), int(number)) if int(count) > 1 else None
+
+
+def join() -> None:
+    """Join the processes that a launcher has started with this one, if any; call it after `configure`.
+
+    Raises:
+        QernelError: if the others cannot be reached.
+    """
+    launch = launched()
+    if launch is None:
+        return
+    import jax
+
+    settings: Any = jax.config  # untyped
+    # Between processes on CPUs; accelerators have their own.
+    settings.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(launch.coordinator, launch.processes, launch.number)
+    except RuntimeError as error:
+        raise QernelError(
+            f"process {launch.number} of {launch.processes} cannot join the others at {launch.coordinator}: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error

@@ -9,7 +9,7 @@ from qernel import runtime
 from qernel.cli.arguments import lam_values
 from qernel.cli.scan import scan
 from qernel.cli.train import train_with_progress
-from qernel.config import Config, load_config
+from qernel.config import load_config
 
 GRID = "0.4:1.4:11"
 
@@ -20,26 +20,14 @@ def run(options: argparse.Namespace) -> int:
     config = load_config("n6")
     runtime.configure(runtime.usable_devices(config.train.walkers, config.sample.walkers))
     folder = out / "model"
-    resume = _checkpoint(folder).exists()
-    if not (resume and _finished(folder, config)):
-        train_with_progress(config, folder, resume=resume)
+    from qernel.training.checkpoint import Checkpoints
+
+    checkpoints = Checkpoints(folder, config.fingerprint(), config.train.keep_checkpoints)
+    if not checkpoints.finished():
+        train_with_progress(config, folder, resume=bool(checkpoints.paths()))
     from qernel.model import load
 
     sampling = argparse.Namespace(
         lam=[lam_values(GRID)], at=[], samples=None, walkers=None, seed=None, json=False, line=options.line
     )
     return scan(load(folder), out, sampling)
-
-
-def _checkpoint(folder: Path) -> Path:
-    from qernel.training.run import CHECKPOINT_FILE
-
-    return folder / CHECKPOINT_FILE
-
-
-def _finished(folder: Path, config: Config) -> bool:
-    """Whether ``folder`` holds a complete run of ``config``."""
-    from qernel.training.checkpoint import read_metadata
-
-    metadata = read_metadata(_checkpoint(folder))
-    return metadata.get("finished") == "true" and metadata.get("fingerprint") == config.fingerprint()

@@ -24,8 +24,11 @@ EFFICIENCY = {"forward": 0.3, "folx": 0.2, "loop": 0.1}
 SOLVE_EFFICIENCY = 0.5
 """The same for the natural-gradient solve, whose large products and factorisation run near full speed."""
 
-COPIES = 3
-"""Score rows exist raw, centred and laid out for the solve."""
+
+def copies(devices: int) -> int:
+    """How often the score rows exist at the peak: raw and centred, and between devices also laid out for the solve."""
+    return 2 if devices == 1 else 3
+
 
 _DOUBLE = 0.5
 """Speed of double precision against single."""
@@ -81,7 +84,7 @@ def estimate(config: Config) -> Estimate:
         solve = 2 * rows**2 * size / slow + rows**3 / 3 / _DOUBLE
         seconds += solve / (speed * SOLVE_EFFICIENCY)
     total = seconds * (train.burn_in + train.iterations)
-    memory = dtype.itemsize * (COPIES * rows * size + _working_set(config))
+    memory = dtype.itemsize * (copies(jax.device_count()) * rows * size + _working_set(config))
     if train.optimiser == "spring":
         memory += 2 * 8 * rows**2  # the kernel and its Cholesky factor
     return Estimate(parameter_count(template), memory, available_memory(), seconds, total, speed, jax.device_count())

@@ -38,7 +38,7 @@ def request(
 
 def default_folder(model: Model, run: str, what: str) -> Path:
     """``RUN/what`` for a run folder, ``NAME-what`` for a shipped model."""
-    from qernel.training.run import MODEL_FILE
+    from qernel.training.folder import MODEL_FILE
 
     return Path(run) / what if (Path(run) / MODEL_FILE).exists() else Path(f"{model.name}-{what}")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.progress import Progress
 
-    from qernel.training.run import Report
+    from qernel.training.report import Report
 
 LINE_SECONDS = 10.0
 """Time between two lines where there is no terminal."""

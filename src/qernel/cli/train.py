@@ -15,23 +15,36 @@ def run(options: argparse.Namespace) -> int:
     """Train a configuration into a run folder."""
     config = load_config(options.config, options.set)
     out = Path(options.out or Path("runs") / Path(options.config).stem)
-    train_with_progress(config, out, resume=options.resume)
-    print(f"next: qernel query {out} --lam {sum(config.family.lam) / 2:g}, or qernel scan {out} --lam {_grid(config)}")
+    if train_with_progress(config, out, resume=options.resume):
+        print(
+            f"next: qernel query {out} --lam {sum(config.family.lam) / 2:g}, or qernel scan {out} --lam {_grid(config)}"
+        )
     return 0
 
 
-def train_with_progress(config: Config, out: Path, *, resume: bool) -> None:
-    """Train, with the progress on standard error and the outcome on standard output."""
+def train_with_progress(config: Config, out: Path, *, resume: bool) -> bool:
+    """Train, with the progress on standard error and the outcome on standard output.
+
+    Returns:
+        Whether this process is the one that writes and speaks, of several that train together.
+    """
     # Walkers are shared out evenly among the devices, now and when the model is measured.
     runtime.configure(runtime.usable_devices(config.train.walkers, config.sample.walkers))
+    runtime.join()
+    from qernel.training import processes
     from qernel.training.run import train
+    from qernel.training.watchdog import end_process
 
+    if not processes.first():
+        train(config, out, resume=resume, on_stall=end_process)
+        return False
     with TrainingProgress(config.train.time_limit_s) as progress:
-        train(config, out, resume=resume, report=progress)
+        train(config, out, resume=resume, report=progress, on_stall=end_process)
     if progress.last is None:
         print(f"{out}: the run is complete, there is nothing left to do")
     else:
         print(f"{out}: trained to iteration {progress.last.iteration} in {duration(progress.last.seconds)}")
+    return True
 
 
 def _grid(config: Config) -> str:

@@ -16,6 +16,7 @@ from qernel.config.sections import (
     MATERIAL_KEYS,
     RANGE_KEYS,
     SECTIONS,
+    UNCOUNTED,
     FamilyConfig,
     ModelConfig,
     SampleConfig,
@@ -127,9 +128,13 @@ class Config(Section):
         """SHA-256 (hex) of the values in force; equal for configurations that describe the same calculation.
 
         Args:
-            sections: names of the sections to include; all of them if none is given. ``name`` never enters.
+            sections: names of the sections to include; all of them if none is given. ``name`` and the keys of
+                `qernel.config.sections.UNCOUNTED` never enter.
         """
         data = self.to_dict()
+        for section, keys in UNCOUNTED.items():
+            for key in keys:
+                data[section].pop(key, None)
         chosen = {section: _without_later(section, data[section]) for section in sections or SECTIONS}
         text = json.dumps(chosen, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -233,6 +233,13 @@ class TrainConfig(Section):
     )
     record_every: Count = Field(default=5, description="Iterations between rows of the metrics file.")
     checkpoint_every: Count = Field(default=100, description="Steps between checkpoints.")
+    keep_checkpoints: Count = Field(
+        default=3, description="Checkpoints kept, so that a damaged one can be passed over."
+    )
+    stall_limit_s: NonNegative = Field(
+        default=300.0,
+        description="End the process if no step is completed for so many seconds (20 steps, if longer); 0: never.",
+    )
     time_limit_s: MaybePositive = Field(
         default=None, description="Stop after this many seconds, with a checkpoint.", examples=[3600.0]
     )
@@ -252,6 +259,9 @@ class SampleConfig(Section):
         default=0.5, description="Acceptance ratio the step width aims at."
     )
 
+
+UNCOUNTED = {"train": ("keep_checkpoints", "stall_limit_s")}
+"""Keys that change nothing in a calculation but how it is looked after: not part of its fingerprint."""
 
 SECTIONS: dict[str, type[Section]] = {
     "system": SystemConfig,

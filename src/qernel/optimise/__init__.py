@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qernel.optimise.adam import Adam
-from qernel.optimise.base import Optimiser, Schedule
+from qernel.optimise.base import NEUTRAL, Optimiser, Schedule, Tuning
 from qernel.optimise.spring import Spring
 
 OPTIMISERS: dict[str, Callable[[Any, Schedule], Optimiser]] = {
@@ -24,4 +24,4 @@ def build_optimiser(train: Any) -> Optimiser:
     return OPTIMISERS[train.optimiser](train, Schedule(train.learning_rate, train.decay))
 
 
-__all__ = ["OPTIMISERS", "Adam", "Optimiser", "Schedule", "Spring", "build_optimiser"]
+__all__ = ["NEUTRAL", "OPTIMISERS", "Adam", "Optimiser", "Schedule", "Spring", "Tuning", "build_optimiser"]

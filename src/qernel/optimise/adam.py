@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import optax
 from jax import Array
 
-from qernel.optimise.base import Schedule
+from qernel.optimise.base import NEUTRAL, Schedule, Tuning
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Adam:
         """Zero moments."""
         return self._transform.init(parameters)
 
-    def update(self, rows: Array, residuals: Array, state: Any) -> tuple[Array, Any]:
-        """See `qernel.optimise.base.Optimiser`."""
+    def update(self, rows: Array, residuals: Array, state: Any, tuning: Tuning = NEUTRAL) -> tuple[Array, Any]:
+        """See `qernel.optimise.base.Optimiser`; there is no damping to tune."""
         gradient = 2.0 * residuals @ rows
         updates, state = self._transform.update(gradient, state)
-        return -updates, state
+        return -updates * jnp.asarray(tuning.rate).astype(updates.dtype), state

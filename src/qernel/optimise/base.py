@@ -12,13 +12,24 @@ from typing import Any, NamedTuple, Protocol
 from jax import Array
 
 
+class Tuning(NamedTuple):
+    """Factors on the configured learning rate and damping, scalars; 1 until a run had to be made more careful."""
+
+    rate: Array | float = 1.0
+    damping: Array | float = 1.0
+
+
+NEUTRAL = Tuning()
+"""As configured."""
+
+
 class Optimiser(Protocol):
     """Pure init/update pair."""
 
     def init(self, parameters: Array) -> Any:
         """State for flat parameters ``[P]``."""
 
-    def update(self, rows: Array, residuals: Array, state: Any) -> tuple[Array, Any]:
+    def update(self, rows: Array, residuals: Array, state: Any, tuning: Tuning = NEUTRAL) -> tuple[Array, Any]:
         """Direction ``[P]`` to subtract from the parameters, and the new state."""
 
 

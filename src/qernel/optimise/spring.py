@@ -10,7 +10,7 @@ import jax.scipy.linalg as linalg
 import numpy as np
 from jax import Array
 
-from qernel.optimise.base import Schedule
+from qernel.optimise.base import NEUTRAL, Schedule, Tuning
 
 
 class SpringState(NamedTuple):
@@ -40,7 +40,9 @@ class Spring:
         """No momentum, iteration 0."""
         return SpringState(jnp.zeros_like(parameters), jnp.zeros((), jnp.int32))
 
-    def update(self, rows: Array, residuals: Array, state: SpringState) -> tuple[Array, SpringState]:
+    def update(
+        self, rows: Array, residuals: Array, state: SpringState, tuning: Tuning = NEUTRAL
+    ) -> tuple[Array, SpringState]:
         """See `qernel.optimise.base.Optimiser`.
 
         The n×n system is solved in float64 whatever the rows are: its condition number is up to |T|/δ,
@@ -50,11 +52,11 @@ class Spring:
         previous = self.momentum * state.direction
         kernel = (rows @ rows.T).astype(jnp.float64)
         rounding = 8.0 * float(np.finfo(rows.dtype).eps) * jnp.diagonal(kernel).max()
-        kernel = kernel + jnp.maximum(self.damping, rounding) * jnp.eye(len(kernel))
+        kernel = kernel + jnp.maximum(tuning.damping * self.damping, rounding) * jnp.eye(len(kernel))
         target = (residuals - rows @ previous).astype(jnp.float64)
         weights = linalg.cho_solve(linalg.cho_factor(kernel, lower=True), target)
         direction = previous + weights.astype(rows.dtype) @ rows
-        rate = self.schedule(state.iteration).astype(rows.dtype)
+        rate = (tuning.rate * self.schedule(state.iteration)).astype(rows.dtype)
         length = jnp.linalg.norm(direction)
         step = jnp.minimum(rate, self.norm_constraint**0.5 / jnp.maximum(length, 1e-30)) * direction
         return step, SpringState(direction, state.iteration + 1)

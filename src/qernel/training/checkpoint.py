@@ -1,107 +1,129 @@
-"""Checkpoints and model files: safetensors, written atomically, never pickled.
+"""Checkpoints of a run: the last few complete states, newest first.
 
 A checkpoint holds a whole `TrainState` (random key included), so a resumed run is the run that was not
-interrupted. A model file holds the averaged parameters by name and the configuration that made them.
+interrupted. Each is a file of its own, ``checkpoint-ITERATION.safetensors``: writing one never touches another.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from qernel.errors import RunError
+from qernel.errors import DamagedFile, OtherRun, RunError
 from qernel.training.state import TrainState
+from qernel.training.tensors import Migration, Tensors, fit, read_tensors, write_tensors
 
-FORMAT = "1"
-"""Version of both file formats; readers refuse what they do not know."""
+_NAME = re.compile(r"checkpoint(?:-(\d{1,12}))?\.safetensors")
 
 
-def write_tensors(path: Path, tree: Any, metadata: dict[str, str]) -> None:
-    """Write the arrays of a pytree, each under its path, so that the file is either old or new and never half.
+class Loaded(NamedTuple):
+    """A state read back.
+
+    Attributes:
+        state: the state.
+        finished: whether that run was finished.
+        path: the file.
+        passed_over: why each newer file could not be used, one sentence each.
+    """
+
+    state: TrainState
+    finished: bool
+    path: Path
+    passed_over: tuple[str, ...] = ()
+
+
+def _add_tuning(tensors: Tensors) -> Tensors:
+    """Format 1 knew no adapted learning rate and damping: both were as configured."""
+    return {**tensors, "tuning.rate": np.ones((), np.float64), "tuning.damping": np.ones((), np.float64)}
+
+
+MIGRATIONS: dict[str, Migration] = {"1": _add_tuning}
+"""By format: what turns the tensors of a checkpoint into those of the next format."""
+
+
+class Checkpoints:
+    """The checkpoints in a run folder.
 
     Args:
-        path: target file.
-        tree: pytree of arrays.
-        metadata: strings kept in the header.
+        folder: the run folder.
+        fingerprint: of the configuration; checkpoints of any other are refused.
+        keep: how many to keep.
     """
-    tensors = {_name(key): np.asarray(leaf) for key, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as handle:
-        handle.write(save(tensors, metadata={"format": FORMAT, **metadata}))
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(temporary, path)
 
+    def __init__(self, folder: Path, fingerprint: str, keep: int):
+        self._folder = folder
+        self._fingerprint = fingerprint
+        self._keep = keep
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """Header strings of a file written by `write_tensors`.
+    def paths(self) -> list[Path]:
+        """The files, newest first; one without a number was written before there were several."""
+        if not self._folder.is_dir():
+            return []
+        found = [(match, entry) for entry in self._folder.iterdir() if (match := _NAME.fullmatch(entry.name))]
+        return [entry for _, entry in sorted(found, key=lambda pair: -int(pair[0][1] or -1))]
 
-    Raises:
-        RunError: if the file is missing, foreign, damaged or of an unknown format.
-    """
-    try:
-        with safe_open(path, framework="numpy") as handle:
-            metadata: dict[str, str] = handle.metadata() or {}
-    except FileNotFoundError as error:
-        raise RunError(f"{path} does not exist") from error
-    except (SafetensorError, OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged or not a Qernel file: {error}") from error
-    if metadata.get("format") != FORMAT:
-        raise RunError(f"{path} has format {metadata.get('format')!r}; this version of Qernel reads format {FORMAT!r}")
-    return metadata
+    def save(self, state: TrainState, *, finished: bool) -> Path:
+        """Write the complete state as the newest checkpoint, then remove what is not kept.
 
+        A file of a later iteration belongs to a branch that was given up, or is damaged: it goes as well.
 
-def read_tensors(path: Path, template: Any) -> Any:
-    """A pytree shaped like ``template`` with the arrays of a file.
+        Raises:
+            OSError: if it cannot be written; every other checkpoint is untouched then.
+        """
+        iteration = int(state.iteration)
+        path = self._folder / f"checkpoint-{iteration:09d}.safetensors"
+        metadata = {"fingerprint": self._fingerprint, "finished": json.dumps(finished), "iteration": str(iteration)}
+        write_tensors(path, state, metadata)
+        files = self.paths()
+        newest = files.index(path)
+        for other in files[:newest] + files[newest + self._keep :]:
+            other.unlink(missing_ok=True)
+        return path
 
-    Raises:
-        RunError: if the file is missing or damaged, or its names, shapes or types do not fit the template.
-    """
-    read_metadata(path)
-    leaves, structure = jax.tree_util.tree_flatten_with_path(template)
-    loaded = []
-    try:
-        with safe_open(path, framework="numpy") as handle:
-            if set(handle.keys()) != {_name(key) for key, _ in leaves}:
-                raise RunError(f"{path} holds other tensors than this configuration needs")
-            for key, leaf in leaves:
-                tensor = handle.get_tensor(_name(key))
-                if tensor.shape != leaf.shape or tensor.dtype != leaf.dtype:
-                    raise RunError(
-                        f"{path}: {_name(key)} is {tensor.dtype}{list(tensor.shape)}, "
-                        f"this configuration needs {leaf.dtype}{list(leaf.shape)}"
-                    )
-                loaded.append(jnp.asarray(tensor))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged or not a Qernel file: {error}") from error
-    return jax.tree.unflatten(structure, loaded)
+    def load(self, template: TrainState) -> Loaded:
+        """The newest state that can be used.
 
+        Args:
+            template: a state of the shapes and types wanted.
 
-def save_checkpoint(path: Path, state: TrainState, *, fingerprint: str, finished: bool) -> None:
-    """Write the complete training state."""
-    metadata = {"fingerprint": fingerprint, "finished": json.dumps(finished), "iteration": str(int(state.iteration))}
-    write_tensors(path, state, metadata)
+        Raises:
+            OtherRun: if the checkpoints are those of another configuration.
+            RunError: if none can be used.
+        """
+        problems: list[DamagedFile | OtherRun] = []
+        for path in self.paths():
+            try:
+                state, finished = self._read(path, template)
+            except (DamagedFile, OtherRun) as error:
+                problems.append(error)
+                continue
+            return Loaded(state, finished, path, tuple(str(problem) for problem in problems))
+        for problem in problems:
+            if isinstance(problem, OtherRun):
+                raise problem
+        if not problems:
+            raise RunError(f"{self._folder} has no checkpoint to resume from: start it without --resume")
+        others = f", and so are {len(problems) - 1} older ones" if len(problems) > 1 else ""
+        raise RunError(f"{problems[0]}{others}; nothing was changed: restore a checkpoint, or train into another --out")
 
+    def finished(self) -> bool:
+        """Whether the newest checkpoint that can be read ends a run of this configuration."""
+        for path in self.paths():
+            try:
+                metadata = read_tensors(path).metadata
+            except DamagedFile:
+                continue
+            return metadata.get("finished") == "true" and metadata.get("fingerprint") == self._fingerprint
+        return False
 
-def load_checkpoint(path: Path, template: TrainState, *, fingerprint: str) -> tuple[TrainState, bool]:
-    """The stored state and whether that run was finished.
-
-    Raises:
-        RunError: if the file cannot be used or belongs to another configuration.
-    """
-    metadata = read_metadata(path)
-    if metadata.get("fingerprint") != fingerprint:
-        raise RunError(f"{path} was written by a run with another configuration: resume with the same one")
-    return read_tensors(path, template), bool(json.loads(metadata["finished"]))
-
-
-def _name(key: tuple[Any, ...]) -> str:
-    return jax.tree_util.keystr(key, simple=True, separator=".")
+    def _read(self, path: Path, template: TrainState) -> tuple[TrainState, bool]:
+        tensors, metadata = read_tensors(path, MIGRATIONS)
+        if "fingerprint" not in metadata or metadata.get("finished") not in ("true", "false"):
+            raise DamagedFile(f"{path} is not a checkpoint of Qernel")
+        if metadata["fingerprint"] != self._fingerprint:
+            raise OtherRun(f"{path} was written by a run with another configuration: resume with the same one")
+        return fit(path, tensors, template), metadata["finished"] == "true"

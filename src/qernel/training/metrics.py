@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from qernel.training.step import StepInfo
+from qernel.training.storage import write_atomically
 
 _COLUMNS = (
     "energy",
@@ -35,24 +36,21 @@ class MetricsFile:
     """Appends rows to a CSV file; opening it drops rows newer than the state training continues from."""
 
     def __init__(self, path: Path, parameters: tuple[str, ...], iteration: int):
-        self._parameters = parameters
-        kept = list(self._kept(path, iteration)) if path.exists() else []
-        temporary = path.with_name(path.name + ".partial")
-        with temporary.open("w", newline="") as handle:
-            csv.writer(handle).writerow(["iteration", "group", *parameters, *_COLUMNS])
-            csv.writer(handle).writerows(kept)
-        os.replace(temporary, path)
+        header = ",".join(["iteration", "group", *parameters, *_COLUMNS]).encode() + b"\r\n"
+        write_atomically(path, header + b"".join(self._kept(path, iteration)))
         self._handle = path.open("a", newline="")
 
     @staticmethod
-    def _kept(path: Path, iteration: int) -> Iterator[list[str]]:
-        with path.open(newline="") as handle:
-            rows = csv.reader(handle)
-            width = len(next(rows, []))
-            for row in rows:
-                # A run killed while writing leaves at most one short row at the end.
-                if len(row) == width and row[0].isdigit() and int(row[0]) <= iteration:
-                    yield row
+    def _kept(path: Path, iteration: int) -> Iterator[bytes]:
+        """Complete lines up to an iteration, byte for byte; a killed run may leave part of one at the end."""
+        if not path.exists():
+            return
+        header, *lines = path.read_bytes().splitlines(keepends=True) or [b""]
+        for line in lines:
+            number = line.partition(b",")[0]
+            whole = line.endswith(b"\n") and line.count(b",") == header.count(b",")
+            if whole and number.isdigit() and int(number) <= iteration:
+                yield line
 
     def append(self, iteration: int, info: StepInfo) -> None:
         """Write one row per group."""
@@ -63,8 +61,9 @@ class MetricsFile:
             writer.writerow([iteration, group, *(f"{p:.7g}" for p in point), *values])
 
     def flush(self) -> None:
-        """Hand everything to the operating system."""
+        """Push everything to the disk: a checkpoint written after it finds its rows there."""
         self._handle.flush()
+        os.fsync(self._handle.fileno())
 
     def close(self) -> None:
         """Flush and close."""

@@ -1,61 +1,40 @@
-"""A training run in a folder: start or resume, step, record, save, stop cleanly.
-
-RUN/config.toml         the resolved configuration
-RUN/metrics.csv         one row per recorded iteration and λ group
-RUN/checkpoint.safetensors  the complete state
-RUN/model.safetensors   the averaged parameters with their configuration: what queries load
-"""
+"""A training run: start or resume, step, record, save, stop cleanly. What it writes: `qernel.training.folder`."""
 
 from __future__ import annotations
 
 import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import numpy.typing as npt
 
 from qernel.config import Config
-from qernel.errors import Interrupted, RunError
+from qernel.errors import Interrupted, RunError, resume_command
 from qernel.optimise import build_optimiser
 from qernel.sampling.devices import walker_mesh
 from qernel.sampling.metropolis import spread_walkers
-from qernel.training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
-from qernel.training.metrics import MetricsFile
-from qernel.training.state import TrainState, layout
+from qernel.training import processes
+from qernel.training.events import EventLog
+from qernel.training.folder import RunFolder, new_folder
+from qernel.training.guard import Guard
+from qernel.training.lock import locked
+from qernel.training.report import Report, Reporter
+from qernel.training.signals import stop_signals
+from qernel.training.state import TrainState, as_configured, layout
 from qernel.training.step import StepInfo, make_step
+from qernel.training.watchdog import Watchdog
 from qernel.wavefunction import Wavefunction, build, parameter_layout
 
-CONFIG_FILE, METRICS_FILE = "config.toml", "metrics.csv"
-CHECKPOINT_FILE, MODEL_FILE = "checkpoint.safetensors", "model.safetensors"
-_REPORT_SECONDS = 0.5
-_SMOOTHING = 20
-"""Iterations a progress report averages over."""
-_PATIENCE = 20
-"""Updates that may fail in a row before a run gives up."""
 
-
-class Report(NamedTuple):
-    """Progress of a run: means over recent iterations per group ``[G]``, energies per electron in E0."""
-
-    stage: str
-    iteration: int
-    iterations: int
-    seconds: float
-    points: npt.NDArray[np.float64]
-    energy: npt.NDArray[np.float64]
-    error: npt.NDArray[np.float64]
-    acceptance: npt.NDArray[np.float64]
-    order_parameter: npt.NDArray[np.float64]
-
-
-def train(config: Config, out: Path, *, resume: bool = False, report: Callable[[Report], None] | None = None) -> Path:
+def train(
+    config: Config,
+    out: Path,
+    *,
+    resume: bool = False,
+    report: Callable[[Report], None] | None = None,
+    on_stall: Callable[[str], None] | None = None,
+) -> Path:
     """Train one wavefunction over its family and leave it in a run folder.
 
     Args:
@@ -63,35 +42,69 @@ def train(config: Config, out: Path, *, resume: bool = False, report: Callable[[
         out: the run folder.
         resume: continue the run in ``out`` instead of starting one.
         report: called about twice a second with the progress.
+        on_stall: called from another thread, with a sentence, if no step is completed for ``train.stall_limit_s``;
+            the command line ends the process then. None: nobody watches.
 
     Returns:
         The run folder.
 
     Raises:
-        RunError: if the folder holds something else, or the energy is lost beyond repair.
+        RunError: if the folder holds something else or is in use, nothing in it can be resumed, it cannot be
+            written, or the energy is lost beyond repair.
         Interrupted: after Ctrl-C or SIGTERM, with a checkpoint written.
     """
-    checkpoint = out / CHECKPOINT_FILE
-    if resume and not checkpoint.exists():
-        raise RunError(f"{out} has no {CHECKPOINT_FILE} to resume from: start it without --resume")
-    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} already exists and is not empty: add --resume to continue it, or choose another --out")
+    processes.check_shares(config.train.walkers)
     template = initial_wavefunction(config, start=not resume)
-    state = initial_state(config, template)
-    fingerprint = config.fingerprint()
-    if resume:
-        state, finished = load_checkpoint(checkpoint, state, fingerprint=fingerprint)
-        if finished:
-            return out
-    out.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        (out / CONFIG_FILE).write_text(config.to_toml(), encoding="utf-8")
-    metrics = MetricsFile(out / METRICS_FILE, template.hamiltonian.parameters, int(state.iteration))
+    if not processes.first():
+        _follow(config, template, out, on_stall)
+        return out
+    folder = RunFolder(out, config, template)
+    begun = False
     try:
-        _loop(config, template, state, out, metrics, report)
+        if resume and not folder.checkpoints.paths():
+            raise RunError(f"{out} has no checkpoint to resume from: start it without --resume")
+        with locked(out) if resume else new_folder(out):
+            state = initial_state(config, template)
+            if resume:
+                state, finished, path, passed_over = folder.checkpoints.load(state)
+                if passed_over:
+                    older = f"resuming from {path.name} instead"
+                    folder.events.append("fallback", int(state.iteration), "; ".join([*passed_over, older]))
+                if finished:
+                    return out
+            with folder.begin(state):
+                begun, _ = processes.agreed(True, False)
+                _loop(config, template, processes.from_first(state), folder, report, _watchdog(config, out, on_stall))
+    except OSError as error:
+        raise RunError(
+            f"{error.filename or out} cannot be written ({error.strerror or error}): the checkpoints written before "
+            "are intact; free space or restore access, then go on with --resume"
+        ) from error
     finally:
-        metrics.close()
+        if not begun:
+            processes.agreed(False, True)
     return out
+
+
+def _follow(config: Config, template: Wavefunction, out: Path, on_stall: Callable[[str], None] | None) -> None:
+    """What the other processes of a run do: the same steps, nothing written."""
+    begun, _ = processes.agreed(False, False)
+    if begun:
+        state = processes.from_first(initial_state(config, template))
+        _loop(config, template, state, None, None, _watchdog(config, out, on_stall))
+
+
+def _watchdog(config: Config, out: Path, on_stall: Callable[[str], None] | None) -> Watchdog:
+    def stalled(limit: float) -> None:
+        assert on_stall is not None
+        message = (
+            f"no step was completed for {limit:.0f} s, the computation hangs; "
+            f"to go on from the last checkpoint: {resume_command(out)}"
+        )
+        EventLog(out).record("stall", None, message, limit_s=limit)
+        on_stall(message)
+
+    return Watchdog(config.train.stall_limit_s if on_stall else 0.0, stalled)
 
 
 def initial_wavefunction(config: Config, *, start: bool = True) -> Wavefunction:
@@ -146,6 +159,7 @@ def initial_state(config: Config, template: Wavefunction) -> TrainState:
         fractions=jnp.full((train.groups, len(hamiltonian.parameters)), 0.5, parameters.dtype),
         key=jax.random.key_data(key),
         iteration=jnp.zeros((), jnp.int32),
+        tuning=as_configured(),
     )
 
 
@@ -153,107 +167,60 @@ def _loop(
     config: Config,
     template: Wavefunction,
     state: TrainState,
-    out: Path,
-    metrics: MetricsFile,
+    folder: RunFolder | None,
     report: Callable[[Report], None] | None,
+    watchdog: Watchdog,
 ) -> None:
+    """Step to the end; ``folder`` is None in processes that do not write."""
     train = config.train
     total = train.burn_in + train.iterations
     step = training_step(config, template)
-    state = jax.device_put(state, layout(state, walker_mesh(train.walkers)))
-    recent: list[StepInfo] = []
-    failures = 0
-    start = last_report = time.monotonic()
-    if report:
-        report(_summary("compiling", int(state.iteration), total, 0.0, recent))
+    mesh = walker_mesh(train.walkers)
+    state = jax.device_put(state, layout(state, mesh))
+    iteration = int(state.iteration)
+    guard = Guard(state, walkers=train.walkers, burn_in=train.burn_in)
+    reporter = Reporter(report, total, train.burn_in)
+    reporter.begin(iteration)
 
     def save(finished: bool) -> None:
-        metrics.flush()
-        save_model(out / MODEL_FILE, config, parameter_layout(template)[1](state.average))
-        save_checkpoint(out / CHECKPOINT_FILE, state, fingerprint=config.fingerprint(), finished=finished)
+        good = processes.complete(guard.good, mesh)
+        if folder is not None:
+            folder.save(good, finished=finished)
 
-    if int(state.iteration) == 0:
-        # A run killed at any later moment can be resumed.
-        save(finished=False)
-    with _stop_signals() as stopped:
-        for iteration in range(int(state.iteration) + 1, total + 1):
-            new, device_info = step(state)
+    def go_back() -> None:
+        good = processes.complete(guard.good, mesh)
+        if folder is not None:
+            folder.go_back(good)
+
+    with stop_signals() as stopped, watchdog:
+        ends = iteration >= total
+        while not ends:
+            state, device_info = step(state)
             info: StepInfo = jax.device_get(device_info)
-            failures = failures + 1 if info.skipped else 0
-            if failures >= _PATIENCE:
-                raise _give_up(info, iteration, out)
-            state = new
-            recent = [*recent[-_SMOOTHING + 1 :], info]
-            if iteration % train.record_every == 0:
-                metrics.append(iteration, info)
-            now = time.monotonic()
-            expired = train.time_limit_s is not None and now - start > train.time_limit_s
-            if report and (now - last_report > _REPORT_SECONDS or iteration == total or expired):
-                last_report = now
-                stage = "burn-in" if iteration <= train.burn_in else "training"
-                report(_summary(stage, iteration, total, now - start, recent))
-            if iteration == total or expired:
-                break
-            if stopped:
+            watchdog.beat()
+            iteration += 1
+            fault = guard.review(iteration, state, info)
+            if fault is not None:
+                if folder is not None:
+                    folder.events.append("rollback", iteration, fault.message, **fault.details)
+                go_back()
+                state, iteration = fault.state, int(fault.state.iteration)
+                reporter.forget()
+                continue
+            if iteration % train.record_every == 0 and folder is not None:
+                folder.record(iteration, info)
+            late = train.time_limit_s is not None and reporter.seconds > train.time_limit_s
+            stop, late = processes.agreed(bool(stopped), late)
+            ends = iteration == total or late
+            reporter.step(iteration, info, last=ends)
+            if stop and not ends:
                 save(finished=False)
-                raise Interrupted(f"stopped at iteration {iteration} of {total}", out, stopped[0])
-            if iteration % train.checkpoint_every == 0:
+                if folder is None:
+                    return
+                number = stopped[0] if stopped else signal.SIGTERM
+                raise Interrupted(f"stopped at iteration {iteration} of {total}", folder.path, number)
+            if iteration % train.checkpoint_every == 0 and guard.settled and not ends:
                 save(finished=False)
+    if not guard.settled:
+        go_back()
     save(finished=True)
-
-
-def save_model(path: Path, config: Config, wavefunction: Wavefunction) -> None:
-    """Write a self-contained model file: named parameters and the configuration they belong to."""
-    import equinox as eqx
-
-    write_tensors(path, eqx.filter(wavefunction, eqx.is_inexact_array), {"config": config.to_toml()})
-
-
-def _give_up(info: StepInfo, iteration: int, out: Path) -> RunError:
-    """The diagnosis of a run whose updates have stopped being finite."""
-    walkers = np.asarray(info.bad_walkers)
-    group = int(np.argmax(walkers))
-    return RunError(
-        f"{_PATIENCE} updates in a row were not finite, the last at iteration {iteration} (λ = "
-        f"{info.point[group, 0]:.4g}: {walkers[group]} walkers lost): lower train.learning_rate or "
-        f"train.norm_constraint; {out} keeps the last checkpoint"
-    )
-
-
-def _summary(stage: str, iteration: int, total: int, seconds: float, recent: list[StepInfo]) -> Report:
-    def mean(name: str) -> npt.NDArray[np.float64]:
-        return np.mean([getattr(i, name) for i in recent], axis=0) if recent else np.zeros(0)
-
-    # Consecutive iterations share their walkers, so averaging them is not counted as more data.
-    return Report(
-        stage,
-        iteration,
-        total,
-        seconds,
-        mean("point") if recent else np.zeros((0, 1)),
-        mean("energy"),
-        mean("error"),
-        mean("acceptance"),
-        mean("order_parameter"),
-    )
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list instead of dying from them (main thread only)."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-
-    def handle(number: int, _: object) -> None:
-        if received:  # asked twice: a step that hangs must not keep the user waiting
-            raise KeyboardInterrupt
-        received.append(number)
-
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

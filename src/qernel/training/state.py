@@ -11,8 +11,11 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding
 
 from qernel.hamiltonian.family import Hamiltonian
+from qernel.optimise.base import Tuning
 from qernel.sampling.devices import REPLICATED, WALKERS
 from qernel.sampling.metropolis import Walkers
+
+_RELAXATION = 1.001
 
 
 class TrainState(NamedTuple):
@@ -26,6 +29,7 @@ class TrainState(NamedTuple):
         fractions: place of each group inside its stratum of every parameter range, ``[G, p]`` in [0, 1].
         key: data of the random key.
         iteration: how many updates have been made.
+        tuning: factors on learning rate and damping, float64 scalars; other than 1 after a numerical fault.
     """
 
     parameters: Array
@@ -35,6 +39,17 @@ class TrainState(NamedTuple):
     fractions: Array
     key: Array
     iteration: Array
+    tuning: Tuning
+
+
+def as_configured() -> Tuning:
+    """The tuning of a run without faults, as arrays."""
+    return Tuning(jnp.ones((), jnp.float64), jnp.ones((), jnp.float64))
+
+
+def relaxed(tuning: Tuning) -> Tuning:
+    """One iteration closer to what is configured: a factor of two takes 700 iterations; 1 stays exactly 1."""
+    return Tuning(jnp.minimum(1.0, tuning.rate * _RELAXATION), jnp.maximum(1.0, tuning.damping / _RELAXATION))
 
 
 def stratified_points(hamiltonian: Hamiltonian, fractions: Array) -> Array:

@@ -18,9 +18,9 @@ from qernel.estimators.batched import walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.estimators.order_parameter import crystal_order
 from qernel.optimise.base import Optimiser
-from qernel.sampling.devices import over_walkers, walker_mesh
+from qernel.sampling.devices import REPLICATED, over_walkers, walker_mesh
 from qernel.sampling.metropolis import SweepInfo, Walkers, adapt_width, sweep
-from qernel.training.state import TrainState, drift_fractions, layout, stratified_points
+from qernel.training.state import TrainState, drift_fractions, layout, relaxed, stratified_points
 from qernel.wavefunction import Wavefunction
 
 
@@ -33,6 +33,7 @@ class StepInfo(NamedTuple):
     point: Array
     energy: Array
     error: Array
+    median: Array
     deviation: Array
     kinetic: Array
     moire: Array
@@ -146,13 +147,13 @@ def make_step(
         points = stratified_points(hamiltonian, fractions)
         keys = jax.random.split(sweep_key, state.walkers.log_modulus.shape)
         mesh = walker_mesh(keys.shape[1], devices)
-        walkers, info, energies, scores = over_walkers(measure, mesh)(state.parameters, state.walkers, points, keys)
-        acceptance = info.acceptance.mean(1)
+        walkers, moved, energies, scores = over_walkers(measure, mesh)(state.parameters, state.walkers, points, keys)
+        acceptance = moved.acceptance.mean(1)
         width = adapt_width(walkers.width, acceptance, target=target_acceptance, rate=0.1, largest=largest)
         walkers = walkers._replace(width=width)
         rows, residuals, deviation, bad = centred_system(energies.total, scores, clip=clip, balance=balance)
         rows, residuals = split_over_parameters(rows, mesh), residuals.reshape(-1)
-        update, optimiser_state = optimiser.update(rows, residuals, state.optimiser)
+        update, optimiser_state = optimiser.update(rows, residuals, state.optimiser, state.tuning)
         # Early iterations only let the walkers find |ψ|²; the same compiled step serves both.
         # A walker on a node can have a score whose square overflows: such an update is skipped whole.
         usable = jnp.isfinite(update).all()
@@ -169,6 +170,7 @@ def make_step(
             fractions=fractions,
             key=jax.random.key_data(key),
             iteration=state.iteration + 1,
+            tuning=relaxed(state.tuning),
         )
         new = jax.lax.with_sharding_constraint(new, layout(new, mesh))
         finite = jnp.isfinite(energies.total)
@@ -178,10 +180,11 @@ def make_step(
 
         # Walkers are independent chains, so one instant has no autocorrelation to correct for.
         error = jnp.std(energies.total.real, axis=1, where=finite) / count / (finite.sum(1) - 1) ** 0.5
-        return new, StepInfo(
+        info = StepInfo(
             point=points,
             energy=per_electron(energies.total),
             error=error,
+            median=jnp.nanmedian(jnp.where(finite, energies.total.real, jnp.nan), axis=1) / count,
             deviation=deviation / count,
             kinetic=per_electron(energies.kinetic),
             moire=per_electron(energies.moire),
@@ -190,11 +193,13 @@ def make_step(
                 walkers.positions
             ).mean(1),
             acceptance=acceptance,
-            translation_acceptance=info.translation_acceptance.mean(1),
-            hop_acceptance=info.hop_acceptance.mean(1),
+            translation_acceptance=moved.translation_acceptance.mean(1),
+            hop_acceptance=moved.hop_acceptance.mean(1),
             width=width,
             bad_walkers=bad,
             skipped=~usable,
         )
+        # Whole in every process.
+        return new, jax.lax.with_sharding_constraint(info, NamedSharding(mesh, REPLICATED))
 
     return jax.jit(step)

@@ -17,7 +17,7 @@ from jax import Array
 from qernel.laplacian.jet import Operand
 from qernel.wavefunction.base import dense
 
-_BROADEST, _SHARPEST = 1.0, 12.0
+_BROADEST, _SHARPEST = 1.0, 6.0
 """Steepness of the embedding's units at the start; the scaled range has length 2."""
 
 

@@ -1,0 +1,138 @@
+"""The folder of a run: what lies in it and the order in which it is written.
+
+RUN/config.toml                       the resolved configuration
+RUN/metrics.csv                       one row per recorded iteration and λ group
+RUN/checkpoint-ITERATION.safetensors  the last few complete states
+RUN/model.safetensors                 the averaged parameters with their configuration: what queries load
+RUN/events.jsonl                      faults and what was done about them, if there were any
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import equinox as eqx
+
+from qernel.config import Config
+from qernel.errors import RunError
+from qernel.training.checkpoint import Checkpoints
+from qernel.training.events import EventLog
+from qernel.training.lock import LOCK_FILE, locked
+from qernel.training.metrics import MetricsFile
+from qernel.training.state import TrainState
+from qernel.training.step import StepInfo
+from qernel.training.storage import PARTIAL, write_atomically
+from qernel.training.tensors import write_tensors
+from qernel.wavefunction import Wavefunction, parameter_layout
+
+CONFIG_FILE, METRICS_FILE, MODEL_FILE = "config.toml", "metrics.csv", "model.safetensors"
+
+
+class RunFolder:
+    """Writes a run; every method leaves a folder from which it can be resumed.
+
+    Args:
+        path: the folder.
+        config: of the run.
+        template: its wavefunction.
+    """
+
+    def __init__(self, path: Path, config: Config, template: Wavefunction):
+        self.path = path
+        self.events = EventLog(path)
+        self.checkpoints = Checkpoints(path, config.fingerprint(), config.train.keep_checkpoints)
+        self._config = config
+        self._wavefunction = parameter_layout(template)[1]
+        self._parameters = template.hamiltonian.parameters
+        self._metrics: MetricsFile | None = None
+
+    @contextmanager
+    def begin(self, state: TrainState) -> Iterator[None]:
+        """Write what a run of this state needs, and keep its metrics open: rows newer than the state are dropped."""
+        for leftover in self.path.glob(f"*{PARTIAL}"):
+            leftover.unlink()
+        if not self.checkpoints.paths():
+            # Before anything else: from now on the run can be resumed, whenever it is killed.
+            self.checkpoints.save(state, finished=False)
+        if not (self.path / CONFIG_FILE).exists():
+            write_atomically(self.path / CONFIG_FILE, self._config.to_toml().encode())
+        if not (self.path / MODEL_FILE).exists():
+            self._save_model(state)
+        self._open_metrics(state)
+        try:
+            yield
+        except BaseException:
+            self._close_metrics(quietly=True)  # the error on its way says more than one of closing
+            raise
+        self._close_metrics(quietly=False)
+
+    def record(self, iteration: int, info: StepInfo) -> None:
+        """Add an iteration to the metrics."""
+        assert self._metrics is not None
+        self._metrics.append(iteration, info)
+
+    def save(self, state: TrainState, *, finished: bool) -> None:
+        """Write metrics, model and checkpoint, in this order: what a checkpoint stands for is on the disk before it."""
+        assert self._metrics is not None
+        self._metrics.flush()
+        self._save_model(state)
+        self.checkpoints.save(state, finished=finished)
+
+    def go_back(self, state: TrainState) -> None:
+        """Make an earlier state the newest one.
+
+        The checkpoint comes first: killed before the metrics are cut, the run resumes from it and cuts them then.
+        """
+        self.checkpoints.save(state, finished=False)
+        self._close_metrics(quietly=False)
+        self._open_metrics(state)
+
+    def flush(self) -> None:
+        """Push the metrics to the disk."""
+        if self._metrics is not None:
+            self._metrics.flush()
+
+    def _save_model(self, state: TrainState) -> None:
+        save_model(self.path / MODEL_FILE, self._config, self._wavefunction(state.average))
+
+    def _open_metrics(self, state: TrainState) -> None:
+        self._metrics = MetricsFile(self.path / METRICS_FILE, self._parameters, int(state.iteration))
+
+    def _close_metrics(self, *, quietly: bool) -> None:
+        metrics, self._metrics = self._metrics, None
+        try:
+            if metrics is not None:
+                metrics.close()
+        except OSError:
+            if not quietly:
+                raise
+
+
+def save_model(path: Path, config: Config, wavefunction: Wavefunction) -> None:
+    """Write a self-contained model file: named parameters and the configuration they belong to."""
+    write_tensors(path, eqx.filter(wavefunction, eqx.is_inexact_array), {"config": config.to_toml()})
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[None]:
+    """Make and hold the folder of a new run.
+
+    A folder in which a run was killed before its first checkpoint holds nothing to lose and counts as empty.
+
+    Raises:
+        RunError: if it holds something, or another process trains in it.
+    """
+    taken = RunError(f"{path} already exists and is not empty: add --resume to continue it, or choose another --out")
+    if path.exists() and (not path.is_dir() or _content(path)):
+        raise taken
+    path.mkdir(parents=True, exist_ok=True)
+    with locked(path):
+        if _content(path):  # somebody was faster
+            raise taken
+        yield
+
+
+def _content(path: Path) -> bool:
+    return any(entry.name != LOCK_FILE and not entry.name.endswith(PARTIAL) for entry in path.iterdir())
