@@ -210,9 +210,9 @@ def _loop(
             if iteration % train.record_every == 0 and folder is not None:
                 folder.record(iteration, info)
             late = train.time_limit_s is not None and reporter.seconds > train.time_limit_s
+            reporter.step(iteration, info, last=iteration == total or late)
             stop, late = processes.agreed(bool(stopped), late)
             ends = iteration == total or late
-            reporter.step(iteration, info, last=ends)
             if stop and not ends:
                 save(finished=False)
                 if folder is None:
