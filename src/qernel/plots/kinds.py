@@ -36,7 +36,7 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
     """The figures of a kind.
 
     Args:
-        kind: a key of `KINDS`, or ``versus_lam``.
+        kind: a key of `KINDS`, ``versus_lam`` or ``transition``.
         data: an open file of results.
         variable: the single number to draw for ``versus_lam``.
 
@@ -46,6 +46,8 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
     points = data if "lam" in data.dims else data.expand_dims("lam")
     if kind == VERSUS_LAM:
         return _versus_lam(points, variable)
+    if kind == TRANSITION:
+        return _transition(points)
     missing = [name for name in KINDS[kind].needs if name not in points]
     if missing:
         there = ", ".join(str(name) for name in data.data_vars)
@@ -157,13 +159,21 @@ def _versus_lam(data: xarray.Dataset, variable: str | None) -> Figures:
     return {"": versus_lam(*columns, ylabel=label)}
 
 
+def _transition(data: xarray.Dataset) -> Figures:
+    from qernel.plots.transition import transition_figure
+    from qernel.transition import analyse
+    from qernel.transition.scan import from_dataset
+
+    return {"": transition_figure(analyse(from_dataset(data)))}
+
+
 def _each(data: xarray.Dataset) -> Iterator[tuple[int, str, str]]:
     """Index, key and title of every λ."""
     for index, lam in enumerate(data["lam"].values):
         yield index, "" if data.sizes["lam"] == 1 else f"lam{lam:g}", f"$\\lambda = {lam:g}$"
 
 
-VERSUS_LAM = "versus_lam"
+VERSUS_LAM, TRANSITION = "versus_lam", "transition"
 
 KINDS: dict[str, Kind] = {
     "phase_diagram": Kind(
@@ -179,4 +189,4 @@ KINDS: dict[str, Kind] = {
     "conditional_density": Kind(("conditional_density",), _conditional, "density given one electron, for each λ"),
     "momentum_distribution": Kind(("momentum_distribution",), _momentum, "n(k) against |k|, a colour for each λ"),
 }
-"""Figures of a file of results, by name; `VERSUS_LAM` and the convergence of a run are the others."""
+"""Figures of a file of results, by name; `VERSUS_LAM`, `TRANSITION` and the convergence of a run are the others."""
