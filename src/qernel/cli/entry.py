@@ -97,6 +97,10 @@ def _run(options: argparse.Namespace) -> int:
         from qernel.cli import models
 
         return models.run(options)
+    if options.command == "compare":
+        from qernel.cli import compare
+
+        return compare.run(options)
     if options.command == "bench":
         from qernel.cli import bench
 

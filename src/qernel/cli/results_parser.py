@@ -113,7 +113,7 @@ def add_results_commands(command: AddCommand) -> None:
     export.add_argument("--variable", metavar="NAME", help="print the table of one variable instead (csv)")
 
 
-def add_lam(parser: argparse.ArgumentParser) -> None:
+def add_lam(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """``--lam`` with values and grids."""
     parser.add_argument(
         "--lam",
@@ -121,7 +121,7 @@ def add_lam(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=lam_values,
         action="extend",
-        required=True,
+        required=required,
         help="values, or a grid FIRST:LAST:COUNT with both ends included, e.g. --lam 0.5 1.05 or --lam 0.4:1.4:21",
     )
 

@@ -37,6 +37,7 @@ BUILT_IN = {
     "momentum_distribution": "qernel.observables.momentum_distribution:MomentumDistribution",
     "natural_occupations": "qernel.observables.natural_occupations:NaturalOccupations",
     "fidelity_susceptibility": "qernel.observables.fidelity:FidelitySusceptibility",
+    "routing": "qernel.observables.routing:Routing",
     "snapshots": "qernel.observables.snapshots:Snapshots",
 }
 """Ours: where each lives. A new one is a file and a line here."""
