@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jax import Array
+from jax.sharding import NamedSharding
 
 from qernel.estimators.batched import walker_functions
 from qernel.estimators.local_energy import LocalEnergy
-from qernel.sampling.devices import SPLIT, WALKERS, over_walkers, walker_mesh
+from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, walker_mesh
 from qernel.sampling.metropolis import Walkers, adapt_width, spread_walkers, sweep
 from qernel.wavefunction import Wavefunction, parameter_layout
 
@@ -58,6 +59,8 @@ class ChainSampler:
             static_argnums=0,
         )
         self._measure = jax.jit(over_walkers(self._local_energy, mesh, SPLIT))
+        # Inputs always lie where outputs do: anything else is compiled again, which takes longer than sampling.
+        self._split, self._replicated = NamedSharding(mesh, SPLIT), NamedSharding(mesh, REPLICATED)
 
     def records(
         self,
@@ -88,7 +91,10 @@ class ChainSampler:
         cell = self._hamiltonian.supercell
         dtype = self._parameters.dtype
         shape = (1, self.walkers, self._hamiltonian.count)
-        walkers = spread_walkers(start_key, cell, shape, width=0.1, dtype=dtype)
+        walkers = jax.device_put(
+            spread_walkers(start_key, cell, shape, width=0.1, dtype=dtype),
+            Walkers(self._split, self._split, self._replicated),  # type: ignore[arg-type]
+        )
         points = jnp.asarray(point, dtype)[None]
         blocks = -(-burn_in // moves)
         for block in range(blocks + samples):
@@ -113,7 +119,7 @@ class ChainSampler:
                     rate=rate,
                     largest=cell.inscribed_radius,
                 )
-                walkers = walkers._replace(width=np.asarray(width, dtype))
+                walkers = walkers._replace(width=jax.device_put(np.asarray(width, dtype), self._replicated))
 
     def _energies(
         self, walkers: Walkers, points: Array, keys: Array, wanted: bool
