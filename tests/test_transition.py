@@ -154,7 +154,7 @@ def test_error_bars_that_are_too_small_are_widened() -> None:
 # Error bars
 
 
-@pytest.mark.parametrize("kind", ["kink", "jump"])
+@pytest.mark.parametrize("kind", ["kink", "jump", pytest.param("step", marks=pytest.mark.slow)])
 def test_the_bootstrap_error_is_calibrated(kind: str) -> None:
     """100 scans, each with its transition anywhere between two λ: one error holds it in 68% of them.
 

@@ -25,6 +25,20 @@ def add_results_commands(command: AddCommand) -> None:
 
     scan = command("scan", "a table of energies and the phase diagram over a grid of λ")
     _add_measurement(scan)
+    scan.add_argument(
+        "--sweeps",
+        nargs="+",
+        choices=("fresh", "up", "down"),
+        default=["fresh"],
+        help="where chains start: fresh at every λ (default), or where they ended at the λ below (up) or above (down); "
+        "table and figure show the first that is named, the files all of them",
+    )
+    scan.add_argument(
+        "--start",
+        choices=("spread", "registries"),
+        default="spread",
+        help="chains start spread over the cell (default), or as crystals in their three registries",
+    )
     scan.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/scan, or NAME-scan)")
     scan.add_argument("--json", action="store_true", help="print the results as one JSON object and nothing else")
 

@@ -152,19 +152,43 @@ def from_dataset(data: xarray.Dataset, source: str = "") -> Scan:
         found = {name: pair for name in (*NEEDED, "order_parameter") if (pair := curve(f"{name}_{sweep}")) is not None}
         if all(name in found for name in NEEDED):
             sweeps[sweep] = found
-    energy, moire, interaction = (Curve(column(name), column(f"{name}_error")) for name in NEEDED)
+    curves = {name: Curve(column(name), column(f"{name}_error")) for name in NEEDED}
+    order = curve("order_parameter")
+    if order is not None:
+        curves["order_parameter"] = order
+    if len(sweeps) == 2:
+        curves = merged(*sweeps.values())
     return Scan(
         column("lam"),
-        energy,
-        moire,
-        interaction,
+        curves["energy"],
+        curves["moire"],
+        curves["interaction"],
         V0=float(data.attrs["V0"]),
-        order=curve("order_parameter"),
+        order=curves.get("order_parameter"),
         rhat=column("energy_rhat") if "energy_rhat" in data else None,
         sweeps=sweeps,
         left_out=tuple(data["lam"].values[outside].tolist()),
         source=source,
     )
+
+
+def merged(up: Mapping[str, Curve], down: Mapping[str, Curve]) -> dict[str, Curve]:
+    """One curve of chains that were carried in both directions.
+
+    Where the energies are within three errors of each other, the weighted mean; where they are not, the direction with
+    the lower energy: the other one is a state that has outlived its phase.
+    """
+    difference = up["energy"].values - down["energy"].values
+    apart = np.abs(difference) > 3 * np.hypot(up["energy"].errors, down["energy"].errors)
+    result = {}
+    for name in [name for name in up if name in down]:
+        pair = up[name], down[name]
+        # An error of zero is left for the check that follows.
+        weights = [np.maximum(curve.errors, 1e-100) ** -2.0 for curve in pair]
+        share = np.where(apart, difference < 0, weights[0] / (weights[0] + weights[1]))
+        errors = np.sqrt((share * pair[0].errors) ** 2 + ((1 - share) * pair[1].errors) ** 2)
+        result[name] = Curve(share * pair[0].values + (1 - share) * pair[1].values, errors)
+    return result
 
 
 def _check(name: str, lam: FloatArray, curve: Curve, source: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qernel.estimators.quantity import parenthesis
+import numpy as np
+
+from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.transition import consistency
 from qernel.transition.analysis import Transition
 from qernel.transition.candidates import TRANSITIONS
@@ -47,8 +49,9 @@ def _kind(found: Transition) -> str:
     return {"kink": "kink", "jump": "jump", "step": "rounded step"}[found.best.model]
 
 
-def _text(quantity: object) -> str:
-    return parenthesis(quantity.value, quantity.error)  # type: ignore[attr-defined]
+def _text(quantity: Quantity) -> str:
+    """A number with its error, without its unit."""
+    return parenthesis(quantity.value, quantity.error)
 
 
 def _fit(found: Transition) -> list[str]:
@@ -58,7 +61,10 @@ def _fit(found: Transition) -> list[str]:
             f"Against the best smooth curve ({NAMES[found.smooth.model]}) it leads by {found.lead:.1f} in AICc and "
             f"{found.lead_bic:.1f} in BIC; {_chance(found)}."
         )
-        rivals = [one for one in found.candidates if one.model in TRANSITIONS and one is not best]
+        # A step much narrower than the gaps is a jump by another name.
+        narrow = 0.5 * float(np.diff(found.scan.lam).min())
+        others = [one for one in found.candidates if one.model in TRANSITIONS and one is not best]
+        rivals = [one for one in others if one.model != "step" or one.fit.width[0] > narrow]
         close = [f"{NAMES[one.model]}, at λ = {one.fit.place[0]:.4g}" for one in rivals if one.aicc - best.aicc < 6]
         if close:
             result.append(
