@@ -234,3 +234,24 @@ def test_milestones_halve_the_training() -> None:
     assert [iteration for iteration, _ in milestones(paths[::-1], 4)] == [20, 100, 200, 420]
     assert [iteration for iteration, _ in milestones(paths[:1], 4)] == [0]
     assert [iteration for iteration, _ in milestones(paths, 1)] == [420]
+
+
+def test_the_study_of_architectures_compares_three_series_under_equal_conditions() -> None:
+    folder = Path(__file__).parents[1] / "studies" / "architecture"
+    configs = [(path.stem, load_config(path)) for path in sorted(folder.glob("*.toml"))]
+    check_equal(configs)
+    found = entries(configs)
+    assert [entry.label for entry in found] == [entry.config.name for entry in found]
+    sizes = {entry.series: 0 for entry in found}
+    for entry in found:
+        sizes[entry.series] += 1
+        # Every model knows λ, and none has a key that its ansatz does not read.
+        assert not [note for note in entry.config.notes() if "no effect" in note or "do not depend on λ" in note]
+    assert sorted(sizes.values()) == [3, 3, 4]
+
+
+def test_a_model_that_does_not_know_lam_is_remarked_upon() -> None:
+    blind = config(model={"film": False})
+    assert any("do not depend on λ" in note for note in blind.notes())
+    for values in ({"film": True}, {"film": False, "parameter_features": True}):
+        assert not any("do not depend on λ" in note for note in config(model=values).notes())

@@ -201,6 +201,12 @@ def notes(config: Config) -> list[str]:
     ]
     if idle:
         remarks.append(f"no effect with ansatz '{model.ansatz}': model {_listed(idle)}")
+    low, high = config.family.lam
+    blind = model.ansatz != "slater" and model.orbitals == "network" and not (model.film or model.parameter_features)
+    if blind and low < high:
+        remarks.append(
+            "determinants do not depend on λ: film = false, and parameter_features = false keeps λ out of the inputs"
+        )
     total = train.groups * train.walkers
     if train.optimiser == "spring" and total > LARGE_SOLVE:
         remarks.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def accuracy_curves(
             index = names.index(name)
             shape: dict[str, Any] = {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
             seen = y > 0
-            label: dict[str, Any] = {"label": name} if name not in named else {}
+            label: dict[str, Any] = {"label": textwrap.fill(name, 48)} if name not in named else {}
             named.add(name)
             axes.errorbar(
                 x[seen], y[seen], error[seen], linewidth=0.9, elinewidth=0.9, markersize=4.0, **shape, **label
