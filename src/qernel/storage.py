@@ -23,17 +23,23 @@ SUFFIX = ".nc"
 _ENGINE: Final = "h5netcdf"
 
 
-def save(dataset: xarray.Dataset, path: str | Path) -> Path:
+def save(dataset: xarray.Dataset, path: str | Path, *, compact: bool = False) -> Path:
     """Write a NetCDF-4 file that is either complete or absent; folders are made as needed.
 
     Args:
         dataset: what to write.
         path: the file; an existing one is replaced.
+        compact: write arrays (not single numbers against λ) compressed and in single precision, whose rounding is far
+            below any statistical error.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
-    dataset.to_netcdf(partial, engine=_ENGINE)
+    packed = {"dtype": "float32", "compression": "gzip", "compression_opts": 6, "shuffle": True}
+    arrays = [
+        name for name, array in dataset.data_vars.items() if set(array.dims) - {"lam"} and array.dtype.kind == "f"
+    ]
+    dataset.to_netcdf(partial, engine=_ENGINE, encoding=dict.fromkeys(arrays, packed) if compact else {})
     os.replace(partial, target)
     return target
 

@@ -87,6 +87,13 @@ def option(text: str) -> tuple[str, str, Any]:
         return name, key, value
 
 
+def port(text: str) -> int:
+    """A port number."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 1 to 65535")
+    return int(text)
+
+
 def whole(least: int) -> Callable[[str], int]:
     """The type of whole numbers of at least ``least``."""
 

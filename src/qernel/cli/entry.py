@@ -89,6 +89,10 @@ def _run(options: argparse.Namespace) -> int:
         from qernel.cli import export
 
         return export.run(options)
+    if options.command == "explore":
+        from qernel.cli import explore
+
+        return explore.run(options)
     if options.command == "validate":
         from qernel.cli import validate
 

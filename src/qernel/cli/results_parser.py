@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from qernel.cli.arguments import assignment, lam_values, number, option, whole
+from qernel.cli.arguments import assignment, lam_values, number, option, port, whole
 from qernel.observables.registry import BUILT_IN
 from qernel.plots.kinds import KINDS, TRANSITION, VERSUS_LAM
 
@@ -18,7 +18,7 @@ class AddCommand(Protocol):
 
 
 def add_results_commands(command: AddCommand) -> None:
-    """Add query, scan, transition, observe, plot, report and export."""
+    """Add query, scan, transition, observe, plot, report, explore and export."""
     query = command("query", "energies of a trained wavefunction at given λ")
     _add_measurement(query)
     query.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -114,6 +114,19 @@ def add_results_commands(command: AddCommand) -> None:
         "source", metavar="RUN_OR_RESULTS", help="a run folder, a scan or observe folder, or a .nc file"
     )
     report.add_argument("--out", metavar="FILE", help="file to write (default: report.html in that folder)")
+
+    explore = command(
+        "explore",
+        "a page in the browser with a λ slider: density, energies, training",
+        "Serve a page on this machine alone (127.0.0.1) on which the parameters of models are moved by sliders: "
+        "density, electrons, energies, order parameter, live sampling, and the training curves of runs. "
+        "Ctrl-C ends it.",
+    )
+    explore.add_argument(
+        "runs", metavar="RUN", nargs="*", help="run folders to show beside the shipped models, the first one first"
+    )
+    explore.add_argument("--port", metavar="N", type=port, help="port to listen on (default: a free one)")
+    explore.add_argument("--no-browser", action="store_true", help="print the address only")
 
     export = command(
         "export",

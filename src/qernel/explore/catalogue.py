@@ -1,0 +1,162 @@
+"""What the page can show: the shipped models and the run folders named on the command line."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qernel.errors import QernelError, RunError
+from qernel.model import Model, State, load, shipped
+from qernel.provenance import weights_digest
+from qernel.storage import open as open_results
+from qernel.training.folder import METRICS_FILE, MODEL_FILE
+
+if TYPE_CHECKING:
+    import xarray
+
+
+class Entry:
+    """One model of the page, read again whenever its files change: a run may still be training.
+
+    Args:
+        name: what the page calls it, and the only thing a request can say about it.
+        folder: with the model, its metrics, and results of ``qernel observe`` and ``qernel scan``.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
+        self._kept: dict[str, tuple[Any, Any]] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a model already; training writes the first one with its second checkpoint."""
+        return (self.folder / MODEL_FILE).exists()
+
+    @property
+    def metrics(self) -> Path | None:
+        """The metrics file, if there is one."""
+        path = self.folder / METRICS_FILE
+        return path if path.exists() else None
+
+    def model(self) -> Model:
+        """The model as it is now.
+
+        Raises:
+            RunError: if there is none yet, or its file is damaged.
+        """
+        return self._fresh("model", [self.folder / MODEL_FILE], lambda: load(self.folder))
+
+    def stored(self) -> xarray.Dataset | None:
+        """Observables against λ measured earlier with these very parameters: of ``qernel observe``."""
+        return self._measured("observe/observables.nc", "observables.nc")
+
+    def scan(self) -> xarray.Dataset | None:
+        """Energies against λ measured earlier with these very parameters: of ``qernel scan``, else `stored`."""
+        return self._measured("scan/energies.nc", "observe/observables.nc", "observables.nc")
+
+    def nearest(self, state: State) -> xarray.Dataset | None:
+        """The stored results with the λ next to that of ``state``; None where other parameters differ."""
+        stored = self.stored()
+        if stored is None or not all(
+            name in stored.coords and math.isclose(float(stored[name]), value, rel_tol=1e-9)
+            for name, value in zip(state.model.ranges, state.point, strict=True)
+            if name != "lam"
+        ):
+            return None
+        return stored.sel(lam=state.lam, method="nearest")
+
+    def _measured(self, *names: str) -> xarray.Dataset | None:
+        paths = [path for path in (self.folder / name for name in names) if path.exists()]
+        return self._fresh("/".join(names), [*paths, self.folder / MODEL_FILE], lambda: self._read(paths))
+
+    def _read(self, paths: Sequence[Path]) -> xarray.Dataset | None:
+        digest = weights_digest(self.model().wavefunction)
+        for path in paths:
+            try:
+                dataset = open_results(path)
+            except RunError as error:
+                print(f"qernel: warning: {error}", file=sys.stderr)
+                continue
+            if dataset.attrs.get("model_weights_sha256") != digest:
+                print(f"qernel: warning: {path} is of other parameters than the model, not shown", file=sys.stderr)
+            elif "lam" in dataset.dims and "energy" in dataset:
+                return dataset.sortby("lam")
+        return None
+
+    def _fresh(self, key: str, paths: Sequence[Path], make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, kept until one of the files changes."""
+        with self._lock:
+            stamp = [(path, path.stat().st_mtime_ns) for path in paths if path.exists()]
+            if key not in self._kept or self._kept[key][0] != stamp:
+                self._kept[key] = (stamp, make())
+            return self._kept[key][1]
+
+
+def catalogue(runs: Sequence[str]) -> dict[str, Entry]:
+    """The entries by name: the runs that were given, then the shipped models.
+
+    Raises:
+        RunError: if one of the runs is neither a run folder nor a shipped model.
+    """
+    root = Path(str(files("qernel") / "models"))
+    entries: dict[str, Entry] = {}
+    for run in [*dict.fromkeys(runs), *(name for name in shipped() if name not in runs)]:
+        folder = Path(run)
+        if not any((folder / file).exists() for file in (MODEL_FILE, METRICS_FILE)):
+            if run not in shipped():
+                load(run)  # says what is wrong with it
+            folder = root / run
+        base = folder.resolve().name
+        name, number = base, 2
+        while name in entries:
+            name, number = f"{base} ({number})", number + 1
+        entries[name] = Entry(name, folder)
+        if entries[name].available:
+            entries[name].model()  # a damaged file is reported here and not in the browser
+    return entries
+
+
+def bounds(model: Model) -> dict[str, tuple[float, float]]:
+    """The interval in which each parameter may be asked for: half a training interval more on both sides.
+
+    λ and U do not go below zero, and a gate no closer than in training: the interaction is tabulated from there.
+    """
+    result = {}
+    for name, (low, high) in model.ranges.items():
+        margin = 0.5 * (high - low) if high > low else 0.25 * abs(high) or 0.25
+        floor = {"lam": 0.0, "U": 0.0, "gate_distance": low}.get(name, -math.inf)
+        # Rounded, because the page prints and sends them; a floor is never crossed.
+        result[name] = (max(round(low - margin, 9), floor), round(high + margin, 9))
+    return result
+
+
+def requested_state(model: Model, query: Mapping[str, str]) -> State:
+    """The state that a request asks for: a number for λ and, if it likes, for the other parameters.
+
+    Raises:
+        QernelError: for a parameter that is missing, unknown, no number or out of `bounds`.
+    """
+    allowed = bounds(model)
+    unknown = sorted(set(query) - set(allowed))
+    if unknown:
+        raise QernelError(f"{unknown[0][:40]!r} is no parameter of {model.name}: use {', '.join(allowed)}")
+    if "lam" not in query:
+        raise QernelError(f"lam is missing: give a number from {allowed['lam'][0]:g} to {allowed['lam'][1]:g}")
+    values = {}
+    for name, text in query.items():
+        low, high = allowed[name]
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low - 1e-9 <= value <= high + 1e-9:  # also refuses nan
+            raise QernelError(f"{name} = {text[:40]!r} is out of bounds: give a number from {low:g} to {high:g}")
+        values[name] = value
+    lam = values.pop("lam")
+    return model.at(lam, **values)

@@ -1,0 +1,54 @@
+"""A result as a file: NetCDF, CSV, or the figure."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qernel.storage import save, tables
+
+if TYPE_CHECKING:
+    import xarray
+
+KINDS = ("netcdf", "energies.csv", "density.csv", "density.png", "conditional_density.png")
+"""What a result can be downloaded as."""
+
+
+def download(dataset: xarray.Dataset, kind: str) -> tuple[bytes, str, str]:
+    """Content, media type and file name of a result.
+
+    Args:
+        dataset: of one point.
+        kind: one of `KINDS`.
+    """
+    stem = f"{dataset.attrs['model']}-lam{float(dataset['lam']):g}"
+    if kind == "netcdf":
+        with tempfile.TemporaryDirectory() as folder:
+            return save(dataset, Path(folder) / "result.nc").read_bytes(), "application/x-netcdf", f"{stem}.nc"
+    name, _, form = kind.partition(".")
+    if form == "csv":
+        table = tables(dataset)["scalars" if name == "energies" else name]
+        text: str = table.to_csv(index=False, lineterminator="\n")
+        return text.encode(), "text/csv", f"{stem}-{name}.csv"
+    return _figure(dataset, name if name in dataset else "density"), "image/png", f"{stem}-{name}.png"
+
+
+def _figure(dataset: xarray.Dataset, name: str) -> bytes:
+    from qernel.plots.density import DENSITY, density_map
+    from qernel.plots.style import style
+
+    vectors, primitive = (np.reshape(dataset.attrs[key], (2, 2)) for key in ("supercell_vectors", "moire_vectors"))
+    values = dataset[name].values
+    label = DENSITY if name == "density" else "density of the others  (electrons per $a_M^2$)"
+    title = f"{dataset.attrs['model']}, $\\lambda = {float(dataset['lam']):g}$"
+    if bool(dataset["extrapolating"]):
+        title += " (extrapolating)"
+    with style():
+        figure = density_map(values, vectors, primitive, origin=0.5 / len(values), label=label, title=title)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

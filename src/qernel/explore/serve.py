@@ -1,0 +1,74 @@
+"""The server as a process: one socket on 127.0.0.1, a browser if wanted, Ctrl-C to end it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import uvicorn
+
+from qernel.errors import QernelError
+from qernel.explore.catalogue import Entry
+from qernel.explore.server import Explorer, application
+
+HOST = "127.0.0.1"
+
+
+def listen(port: int | None) -> socket.socket:
+    """A listening socket on this machine's own address, which nobody else reaches.
+
+    Args:
+        port: the port; a free one if None.
+
+    Raises:
+        QernelError: if the port cannot be had.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port or 0))
+        listener.listen(64)
+    except OSError as error:
+        listener.close()
+        raise QernelError(f"--port {port}: {error.strerror}, choose another port or leave it out") from error
+    return listener
+
+
+def serve(
+    entries: Mapping[str, Entry], *, port: int | None = None, browser: bool = True, ready: Callable[[str], None]
+) -> None:
+    """Answer until Ctrl-C or SIGTERM.
+
+    Args:
+        entries: the models of the page.
+        port: to listen on; a free one if None.
+        browser: whether to open the page.
+        ready: called with the address as soon as it answers.
+    """
+    with listen(port) as listener:
+        number = listener.getsockname()[1]
+        explorer = Explorer(entries, stopping=lambda: server.should_exit)
+        app = application(explorer, [f"{HOST}:{number}", f"localhost:{number}"])
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="on",
+            timeout_graceful_shutdown=5,
+        )
+        server = uvicorn.Server(config)
+        address = f"http://{HOST}:{number}/"
+        # The socket listens already: whoever comes before the server answers waits in its queue.
+        ready(address)
+        if browser:
+            # A browser in the terminal would keep this thread from answering it.
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+        with suppress(KeyboardInterrupt):  # uvicorn raises it again once everything has ended in good order
+            server.run(sockets=[listener])

@@ -1,0 +1,223 @@
+// One panel: a model, its sliders, the map and the numbers at that point.
+
+import { chart } from "./chart.js";
+import { DensityMap } from "./density.js";
+import { ask, lines } from "./requests.js";
+
+const REST_MS = 250; // the slider rests: sampling begins
+const format = (value) => String(+value.toPrecision(6)).replace("-", "−");
+
+export class Panel {
+  /**
+   * @param template the <template> of a panel
+   * @param models as the server describes them
+   * @param onChange called when the largest density changes, so that all panels share one colour scale
+   */
+  constructor(template, models, { number, name, lam, onChange, onClose }) {
+    this.root = template.content.cloneNode(true).firstElementChild;
+    this.models = models;
+    this.onChange = onChange;
+    this.root.setAttribute("aria-label", `Panel ${number}`);
+    const part = (key) => this.root.querySelector(`[data-is="${key}"]`);
+    this.parts = Object.fromEntries([...this.root.querySelectorAll("[data-is]")].map((node) => [node.dataset.is, part(node.dataset.is)]));
+    this.map = new DensityMap(this.parts.canvas);
+    for (const model of models) {
+      const option = new Option(model.available ? model.name : `${model.name} (no model yet)`, model.name);
+      option.disabled = !model.available;
+      this.parts.model.append(option);
+    }
+    this.root.querySelectorAll("input[type=radio]").forEach((radio) => {
+      radio.name = `source-${number}`;
+      radio.addEventListener("change", () => this.show());
+    });
+    this.parts.model.addEventListener("change", () => this.choose(this.parts.model.value));
+    this.parts.map.addEventListener("change", () => this.show());
+    this.parts.electrons.addEventListener("change", () => {
+      this.map.electrons = this.parts.electrons.value;
+      this.map.redraw();
+    });
+    this.parts.close.addEventListener("click", () => {
+      this.leave();
+      onClose(this);
+    });
+    this.choose(name, lam);
+  }
+
+  leave() {
+    this.abort?.abort();
+    clearTimeout(this.timer);
+  }
+
+  choose(name, lam) {
+    this.model = this.models.find((model) => model.name === name);
+    this.parts.model.value = name;
+    this.parts.summary.textContent = this.model.summary;
+    this.map.geometry(this.model);
+    this.values = Object.fromEntries(
+      this.model.parameters.map(({ name: key, trained: [low, high] }) => [key, key === "lam" && lam !== undefined ? lam : +((low + high) / 2).toFixed(6)]),
+    );
+    this.parts.sliders.replaceChildren(...this.model.parameters.map((parameter) => this.slider(parameter)));
+    this.move();
+  }
+
+  slider({ name, symbol, label, unit, trained: [low, high], bounds: [least, most], step }) {
+    const row = document.createElement("div");
+    row.className = "slider";
+    const id = `slider-${name}-${Math.random().toString(36).slice(2)}`;
+    row.innerHTML = `<label></label><input type="number"><input type="range"><span class="badge"></span><div class="range" aria-hidden="true"><i></i></div>`;
+    const [text, exact, range, badge, strip] = row.children;
+    text.htmlFor = id;
+    text.innerHTML = "<span></span> <small></small>";
+    text.children[0].textContent = symbol;
+    text.children[1].textContent = `${label}${unit ? ` (${unit})` : ""}`;
+    range.id = id;
+    exact.setAttribute("aria-label", `${symbol}, exact value`);
+    for (const input of [exact, range]) Object.assign(input, { min: least, max: most, step: input === exact ? "any" : step, value: this.values[name] });
+    const place = (value) => `${(100 * (value - least)) / (most - least)}%`;
+    Object.assign(strip.firstElementChild.style, { left: place(low), width: `${(100 * (high - low)) / (most - least)}%` });
+    const marks = [[low, format(low)], [high, format(high)], [(low + high) / 2, "trained"]];
+    // The ends of the slider, where there is room for them.
+    for (const [end, next] of [[least, low], [most, high]]) if (Math.abs(end - next) > 0.06 * (most - least)) marks.push([end, format(end)]);
+    for (const [value, words] of high > low ? marks : marks.slice(1)) {
+      const mark = document.createElement("span");
+      mark.textContent = words;
+      mark.style.left = place(value);
+      strip.append(mark);
+    }
+    const set = (value, other) => {
+      if (!(value >= least && value <= most)) return;
+      this.values[name] = value;
+      other.value = value;
+      const outside = value < low - 1e-9 || value > high + 1e-9;
+      badge.textContent = outside ? "extrapolating" : "as trained";
+      badge.classList.toggle("out", outside);
+      range.setAttribute("aria-valuetext", `${symbol} = ${value}${outside ? ", extrapolating" : ""}`);
+    };
+    range.addEventListener("input", () => (set(+range.value, exact), this.move()));
+    exact.addEventListener("change", () => (set(+exact.value, range), (exact.value = this.values[name]), this.move()));
+    set(this.values[name], range);
+    return row;
+  }
+
+  /** The point has changed: what is stored at once, live sampling when the slider rests. */
+  move() {
+    this.leave();
+    this.abort = new AbortController();
+    this.live = null;
+    this.map.frames = [];
+    const query = new URLSearchParams({ model: this.model.name, ...this.values }), { signal } = this.abort;
+    const quiet = (error) => signal.aborted || this.tell(error.message, true);
+    ask(`/api/stored?${query}`, signal)
+      .then((answer) => {
+        this.stored = answer.result && answer;
+        if (this.stored && !this.live) this.map.snapshots(this.stored.result.walkers);
+        this.show();
+      })
+      .catch(quiet);
+    this.tell("");
+    this.parts.progress.value = 0;
+    this.timer = setTimeout(() => this.sample(query, signal).catch(quiet), REST_MS);
+  }
+
+  async sample(query, signal) {
+    let fresh = true;
+    for await (const line of lines(`/api/live?${query}`, signal)) {
+      if (line.kind === "progress" || line.kind === "walkers") {
+        if (line.fraction !== undefined) this.parts.progress.value = line.fraction;
+        if (line.kind === "walkers") {
+          if (fresh) this.map.frames = [];
+          fresh = false;
+          this.map.walkers(line.walkers);
+        }
+        if (!this.live) this.tell(line.fraction === 0 ? "waiting for the sampler (the first time it compiles)" : "letting the chains settle");
+      } else if (line.kind === "result") {
+        this.live = line;
+        this.show();
+        this.parts.progress.value = line.finished ? 1 : this.parts.progress.value;
+        const { source, rhat, converged, effective_samples: effective } = line.result;
+        const doubt = converged || rhat === null ? "" : ` The chains do not agree yet (R̂ = ${rhat.toFixed(2)}): errors are too small.`;
+        this.tell(`${line.finished ? "Done" : "Sampling"}: ${source}, ${Math.round(effective)} independent samples.${doubt}`, !!doubt);
+      } else if (line.kind === "error") this.tell(line.error, true);
+    }
+  }
+
+  tell(text, warning = false) {
+    this.parts.state.textContent = text;
+    this.parts.state.classList.toggle("warning", warning);
+  }
+
+  /** The answer to show: as chosen, or the one with the smaller error if both are of this very point. */
+  best() {
+    const chosen = this.root.querySelector("input[type=radio]:checked").value;
+    const exact = this.stored && Math.abs(this.stored.result.lam - this.values.lam) < 1e-9;
+    if (chosen === "stored" && this.stored) return this.stored;
+    if (chosen === "live" || !this.stored) return this.live;
+    if (!this.live) return this.stored;
+    const error = (answer) => answer.result.energies[0].error;
+    return exact && !(error(this.live) < error(this.stored)) ? this.stored : this.live;
+  }
+
+  show() {
+    const answer = this.best();
+    this.root.querySelector("input[value=stored]").disabled = !this.stored;
+    this.parts.downloads.hidden = !answer;
+    this.drawCharts();
+    if (!answer) return;
+    const { result, token } = answer, live = answer === this.live;
+    const kind = result.maps[this.parts.map.value] ? this.parts.map.value : "density";
+    const map = result.maps[kind];
+    this.current = { map, kind };
+    this.onChange();
+    const where = live ? "live" : `stored, λ = ${format(result.lam)}`;
+    rich(this.parts.caption, `${map.label[0].toUpperCase()}${map.label.slice(1)} (${where}; typical error ±${map.error.toPrecision(2)} a_M⁻²).`);
+    this.parts.canvas.setAttribute("aria-label", `Map: ${map.label}, λ = ${result.lam}, largest value ${map.largest.toPrecision(3)} per squared moiré period`);
+    this.parts["table-caption"].textContent = `λ = ${format(result.lam)}, ${live ? "live" : "stored"}: ${result.source}`;
+    this.parts.energies.replaceChildren(
+      ...result.energies.map(({ name, label, text, meV }) => row(label.replace(" energy per electron", ""), text, meV, name === "energy")),
+      ...(result.order_parameter ? [row("order ⟨|ρ_K|²⟩", result.order_parameter.text, "", false)] : []),
+    );
+    for (const link of this.parts.downloads.querySelectorAll("a")) {
+      const file = link.dataset.is === "png" ? `${kind}.png` : link.dataset.kind;
+      link.href = `/api/result/${token}/${file}`;
+    }
+  }
+
+  /** Draw the map on a colour scale that ends at `largest`. */
+  paint(largest) {
+    if (!this.current) return;
+    const { map, kind } = this.current;
+    this.map.show(map.values, largest[kind], kind === "density" ? null : map.place);
+  }
+
+  drawCharts() {
+    const curves = this.model.curves, target = this.parts.charts;
+    target.replaceChildren();
+    if (!curves || curves.lam.length < 2) return;
+    const { trained, bounds } = this.model.parameters[0], live = this.live?.result;
+    const titles = { interaction: "interaction energy per electron (E_0)", order_parameter: "order parameter ⟨|ρ_K|²⟩ of the crystal" };
+    for (const [name, title] of Object.entries(titles).filter(([key]) => key in curves)) {
+      const colour = name === "interaction" ? "#d55e00" : "#0072b2";
+      const series = [{ x: curves.lam, y: curves[name], error: curves[`${name}_error`], color: colour, dots: 2.4, name: "stored" }];
+      const now = live && (name === "interaction" ? live.energies.find((row) => row.name === name) : live.order_parameter);
+      if (now) series.push({ x: [live.lam], y: [now.value], error: [now.error], color: "#1d2329", dots: 4.5, name: "live" });
+      const figure = document.createElement("figure"), caption = document.createElement("figcaption");
+      rich(caption, title);
+      figure.append(caption, chart(series, { title, xLabel: "λ", marker: this.values.lam, shade: trained, xRange: bounds }));
+      target.append(figure);
+    }
+  }
+}
+
+function row(label, text, meV, total) {
+  const made = document.createElement("tr");
+  made.className = total ? "total" : "";
+  made.innerHTML = `<th scope="row"></th><td></td><td></td>`;
+  [label, text, meV ?? ""].forEach((content, i) => rich(made.children[i], content.replace("-", "−")));
+  return made;
+}
+
+/** Text in which `_X` is an index. */
+function rich(node, text) {
+  const parts = text.split(/_(\w)/).map((part, i) => (i % 2 ? Object.assign(document.createElement("sub"), { textContent: part }) : part));
+  node.replaceChildren(...parts);
+}

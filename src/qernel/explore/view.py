@@ -1,0 +1,156 @@
+"""What the page is sent: models, results at one λ, curves against λ, training curves, as plain data."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qernel.estimators.quantity import Quantity, parenthesis
+from qernel.explore.catalogue import Entry, bounds
+from qernel.observables.dataset import parameter_attributes
+from qernel.plots.lattice import wigner_seitz_cell
+from qernel.plots.training import read_metrics
+
+if TYPE_CHECKING:
+    import xarray
+
+RHAT_LIMIT = 1.05
+"""Beyond this the chains have not come to agree, and the page says so."""
+
+POINTS = 300
+"""Most points of a training curve that are sent."""
+
+_ENERGIES = {
+    "energy": "total energy",
+    "kinetic": "kinetic energy",
+    "moire": "moiré energy",
+    "interaction": "interaction energy",
+}
+_MAPS = {"density": "density", "conditional_density": "density of the others, given an electron in the marked well"}
+_PLACE = re.compile(r"one at r0 = \((\S+), (\S+)\) a_M")
+"""Where the given electron of a conditional density is, as its description says it."""
+
+_SYMBOLS = {"lam": "λ", "U": "U", "phase_deg": "φ", "gate_distance": "d"}
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """A model for the selector: its parameters with bounds, its geometry, its curves against λ."""
+    about: dict[str, Any] = {"name": entry.name, "available": entry.available, "training": entry.metrics is not None}
+    if not entry.available:
+        return about
+    model = entry.model()
+    cell, allowed = model.hamiltonian.supercell, bounds(model)
+    parameters = []
+    for name, (low, high) in model.ranges.items():
+        unit = parameter_attributes(name)
+        parameters.append(
+            {
+                "name": name,
+                "symbol": _SYMBOLS[name],
+                "label": unit["long_name"],
+                "unit": "" if unit["units"] == "1" else unit["units"],
+                "trained": [low, high],
+                "bounds": allowed[name],
+                "step": _step(allowed[name][1] - allowed[name][0]),
+            }
+        )
+    electrons = " + ".join(str(number) for number in model.hamiltonian.electrons if number)
+    return about | {
+        "electrons": model.hamiltonian.count,
+        "summary": f"{electrons} electrons on {cell.cells} moiré cells, {model.parameters} parameters",
+        "card": model.card,
+        "parameters": parameters,
+        "vectors": cell.vectors.tolist(),
+        "primitive": cell.primitive.tolist(),
+        "outline": wigner_seitz_cell(cell.primitive).tolist(),
+        "curves": _curves(entry.scan()),
+        "stored": entry.stored() is not None,
+    }
+
+
+def result(dataset: xarray.Dataset) -> dict[str, Any]:
+    """Numbers with errors and units, maps and configurations of a data set at one point."""
+    about = dataset.attrs
+    meV = about.get("E0_meV")
+    energies = []
+    for name, label in _ENERGIES.items():
+        quantity = Quantity(float(dataset[name]), float(dataset[f"{name}_error"]), "E0", meV=meV)
+        energies.append(
+            {
+                "name": name,
+                "label": f"{label} per electron",
+                "value": quantity.value,
+                "error": quantity.error,
+                "text": parenthesis(quantity.value, quantity.error),
+                "meV": None if meV is None else parenthesis(*quantity.to("meV").as_dict().values()),
+            }
+        )
+    order = None
+    if "order_parameter" in dataset:
+        value, error = float(dataset["order_parameter"]), float(dataset["order_parameter_error"])
+        order = {"value": value, "error": error, "text": parenthesis(value, error)}
+    rhat = float(dataset["energy_rhat"])
+    return {
+        "lam": float(dataset["lam"]),
+        "extrapolating": bool(dataset["extrapolating"]),
+        "source": f"{about['samples']} records of {about['walkers']} chains, seed {about['seed']}",
+        "energies": energies,
+        "order_parameter": order,
+        "rhat": rhat,
+        "converged": rhat <= RHAT_LIMIT,
+        "effective_samples": float(dataset["energy_effective_samples"]),
+        "maps": {name: _map(dataset, name) for name in _MAPS if name in dataset},
+        "walkers": np.round(dataset["snapshots"].values, 4).tolist() if "snapshots" in dataset else [],
+    }
+
+
+def training(path: Path) -> dict[str, Any]:
+    """Energy of each λ group against the iteration, thinned to `POINTS` of them.
+
+    Raises:
+        RunError: if the file is no table of numbers.
+    """
+    columns = {name: np.asarray(values) for name, values in read_metrics(path).items()}
+    groups = []
+    for group in np.unique(columns.get("group", np.zeros(0))):
+        rows = np.flatnonzero(columns["group"] == group)
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), POINTS)).round().astype(int))]
+        lam = columns["lam"][columns["group"] == group][-10:]
+        groups.append(
+            {
+                "lam": float(lam.mean()),
+                **{name: columns[name][rows].tolist() for name in ("iteration", "energy", "error")},
+            }
+        )
+    last = int(columns["iteration"][-1]) if len(columns.get("iteration", ())) else None
+    return {"groups": groups, "iteration": last}
+
+
+def _map(dataset: xarray.Dataset, name: str) -> dict[str, Any]:
+    values, errors = dataset[name].values, dataset[f"{name}_error"].values
+    place = _PLACE.search(dataset[name].attrs["long_name"])
+    return {
+        "label": _MAPS[name],
+        "values": np.round(values, 4).tolist(),
+        "largest": float(values.max()),
+        "error": float(np.sqrt(np.mean(errors**2))),
+        "place": None if place is None else [float(number) for number in place.groups()],
+    }
+
+
+def _curves(dataset: xarray.Dataset | None) -> dict[str, Any] | None:
+    if dataset is None:
+        return None
+    names = [name for name in ("energy", "interaction", "order_parameter") if name in dataset]
+    curves = {name: dataset[name].values.tolist() for name in names}
+    errors = {f"{name}_error": dataset[f"{name}_error"].values.tolist() for name in names}
+    return {"lam": dataset["lam"].values.tolist(), **curves, **errors}
+
+
+def _step(span: float) -> float:
+    """The largest 1, 2 or 5 times a power of ten with which a slider still has two hundred positions."""
+    unit = float(10.0 ** np.floor(np.log10(span / 200.0)))
+    return max(step for step in (unit, 2 * unit, 5 * unit) if span / step > 200.0 - 1e-6)

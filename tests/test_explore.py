@@ -1,0 +1,349 @@
+"""``qernel explore``: who is answered, what is refused, and that densities arrive and integrate to N."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import uvicorn
+import xarray
+
+from browser import CHROMIUM, DRIVER, Browser
+from qernel.cli import main
+from qernel.config import load_config
+from qernel.errors import QernelError
+from qernel.explore import view
+from qernel.explore.catalogue import Entry, bounds, catalogue, requested_state
+from qernel.explore.serve import HOST, listen
+from qernel.explore.server import Explorer, application
+from qernel.model import Model, load
+from qernel.observables.dataset import along_lam
+from qernel.storage import save
+from qernel.training.folder import save_model
+from qernel.training.run import initial_wavefunction
+from runs import TINY
+from test_report import METRICS
+
+SETTINGS = {**TINY, "model": {"ansatz": "slater"}, "family": {"lam": [0.5, 1.0], "U": [8.0, 12.0]}}
+POINT = "model=tiny&lam=0.7&U=10"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the smallest model of two parameters, and metrics."""
+    folder = tmp_path_factory.mktemp("explore") / "tiny"
+    folder.mkdir()
+    config = load_config(SETTINGS)
+    save_model(folder / "model.safetensors", config, initial_wavefunction(config))
+    (folder / "metrics.csv").write_text(METRICS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(run: Path) -> Model:
+    return load(run)
+
+
+class Server:
+    """The application on a thread."""
+
+    def __init__(self, entries: dict[str, Entry]) -> None:
+        self.socket = listen(None)
+        self.port = self.socket.getsockname()[1]
+        self.explorer = Explorer(entries, stopping=lambda: self.server.should_exit)
+        app = application(self.explorer, [f"{HOST}:{self.port}", f"localhost:{self.port}"])
+        self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", http="h11", lifespan="on"))
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]})
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(60)
+        self.socket.close()
+        assert not self.thread.is_alive()
+
+    def ask(self, path: str, **headers: str) -> HTTPResponse:
+        connection = HTTPConnection(HOST, self.port, timeout=120)
+        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return connection.getresponse()
+
+    def json(self, path: str) -> Any:
+        with closing(self.ask(path)) as response:
+            assert response.status == 200, response.read()
+            return json.load(response)
+
+
+@pytest.fixture(scope="module")
+def server(run: Path) -> Iterator[Server]:
+    server = Server(catalogue([str(run)]))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def lines(server: Server) -> list[dict[str, Any]]:
+    """A whole live sampling."""
+    with closing(server.ask(f"/api/live?{POINT}")) as response:
+        assert response.status == 200
+        return [json.loads(line) for line in response]
+
+
+def test_only_this_machine_is_answered(server: Server) -> None:
+    assert server.socket.getsockname()[0] == "127.0.0.1"
+    # Another address of the loopback interface stands for any other address of this machine.
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.2", server.port), timeout=5).close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://127.0.0.1:{port}", "Sec_Fetch_Site": "same-origin"}, 200),
+        ({"Host": "localhost:{port}"}, 200),
+        ({"Host": "evil.example:{port}"}, 403),
+        ({"Host": "127.0.0.1"}, 403),
+        ({"Host": ""}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Sec_Fetch_Site": "same-site"}, 403),
+    ],
+)
+def test_foreign_names_and_pages_are_refused(server: Server, headers: dict[str, str], status: int) -> None:
+    for path in ("/", "/api/models", "/static/app.js"):
+        sent = {name: value.format(port=server.port) for name, value in headers.items()}
+        with closing(server.ask(path, **sent)) as response:
+            assert response.status == status
+            policy = response.headers["content-security-policy"]
+            assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [
+        ("model=tiny", 400, "lam is missing: give a number from 0.25 to 1.25"),
+        ("model=tiny&lam=1.26", 400, "out of bounds"),
+        ("model=tiny&lam=nan", 400, "out of bounds"),
+        ("model=tiny&lam=inf", 400, "out of bounds"),
+        ("model=tiny&lam=one", 400, "'one' is out of bounds"),
+        ("model=tiny&lam=0.7&U=99", 400, "U = '99' is out of bounds: give a number from 6 to 14"),
+        ("model=tiny&lam=0.7&phase_deg=1", 400, "'phase_deg' is no parameter of tiny: use lam, U"),
+        ("lam=0.7", 404, "there is no model ''"),
+        ("model=n7&lam=0.7", 404, "choose from tiny, n6"),
+        ("model=..%2Ftiny&lam=0.7", 404, "there is no model '../tiny' here"),
+    ],
+)
+def test_bad_questions_get_one_sentence(server: Server, query: str, status: int, words: str) -> None:
+    for path in ("live", "stored"):
+        with closing(server.ask(f"/api/{path}?{query}")) as response:
+            assert response.status == status
+            assert words in json.load(response)["error"]
+
+
+@pytest.mark.parametrize("path", ["/static/../server.py", "/static/%2e%2e/server.py", "/api/result/none/netcdf", "/x"])
+def test_nothing_else_is_served(server: Server, path: str) -> None:
+    with closing(server.ask(path)) as response:
+        assert response.status == 404
+
+
+def test_models_are_described(server: Server) -> None:
+    tiny, n6 = server.json("/api/models")["models"]
+    assert (tiny["name"], n6["name"]) == ("tiny", "n6")
+    assert [parameter["name"] for parameter in tiny["parameters"]] == ["lam", "U"]
+    assert tiny["parameters"][1]["trained"] == [8, 12] and tiny["parameters"][1]["bounds"] == [6, 14]
+    assert tiny["training"] and not n6["training"] and tiny["curves"] is None
+    assert n6["parameters"][0]["step"] == 0.01 and len(n6["curves"]["lam"]) == 33
+
+
+def test_a_density_arrives_and_integrates_to_n(server: Server, lines: list[dict[str, Any]]) -> None:
+    assert {line["kind"] for line in lines} <= {"progress", "walkers", "result"}
+    last = lines[-1]
+    assert last["kind"] == "result" and last["finished"]
+    vectors = np.array(server.json("/api/models")["models"][0]["vectors"])
+    density = np.array(last["result"]["maps"]["density"]["values"])
+    area = abs(np.linalg.det(vectors)) / density.size
+    assert density.sum() * area == pytest.approx(2.0, abs=density.size * 5e-5 * area)  # values have four decimals
+    walkers = next(line["walkers"] for line in lines if line["kind"] == "walkers")
+    assert np.shape(walkers) == (8, 2, 2)
+    assert not last["result"]["extrapolating"]
+
+
+def test_live_numbers_are_those_of_python(lines: list[dict[str, Any]], model: Model) -> None:
+    expected = model.at(0.7, U=10.0).energy()
+    shown = {row["name"]: row for row in lines[-1]["result"]["energies"]}
+    for name in ("energy", "kinetic", "moire", "interaction"):
+        quantity = getattr(expected, name)
+        assert (shown[name]["value"], shown[name]["error"]) == pytest.approx((quantity.value, quantity.error), rel=1e-9)
+    assert lines[-1]["result"]["source"] == "8 records of 8 chains, seed 1"
+
+
+def test_moves_are_compiled_once(server: Server, lines: list[dict[str, Any]]) -> None:
+    assert server.explorer.entries["tiny"].model().sampler(8)._advance._cache_size() == 1
+
+
+def test_downloads(server: Server, lines: list[dict[str, Any]]) -> None:
+    token = lines[-1]["token"]
+    with closing(server.ask(f"/api/result/{token}/netcdf")) as response:
+        assert response.headers["content-disposition"] == 'attachment; filename="tiny-lam0.7.nc"'
+        data = xarray.open_dataset(io.BytesIO(response.read()), engine="h5netcdf")
+    assert float(data["lam"]) == 0.7 and float(data["U"]) == 10.0 and data["density"].attrs["units"] == "1/a_M^2"
+    for kind, begin in (
+        ("energies.csv", b"lam,"),
+        ("density.csv", b"a1,a2,"),
+        ("density.png", b"\x89PNG"),
+        ("conditional_density.png", b"\x89PNG"),
+    ):
+        with closing(server.ask(f"/api/result/{token}/{kind}")) as response:
+            assert response.status == 200 and response.read().startswith(begin)
+
+
+def test_a_closed_request_ends_its_sampling(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = server.explorer.entries["tiny"].model().config.sample
+    endless = sample.model_copy(update={"samples": 10**9})
+    monkeypatch.setattr("qernel.explore.live.TURN_S", 0.01)
+    config = server.explorer.entries["tiny"].model().config
+    monkeypatch.setitem(config.__dict__, "sample", endless)
+    one, other = server.ask(f"/api/live?{POINT}"), server.ask("/api/live?model=tiny&lam=0.9")
+    for response in (one, other):
+        assert response.readline().startswith(b"{")
+    assert len(server.explorer.samplings) <= 2
+    one.close()
+    _await(lambda: [sampling.state.lam for sampling in server.explorer.samplings] == [0.9])
+    assert other.readline().startswith(b"{")  # the other user goes on
+    other.close()
+    _await(lambda: not server.explorer.samplings)
+
+
+def _await(condition: Any, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_training_curves(server: Server, run: Path) -> None:
+    answer = server.json("/api/training?model=tiny")
+    assert answer["iteration"] == 20 and [group["lam"] for group in answer["groups"]] == [0.4, 1.2]
+    assert answer["groups"][1]["energy"] == [-19.1, -19.41] and answer["groups"][1]["error"] == [0.05, 0.02]
+    assert server.json(f"/api/training?model=tiny&stamp={answer['stamp']}") == {"stamp": answer["stamp"]}
+    with (run / "metrics.csv").open("a") as handle:
+        handle.write("30,0,0.4,-14.07,0.01,0.04,0.5,0\n30,1,1.2,-19.4")  # the second row is being written
+    os.utime(run / "metrics.csv", ns=(1, 1))
+    assert server.json(f"/api/training?model=tiny&stamp={answer['stamp']}")["iteration"] == 30
+    with closing(server.ask("/api/training?model=n6")) as response:
+        assert response.status == 404
+
+
+def test_stored_results_are_those_of_this_model(run: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+    points = [model.at(lam, U=10.0).observe("energy", "density", samples=3) for lam in (0.5, 0.9)]
+    data, folder = along_lam(points), run.parent / "stored"
+    (folder / "observe").mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    save(data, folder / "observe" / "observables.nc")
+    entry = Entry("stored", folder)
+    found = entry.nearest(model.at(0.72, U=10.0))
+    assert found is not None and float(found["lam"]) == 0.9
+    assert entry.nearest(model.at(0.72, U=10.1)) is None  # measured at another U
+    assert view.result(found)["energies"][0]["value"] == float(points[1]["energy"])
+    save(data.assign_attrs(model_weights_sha256="0" * 64), folder / "observe" / "observables.nc")
+    assert entry.stored() is None and "other parameters than the model" in capsys.readouterr().err
+
+
+def test_what_is_shipped_belongs_to_the_shipped_model() -> None:
+    entry = catalogue([])["n6"]
+    stored = entry.stored()
+    assert stored is not None and list(stored["lam"].values[[0, -1]]) == [0.2, 1.8]
+    vectors = entry.model().hamiltonian.supercell.area
+    integral = stored["density"].sum(("a1", "a2")) * vectors / stored["density"].isel(lam=0).size
+    np.testing.assert_allclose(integral, 6.0, atol=1e-4)  # single precision
+
+
+def test_bounds_and_names(run: Path, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bounds(load("n6")) == {"lam": (0.0, 2.6)}
+    assert requested_state(model, {"lam": "1.2"}).point.tolist() == [1.2, 10.0]
+    assert requested_state(model, {"lam": "1.2"}).extrapolating
+    twin = tmp_path / "tiny"
+    twin.mkdir()
+    (twin / "metrics.csv").write_text(METRICS)  # training has begun, its first model is not there yet
+    entries = catalogue([str(run), str(twin), "n6"])
+    assert list(entries) == ["tiny", "tiny (2)", "n6"]
+    assert view.describe(entries["tiny (2)"]) == {"name": "tiny (2)", "available": False, "training": True}
+    with pytest.raises(QernelError, match="neither a run folder nor a shipped model"):
+        catalogue([str(tmp_path / "none")])
+    assert main(["explore", str(tmp_path / "none"), "--no-browser"]) == 2
+    with listen(None) as taken:
+        assert main(["explore", "n6", "--no-browser", "--port", str(taken.getsockname()[1])]) == 2
+    assert "choose another port or leave it out" in capsys.readouterr().err
+    assert main(["explore", "--port", "70000"]) == 2
+
+
+def _process(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+    line = [sys.executable, "-m", "qernel.cli", "explore", "--no-browser", *arguments]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    assert "http://127.0.0.1:" in first, process.communicate()
+    return process, first.split()[2]
+
+
+def test_ctrl_c_ends_it_in_good_order(run: Path) -> None:
+    process, address = _process(str(run))
+    connection = HTTPConnection(address.removeprefix("http://").rstrip("/"), timeout=60)
+    connection.request("GET", f"/api/live?{POINT}")  # an open stream does not hold it up
+    connection.getresponse().readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and out == "" and err == "qernel explore: ended\n"
+    connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium-driver)")
+def test_the_page_in_a_browser(run: Path, tmp_path: Path) -> None:
+    """With the keyboard alone: the slider moves, stored and then live densities come; a screenshot is kept."""
+    artefacts = Path(os.environ.get("QERNEL_TEST_ARTEFACTS") or tmp_path)
+    process, address = _process("n6", str(run))
+    try:
+        with Browser(tmp_path / "profile") as browser:
+            browser.open(address)
+            browser.until("return document.querySelectorAll('.panel').length === 2", 60)
+            browser.until("return document.querySelector('[data-is=caption]').textContent.includes('stored')", 60)
+            slider = ".panel input[type=range]"
+            before = float(browser.run(f"return document.querySelector('{slider}').value"))
+            browser.type(slider, "\ue014" * 3)  # arrow right
+            after = float(browser.run("return document.querySelector('.panel input[type=number]').value"))
+            assert after == pytest.approx(before + 0.03)
+            shown = "return document.querySelector('[data-is=table-caption]').textContent"
+            browser.until(f"{shown}.startsWith('λ = {after:g}, live')", 240)
+            painted = """const c = document.querySelector('canvas');
+                const d = c.getContext('2d').getImageData(0, 0, c.width, c.height);
+                return new Set(new Uint32Array(d.data.buffer)).size > 500"""
+            assert browser.run(painted)
+            browser.type(slider, "\ue010")  # End: beyond the trained range
+            badge = "return document.querySelector('.badge').textContent"
+            assert browser.until(f"{badge} === 'extrapolating'", 10)
+            assert browser.run("return document.querySelectorAll('#training-chart polyline').length") == 2
+            assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+            artefacts.mkdir(parents=True, exist_ok=True)
+            browser.screenshot(artefacts / "explore.png")
+            assert browser.complaints() == []
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+    assert (artefacts / "explore.png").stat().st_size > 20_000
