@@ -16,10 +16,12 @@ from qernel.errors import RunError
 from qernel.plots.kinds import draw
 from qernel.storage import save
 from qernel.transition import Curve, Scan, analyse, read_scan
-from qernel.transition.analysis import LEAD, Transition
+from qernel.transition.analysis import Transition
+from qernel.transition.branches import crossing, step_at
 from qernel.transition.candidates import PARAMETERS, fit
 from qernel.transition.compare import SMOOTH, bootstrap, candidates
-from qernel.transition.consistency import concavity, hellmann_feynman, hysteresis, slope, step_at
+from qernel.transition.consistency import concavity, hellmann_feynman, hysteresis, slope
+from qernel.transition.verdict import LEAD
 
 LAM = np.linspace(0.4, 1.4, 21)
 PLACE = 1.03
@@ -214,6 +216,21 @@ def test_the_jump_of_a_curve() -> None:
     pulls = [(one.jump + 1.0) / one.error for one in results if one is not None]
     assert len(pulls) == 60 and abs(np.mean(pulls)) < 0.5 and np.mean(np.abs(pulls) < 1) > 0.5
     assert step_at(*slope(made_up("kink")), LAM[1], 0.0) is None
+
+
+def test_the_crossing_of_the_energies() -> None:
+    """At the transition of energies that are ground states; elsewhere if the wavefunction changes too late."""
+    results = [crossing(made_up("jump", seed), PLACE) for seed in range(60)]
+    pulls = [(one.value - PLACE) / one.error for one in results if one is not None]
+    assert len(pulls) == 60 and abs(np.mean(pulls)) < 0.5 and 0.5 < np.mean(np.abs(pulls) < 1) < 0.86
+    # 60 binomial trials at 0.68, and three standard deviations of the mean of 60 pulls with some room.
+    late = made_up("jump")
+    early = made_up("jump", place=PLACE - 0.1).energy
+    found = analyse(Scan(LAM, early, late.moire, late.interaction, V0), resamples=100)
+    assert found.crossing is not None and found.crossing.value == pytest.approx(PLACE - 0.1, abs=0.03)
+    assert any("not at λ_c" in sentence for sentence in found.evidence)
+    assert any("within three errors" in sentence for sentence in analyse(late, resamples=100).evidence)
+    assert crossing(late, LAM[3]) is None
 
 
 def test_hysteresis() -> None:

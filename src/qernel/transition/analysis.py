@@ -9,20 +9,11 @@ from typing import Any
 import numpy as np
 
 from qernel.estimators.quantity import Quantity
-from qernel.transition import consistency
+from qernel.transition import branches, consistency
 from qernel.transition.candidates import TRANSITIONS
 from qernel.transition.compare import SMOOTH, Candidate, Errors, bootstrap, candidates, false_alarm, first
 from qernel.transition.scan import Scan
-
-LEAD = 6.0
-"""By how much AICc and BIC of a transition have to be lower than those of every smooth curve ("strong evidence" on
-the scale of Kass and Raftery, J. Am. Stat. Assoc. 90, 773 (1995))."""
-
-CHANCE = 0.01
-"""Largest probability with which a smooth curve may lead to such a lead."""
-
-SIDE = 3
-"""Fewest points on either side of λ_c."""
+from qernel.transition.verdict import CHANCE, disagreement, doubts_about
 
 
 @dataclass(frozen=True)
@@ -107,18 +98,26 @@ class Transition:
         return consistency.hellmann_feynman(self.scan, None if place is None else place.value)
 
     @property
-    def moire_jump(self) -> consistency.Step | None:
+    def moire_jump(self) -> branches.Step | None:
         """Jump of dE/dλ = moire/λ per electron at λ_c."""
         place = self.lambda_c
-        return None if place is None else consistency.step_at(*consistency.slope(self.scan), place.value, place.error)
+        return None if place is None else branches.step_at(*consistency.slope(self.scan), place.value, place.error)
 
     @property
-    def order_jump(self) -> consistency.Step | None:
+    def crossing(self) -> branches.Crossing | None:
+        """Where the energies of the two phases, extrapolated from both sides, cross."""
+        place, width = self.lambda_c, self.width
+        if place is None:
+            return None
+        return branches.crossing(self.scan, place.value, 0.0 if width is None else width.value)
+
+    @property
+    def order_jump(self) -> branches.Step | None:
         """Jump of ⟨|ρ_K|²⟩ at λ_c."""
         place, order = self.lambda_c, self.scan.order
         if place is None or order is None or not (np.isfinite(order.errors) & (order.errors > 0)).all():
             return None
-        return consistency.step_at(self.scan.lam, order, place.value, place.error)
+        return branches.step_at(self.scan.lam, order, place.value, place.error)
 
     @property
     def evidence(self) -> list[str]:
@@ -159,9 +158,9 @@ def analyse(scan: Scan, *, resamples: int = 400, seed: int = 0) -> Transition:
         )
     lead = smooth.aicc - chosen.aicc
     lead_bic = min(one.bic for one in ranking if one.model in SMOOTH) - chosen.bic
-    alarm = false_alarm(lam, errors, smooth, lead, resamples=resamples, seed=seed) if lead > 0 else 1.0
+    alarm = false_alarm(lam, errors, smooth, lead, scale=scale, resamples=resamples, seed=seed) if lead > 0 else 1.0
     spread = bootstrap(lam, errors, chosen, resamples=resamples, seed=seed)
-    doubts = _doubts(scan, ranking, chosen, min(lead, lead_bic), alarm)
+    doubts = doubts_about(scan, ranking, scale, min(lead, lead_bic), alarm)
     verdict = "transition" if not doubts else "smooth" if lead <= 0 else "undecided"
     return Transition(
         scan,
@@ -171,7 +170,7 @@ def analyse(scan: Scan, *, resamples: int = 400, seed: int = 0) -> Transition:
         chosen,
         smooth,
         spread,
-        _disagreement(ranking, chosen),
+        disagreement(ranking, chosen),
         scale,
         lead,
         lead_bic,
@@ -179,41 +178,3 @@ def analyse(scan: Scan, *, resamples: int = 400, seed: int = 0) -> Transition:
         resamples,
         seed,
     )
-
-
-def _doubts(scan: Scan, ranking: list[Candidate], chosen: Candidate, lead: float, alarm: float) -> list[str]:
-    """Why the data do not show a transition."""
-    place = chosen.fit.place[0]
-    left, right = int(np.sum(scan.lam < place)), int(np.sum(scan.lam > place))
-    doubts = []
-    if lead <= 0:
-        return ["a smooth curve is as good by AICc or BIC"]
-    if lead < LEAD:
-        doubts.append(
-            f"a transition is favoured over a smooth curve by only {lead:.1f} in AICc or BIC ({LEAD:g} needed)"
-        )
-    if alarm > CHANCE:
-        doubts.append(f"a smooth curve would look as much like a transition in {alarm:.1%} of all scans")
-    passing = [one for one in ranking if one.model in SMOOTH and one.p_value > 0.05]
-    if passing:
-        one = passing[0]
-        doubts.append(
-            f"a polynomial of degree {one.model[-1]} describes the data within their errors (p = {one.p_value:.2g})"
-        )
-    if min(left, right) < SIDE:
-        side, count = ("below", left) if left < right else ("above", right)
-        doubts.append(f"only {count} values of λ lie {side} the place that fits best ({SIDE} needed)")
-    if chosen.model == "step" and 4 * chosen.fit.width[0] > 0.49 * np.ptp(scan.lam):
-        doubts.append("the change is spread over half of the scan or more: no transition at a λ")
-    return doubts
-
-
-def _disagreement(ranking: list[Candidate], chosen: Candidate) -> float:
-    """Spread of λ_c over the curves with a transition, weighted by exp(−ΔAICc/2)."""
-    total = spread = 0.0
-    for one in ranking:
-        if one.model in TRANSITIONS:
-            weight = math.exp(-0.5 * (one.aicc - chosen.aicc))
-            total += weight
-            spread += weight * float(one.fit.place[0] - chosen.fit.place[0]) ** 2
-    return math.sqrt(spread / total)

@@ -72,7 +72,7 @@ def first(ranking: Sequence[Candidate], models: Sequence[str]) -> Candidate | No
 
 
 def false_alarm(
-    lam: FloatArray, errors: FloatArray, null: Candidate, lead: float, *, resamples: int, seed: int
+    lam: FloatArray, errors: FloatArray, null: Candidate, lead: float, *, scale: float, resamples: int, seed: int
 ) -> float:
     """How often data from a smooth curve would favour a transition by as much as these data do.
 
@@ -84,6 +84,7 @@ def false_alarm(
         errors: standard errors ``[n]``.
         null: the best smooth curve.
         lead: AICc of the best smooth curve minus that of the best transition.
+        scale: s of the comparison: noise is √s times the errors, no more than the curve that fits best asks for.
         resamples: number of data sets R.
         seed: of their noise.
 
@@ -91,7 +92,7 @@ def false_alarm(
         (1 + number that lead by as much)/(1 + R).
     """
     rng = np.random.default_rng([seed, 1])
-    noise = errors * np.sqrt(max(1.0, null.chi2 / null.dof))
+    noise = errors * np.sqrt(scale)
     data = null.fit.curve(lam) + noise * rng.normal(size=(resamples, len(lam)))
     aicc, _, _ = _criteria(len(lam), {model: fit(model, lam, errors, data).chi2 for model in usable(len(lam))})
     transitions = np.min([aicc[model] for model in TRANSITIONS if model in aicc], axis=0)

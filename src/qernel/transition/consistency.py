@@ -1,4 +1,4 @@
-"""What else the same file says: Hellmann–Feynman, concavity, the jump of other curves, hysteresis."""
+"""What else the same file says: Hellmann–Feynman, concavity, hysteresis."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from scipy.interpolate import CubicSpline
 
 from qernel.lattice import FloatArray
 from qernel.transition.scan import SWEEPS, Curve, Scan
-
-NEIGHBOURS = 5
-"""Points on each side from which the jump of a curve at λ_c is extrapolated."""
 
 
 class HellmannFeynman(NamedTuple):
@@ -37,15 +34,6 @@ class Concavity(NamedTuple):
     at: float
     violations: int
     tested: int
-
-
-class Step(NamedTuple):
-    """What a curve does at λ_c, from straight lines through the nearest points on both sides."""
-
-    left: float
-    right: float
-    jump: float
-    error: float
 
 
 class Hysteresis(NamedTuple):
@@ -116,30 +104,6 @@ def concavity(scan: Scan) -> Concavity:
     worst = int(np.argmax(z))
     # With as many tests as points, one at three standard errors is an event of a few percent.
     return Concavity(float(z[worst]), float(b[worst]), int(np.sum(z > 3.0)), len(z))
-
-
-def step_at(lam: FloatArray, curve: Curve, place: float, place_error: float) -> Step | None:
-    """The jump of a curve at λ_c.
-
-    Errors are widened by √(χ²/dof) of the lines where that is above 1, and hold what λ_c being off by its error would
-    do to the extrapolation.
-
-    Returns:
-        None where a side has fewer than three points.
-    """
-    ends = []
-    for side in (np.flatnonzero(lam < place)[-NEIGHBOURS:], np.flatnonzero(lam >= place)[:NEIGHBOURS]):
-        if len(side) < 3:
-            return None
-        A = np.stack([np.ones(len(side)), lam[side] - place], axis=1) / curve.errors[side, None]
-        target = curve.values[side] / curve.errors[side]
-        solved = np.linalg.lstsq(A, target, rcond=None)[0]
-        reduced = float(((target - A @ solved) ** 2).sum()) / (len(side) - 2)
-        ends.append((solved, np.linalg.inv(A.T @ A)[0, 0] * max(1.0, reduced)))
-    (left, left_variance), (right, right_variance) = ends
-    shift = (right[1] - left[1]) * place_error
-    error = float(np.sqrt(left_variance + right_variance + shift**2))
-    return Step(float(left[0]), float(right[0]), float(right[0] - left[0]), error)
 
 
 def hysteresis(scan: Scan) -> list[Hysteresis]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qernel.estimators.quantity import Quantity
-from qernel.transition import consistency
+from qernel.transition import branches, consistency
 from qernel.transition.analysis import Transition
 from qernel.transition.candidates import TRANSITIONS
 from qernel.transition.compare import Candidate
@@ -42,6 +42,7 @@ def record(found: Transition) -> dict[str, Any]:
         "hellmann_feynman": None if heat is None else heat._asdict(),
         "concavity": consistency.concavity(scan)._asdict(),
         "moire_jump": _step(found.moire_jump),
+        "energy_crossing": None if found.crossing is None else found.crossing._asdict(),
         "order_parameter_jump": _step(found.order_jump),
         "hysteresis": [one._asdict() for one in consistency.hysteresis(scan)],
         "units": {"lam": "V0 (factor on the moiré depth)", "energies": "E0 per electron", "slopes": "E0 per electron"},
@@ -53,7 +54,7 @@ def _pair(quantity: Quantity | None) -> dict[str, float] | None:
     return None if quantity is None else quantity.as_dict()
 
 
-def _step(step: consistency.Step | None) -> dict[str, float] | None:
+def _step(step: branches.Step | None) -> dict[str, float] | None:
     return None if step is None else {"value": step.jump, "error": step.error, "left": step.left, "right": step.right}
 
 

@@ -109,13 +109,29 @@ def _checks(found: Transition) -> list[str]:
             by = f"goes from {step.left:.4g} to {step.right:.4g}{unit} at λ_c, by {parenthesis(step.jump, step.error)}"
             says = ": a jump of the slope of E(λ)." if unit else "."
             result.append(f"{name} {by}{says if abs(step.jump) > 3 * step.error else ', no jump beyond three errors.'}")
+    crossing, place = found.crossing, found.lambda_c
+    if crossing is not None and place is not None:
+        text = f"Parabolas through E(λ) on both sides cross at λ = {parenthesis(crossing.value, crossing.error)}"
+        apart = abs(crossing.value - place.value) > 3 * float(np.hypot(crossing.error, place.error))
+        if crossing.right > crossing.left:
+            text += ", with the smaller slope above, as ground states cannot have it."
+        elif apart:
+            text += (
+                ", not at λ_c: if parabolas continue both phases, the wavefunction changes at another λ than its own "
+                "energies call for, and is not the ground state between the two."
+            )
+        else:
+            text += ", the same within three errors."
+        result.append(text)
     heat = found.hellmann_feynman
     if heat is not None:
         worst = f"{parenthesis(heat.largest, heat.largest_error)} E0 near λ = {heat.at:.4g}"
-        agree = "agrees" if heat.p_value > 0.01 else "does not agree"
+        bad = heat.p_value < 0.01
+        agree = "does not agree" if bad else "agrees"
         result.append(
             f"Hellmann–Feynman: E(λ) {agree} with the integral of moire/λ (χ² = {heat.chi2:.1f} for {heat.dof} gaps, "
-            f"p = {heat.p_value:.2g}; largest deviation {worst})."
+            f"p = {heat.p_value:.2g}; largest deviation {worst})"
+            + ("; a transition that the spline knows nothing of would do that." if bad and place is None else ".")
         )
     bent = consistency.concavity(found.scan)
     if bent.violations:
