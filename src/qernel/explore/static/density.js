@@ -21,13 +21,20 @@ export class DensityMap {
     this.electrons = "moving";
     this.started = 0;
     this.frame = 0;
-    new ResizeObserver(() => this.redraw()).observe(canvas.parentElement);
+    this.observer = new ResizeObserver(() => this.redraw());
+    this.observer.observe(canvas.parentElement);
     const loop = (now) => {
-      if (!canvas.isConnected) return; // the panel was removed
+      if (this.gone) return;
       if (this.electrons === "moving" && !calm.matches && this.shown && !this.marked && !document.hidden) this.animate(now);
       requestAnimationFrame(loop);
     };
     requestAnimationFrame(loop);
+  }
+
+  /** The panel is removed. */
+  leave() {
+    this.gone = true;
+    this.observer.disconnect();
   }
 
   /** The cell of a model: vectors and primitive [2][2], outline of a moiré cell [k][2], in a_M. */

@@ -38,6 +38,7 @@ export class Panel {
     });
     this.parts.close.addEventListener("click", () => {
       this.leave();
+      this.map.leave();
       onClose(this);
     });
     this.choose(name, lam);
@@ -135,7 +136,7 @@ export class Panel {
         this.show();
         this.parts.progress.value = line.finished ? 1 : this.parts.progress.value;
         const { source, rhat, converged, effective_samples: effective } = line.result;
-        const doubt = converged || rhat === null ? "" : ` The chains do not agree yet (R̂ = ${rhat.toFixed(2)}): errors are too small.`;
+        const doubt = converged ? "" : rhat === null ? " Too few to check the errors." : ` The chains do not agree yet (R̂ = ${rhat.toFixed(2)}): errors are too small.`;
         this.tell(`${line.finished ? "Done" : "Sampling"}: ${source}, ${Math.round(effective)} independent samples.${doubt}`, !!doubt);
       } else if (line.kind === "error") this.tell(line.error, true);
     }
