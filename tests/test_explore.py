@@ -23,6 +23,7 @@ import uvicorn
 import xarray
 
 from browser import CHROMIUM, DRIVER, Browser
+from figure_data import dataset
 from qernel.cli import main
 from qernel.config import load_config
 from qernel.errors import QernelError
@@ -32,6 +33,7 @@ from qernel.explore.serve import HOST, listen
 from qernel.explore.server import Explorer, application
 from qernel.model import Model, load
 from qernel.observables.dataset import along_lam
+from qernel.storage import open as open_results
 from qernel.storage import save
 from qernel.training.folder import save_model
 from qernel.training.run import initial_wavefunction
@@ -287,6 +289,14 @@ def test_what_is_shipped_belongs_to_the_shipped_model() -> None:
     vectors = entry.model().hamiltonian.supercell.area
     integral = stored["density"].sum(("a1", "a2")) * vectors / stored["density"].isel(lam=0).size
     np.testing.assert_allclose(integral, 6.0, atol=1e-4)  # single precision
+
+
+def test_compact_files_lose_nothing_that_was_measured(tmp_path: Path) -> None:
+    data = dataset()
+    packed = open_results(save(data, tmp_path / "packed.nc", compact=True))
+    assert packed["energy"].identical(data["energy"].assign_attrs(packed["energy"].attrs))  # single numbers: exactly
+    assert packed["density"].dtype == np.float32
+    np.testing.assert_allclose(packed["density"], data["density"], rtol=6e-8)
 
 
 def test_bounds_and_names(run: Path, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
