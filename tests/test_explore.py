@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import uvicorn
 import xarray
 
 from browser import CHROMIUM, DRIVER, Browser
+from figure_data import dataset
 from qernel.cli import main
 from qernel.config import load_config
 from qernel.errors import QernelError
@@ -32,6 +33,7 @@ from qernel.explore.serve import HOST, listen
 from qernel.explore.server import Explorer, application
 from qernel.model import Model, load
 from qernel.observables.dataset import along_lam
+from qernel.storage import open as open_results
 from qernel.storage import save
 from qernel.training.folder import save_model
 from qernel.training.run import initial_wavefunction
@@ -76,13 +78,15 @@ class Server:
         self.socket.close()
         assert not self.thread.is_alive()
 
-    def ask(self, path: str, **headers: str) -> HTTPResponse:
-        connection = HTTPConnection(HOST, self.port, timeout=120)
-        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-        return connection.getresponse()
+    @contextmanager
+    def ask(self, path: str, **headers: str) -> Iterator[HTTPResponse]:
+        with closing(HTTPConnection(HOST, self.port, timeout=120)) as connection:
+            connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+            with connection.getresponse() as response:
+                yield response
 
     def json(self, path: str) -> Any:
-        with closing(self.ask(path)) as response:
+        with self.ask(path) as response:
             assert response.status == 200, response.read()
             return json.load(response)
 
@@ -97,7 +101,7 @@ def server(run: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def lines(server: Server) -> list[dict[str, Any]]:
     """A whole live sampling."""
-    with closing(server.ask(f"/api/live?{POINT}")) as response:
+    with server.ask(f"/api/live?{POINT}") as response:
         assert response.status == 200
         return [json.loads(line) for line in response]
 
@@ -128,7 +132,7 @@ def test_only_this_machine_is_answered(server: Server) -> None:
 def test_foreign_names_and_pages_are_refused(server: Server, headers: dict[str, str], status: int) -> None:
     for path in ("/", "/api/models", "/static/app.js"):
         sent = {name: value.format(port=server.port) for name, value in headers.items()}
-        with closing(server.ask(path, **sent)) as response:
+        with server.ask(path, **sent) as response:
             assert response.status == status
             policy = response.headers["content-security-policy"]
             assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy
@@ -151,14 +155,14 @@ def test_foreign_names_and_pages_are_refused(server: Server, headers: dict[str, 
 )
 def test_bad_questions_get_one_sentence(server: Server, query: str, status: int, words: str) -> None:
     for path in ("live", "stored"):
-        with closing(server.ask(f"/api/{path}?{query}")) as response:
+        with server.ask(f"/api/{path}?{query}") as response:
             assert response.status == status
             assert words in json.load(response)["error"]
 
 
 @pytest.mark.parametrize("path", ["/static/../server.py", "/static/%2e%2e/server.py", "/api/result/none/netcdf", "/x"])
 def test_nothing_else_is_served(server: Server, path: str) -> None:
-    with closing(server.ask(path)) as response:
+    with server.ask(path) as response:
         assert response.status == 404
 
 
@@ -199,7 +203,7 @@ def test_moves_are_compiled_once(server: Server, lines: list[dict[str, Any]]) ->
 
 def test_downloads(server: Server, lines: list[dict[str, Any]]) -> None:
     token = lines[-1]["token"]
-    with closing(server.ask(f"/api/result/{token}/netcdf")) as response:
+    with server.ask(f"/api/result/{token}/netcdf") as response:
         assert response.headers["content-disposition"] == 'attachment; filename="tiny-lam0.7.nc"'
         data = xarray.open_dataset(io.BytesIO(response.read()), engine="h5netcdf")
     assert float(data["lam"]) == 0.7 and float(data["U"]) == 10.0 and data["density"].attrs["units"] == "1/a_M^2"
@@ -209,25 +213,38 @@ def test_downloads(server: Server, lines: list[dict[str, Any]]) -> None:
         ("density.png", b"\x89PNG"),
         ("conditional_density.png", b"\x89PNG"),
     ):
-        with closing(server.ask(f"/api/result/{token}/{kind}")) as response:
+        with server.ask(f"/api/result/{token}/{kind}") as response:
             assert response.status == 200 and response.read().startswith(begin)
 
 
-def test_a_closed_request_ends_its_sampling(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    sample = server.explorer.entries["tiny"].model().config.sample
-    endless = sample.model_copy(update={"samples": 10**9})
-    monkeypatch.setattr("qernel.explore.live.TURN_S", 0.01)
+@pytest.fixture
+def endless(server: Server, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samplings that do not end by themselves."""
     config = server.explorer.entries["tiny"].model().config
-    monkeypatch.setitem(config.__dict__, "sample", endless)
-    one, other = server.ask(f"/api/live?{POINT}"), server.ask("/api/live?model=tiny&lam=0.9")
-    for response in (one, other):
-        assert response.readline().startswith(b"{")
-    assert len(server.explorer.samplings) <= 2
-    one.close()
-    _await(lambda: [sampling.state.lam for sampling in server.explorer.samplings] == [0.9])
-    assert other.readline().startswith(b"{")  # the other user goes on
-    other.close()
+    monkeypatch.setattr("qernel.explore.live.TURN_S", 0.01)
+    monkeypatch.setitem(config.__dict__, "sample", config.sample.model_copy(update={"samples": 10**9}))
+
+
+def test_a_closed_request_ends_its_sampling(server: Server, endless: None) -> None:
+    with server.ask("/api/live?model=tiny&lam=0.9") as other:
+        with server.ask(f"/api/live?{POINT}") as one:
+            for response in (one, other):
+                assert response.readline().startswith(b"{")
+            assert len(server.explorer.samplings) == 2
+        _await(lambda: [sampling.state.lam for sampling in server.explorer.samplings] == [0.9])
+        for _ in range(5):  # the other user goes on
+            assert other.readline().startswith(b"{")
     _await(lambda: not server.explorer.samplings)
+
+
+def test_open_streams_do_not_hold_up_the_end(server: Server, endless: None) -> None:
+    other = Server(server.explorer.entries)
+    with other.ask(f"/api/live?{POINT}") as response:
+        assert response.readline().startswith(b"{")
+        other.stop()
+        while response.readline():
+            pass
+    assert not other.explorer.samplings
 
 
 def _await(condition: Any, seconds: float = 30.0) -> None:
@@ -246,7 +263,7 @@ def test_training_curves(server: Server, run: Path) -> None:
         handle.write("30,0,0.4,-14.07,0.01,0.04,0.5,0\n30,1,1.2,-19.4")  # the second row is being written
     os.utime(run / "metrics.csv", ns=(1, 1))
     assert server.json(f"/api/training?model=tiny&stamp={answer['stamp']}")["iteration"] == 30
-    with closing(server.ask("/api/training?model=n6")) as response:
+    with server.ask("/api/training?model=n6") as response:
         assert response.status == 404
 
 
@@ -272,6 +289,14 @@ def test_what_is_shipped_belongs_to_the_shipped_model() -> None:
     vectors = entry.model().hamiltonian.supercell.area
     integral = stored["density"].sum(("a1", "a2")) * vectors / stored["density"].isel(lam=0).size
     np.testing.assert_allclose(integral, 6.0, atol=1e-4)  # single precision
+
+
+def test_compact_files_lose_nothing_that_was_measured(tmp_path: Path) -> None:
+    data = dataset()
+    packed = open_results(save(data, tmp_path / "packed.nc", compact=True))
+    assert packed["energy"].identical(data["energy"].assign_attrs(packed["energy"].attrs))  # single numbers: exactly
+    assert packed["density"].dtype == np.float32
+    np.testing.assert_allclose(packed["density"], data["density"], rtol=6e-8)
 
 
 def test_bounds_and_names(run: Path, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -302,15 +327,15 @@ def _process(*arguments: str) -> tuple[subprocess.Popen[str], str]:
     return process, first.split()[2]
 
 
-def test_ctrl_c_ends_it_in_good_order(run: Path) -> None:
-    process, address = _process(str(run))
-    connection = HTTPConnection(address.removeprefix("http://").rstrip("/"), timeout=60)
-    connection.request("GET", f"/api/live?{POINT}")  # an open stream does not hold it up
-    connection.getresponse().readline()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+def test_ctrl_c_ends_it_in_good_order(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text(METRICS)  # a run without a model: there is nothing to compile
+    process, address = _process(str(tmp_path))
+    with closing(HTTPConnection(address.removeprefix("http://").rstrip("/"), timeout=60)) as connection:
+        connection.request("GET", "/")
+        assert connection.getresponse().read().startswith(b"<!DOCTYPE html>")
+        process.send_signal(signal.SIGINT)  # the connection is kept alive, and does not hold it up
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and out == "" and err == "qernel explore: ended\n"
-    connection.close()
 
 
 @pytest.mark.slow

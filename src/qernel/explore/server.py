@@ -131,12 +131,12 @@ class Explorer:
         try:
             sampling = await asyncio.get_running_loop().run_in_executor(self.worker, Sampling, state)
             self.samplings.add(sampling)
-            while not sampling.finished:
+            while not (sampling.finished or self.stopping()):
                 turn = asyncio.get_running_loop().run_in_executor(self.worker, sampling.advance)
                 while not (await asyncio.wait([turn], timeout=_TICK_S))[0]:
-                    yield _line(kind="progress", fraction=sampling.fraction, count=sampling.count)
                     if self.stopping():
                         return
+                    yield _line(kind="progress", fraction=sampling.fraction, count=sampling.count)
                 await turn
                 yield _line(kind="walkers", walkers=sampling.walkers(8), count=sampling.count, total=sampling.total)
                 if sampling.count >= due or sampling.finished:

@@ -10,7 +10,7 @@ const panels = [];
 let models = [], opened = 0;
 
 function add(name, lam) {
-  const panel = new Panel(get("panel"), models, { number: ++opened, name, lam, onChange: repaint, onClose: remove });
+  const panel = new Panel(get("panel"), models, { order: ++opened, name, lam, onChange: repaint, onClose: remove });
   panels.push(panel);
   get("panels").append(panel.root);
   arrange();

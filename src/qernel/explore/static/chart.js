@@ -52,6 +52,12 @@ export function chart(series, options) {
     svg.append(element("line", { x1: at, x2: at, y1: box.top, y2: box.bottom, stroke: "#b34700", "stroke-width": 1.5, "stroke-dasharray": "4 3" }));
   }
   for (const one of series) svg.append(curve(one, X, Y, box));
+  let free = -Infinity; // labels from top to bottom, none on another
+  const ends = series.filter((one) => one.label && one.y.length).map(({ label, y }) => [Math.min(Math.max(Y(y.at(-1)), box.top), box.bottom), label]);
+  for (const [y, label] of ends.sort((one, other) => one[0] - other[0])) {
+    free = Math.max(y + 4, free + 11);
+    svg.append(element("text", { x: box.right + 5, y: free }, label));
+  }
   return svg;
 }
 
@@ -63,10 +69,6 @@ function curve(one, X, Y, box) {
   if (points.length > 1) {
     const line = points.map(([x, y]) => `${X(x).toFixed(1)},${clip(Y(y)).toFixed(1)}`).join(" ");
     group.append(element("polyline", { points: line, fill: "none", "stroke-width": 1.2, "stroke-opacity": one.dots ? 0.5 : 0.9 }));
-  }
-  if (one.label && points.length) {
-    const end = clip(Y(points.at(-1)[1])) + 4;
-    group.append(element("text", { x: box.right + 5, y: end, stroke: "none" }, one.label));
   }
   if (!one.dots) return group;
   for (const [x, y, error] of points) {

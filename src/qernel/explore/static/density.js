@@ -1,17 +1,9 @@
 // The map in real coordinates: density, moiré cells, supercell, and electrons that move from record to record.
 
-// The colour scale of Qernel's printed figures (YlGnBu): light where nothing is, monotone in grey.
-const SCALE = ["#ffffd9", "#edf8b1", "#c7e9b4", "#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#253494", "#081d58"].map((hex) =>
-  [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)),
-);
+import { colour, colourBar } from "./colour.js";
+
 const INK = "#1d2329", FRAME_MS = 550, FADE = 0.62;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-
-function colour(value) {
-  const at = Math.min(Math.max(value, 0), 1) * (SCALE.length - 1);
-  const low = Math.min(Math.floor(at), SCALE.length - 2);
-  return SCALE[low].map((from, i) => from + (at - low) * (SCALE[low + 1][i] - from));
-}
 
 export class DensityMap {
   /** @param canvas the element to draw on; its width follows the layout. */
@@ -21,13 +13,20 @@ export class DensityMap {
     this.electrons = "moving";
     this.started = 0;
     this.frame = 0;
-    new ResizeObserver(() => this.redraw()).observe(canvas.parentElement);
+    this.observer = new ResizeObserver(() => this.redraw());
+    this.observer.observe(canvas.parentElement);
     const loop = (now) => {
-      if (!canvas.isConnected) return; // the panel was removed
+      if (this.gone) return;
       if (this.electrons === "moving" && !calm.matches && this.shown && !this.marked && !document.hidden) this.animate(now);
       requestAnimationFrame(loop);
     };
     requestAnimationFrame(loop);
+  }
+
+  /** The panel is removed. */
+  leave() {
+    this.gone = true;
+    this.observer.disconnect();
   }
 
   /** The cell of a model: vectors and primitive [2][2], outline of a moiré cell [k][2], in a_M. */
@@ -122,7 +121,7 @@ export class DensityMap {
     context.imageSmoothingEnabled = true;
     context.drawImage(small, 0, 0, this.plotWidth, this.plotHeight);
     this.cells(context);
-    this.colourBar(context);
+    colourBar(context, this.plotWidth + 10 * this.ratio, this.plotHeight, this.largest, this.ratio);
   }
 
   cells(context) {
@@ -155,25 +154,6 @@ export class DensityMap {
       this.dot(context, x, y, 5.5, 1);
     }
     context.restore();
-  }
-
-  colourBar(context) {
-    const x = this.plotWidth + 10 * this.ratio, w = 12 * this.ratio, y0 = this.plotHeight - 16 * this.ratio, y1 = 22 * this.ratio;
-    for (let y = y1; y < y0; y++) {
-      context.fillStyle = `rgb(${colour((y0 - y) / (y0 - y1)).map(Math.round)})`;
-      context.fillRect(x, y, w, 1);
-    }
-    context.fillStyle = "#55606b";
-    context.font = `${11 * this.ratio}px system-ui, "DejaVu Sans", sans-serif`;
-    const unit = 10 ** Math.floor(Math.log10(this.largest / 3)), step = [1, 2, 5, 10].map((k) => k * unit).find((k) => k >= this.largest / 5);
-    for (let value = 0; value <= this.largest * 1.001; value += step) {
-      const y = y0 - (value / this.largest) * (y0 - y1);
-      context.fillText(String(+value.toPrecision(3)), x + w + 4 * this.ratio, y + 4 * this.ratio);
-    }
-    context.fillText("a", x, 12 * this.ratio);
-    context.font = `${8 * this.ratio}px system-ui, "DejaVu Sans", sans-serif`;
-    context.fillText("M", x + 7 * this.ratio, 14 * this.ratio);
-    context.fillText("−2", x + 14 * this.ratio, 8 * this.ratio);
   }
 
   dot(context, x, y, radius, alpha) {

@@ -3,9 +3,9 @@
 import { chart } from "./chart.js";
 import { DensityMap } from "./density.js";
 import { ask, lines } from "./requests.js";
+import { number, slider } from "./slider.js";
 
 const REST_MS = 250; // the slider rests: sampling begins
-const format = (value) => String(+value.toPrecision(6)).replace("-", "−");
 
 export class Panel {
   /**
@@ -13,11 +13,11 @@ export class Panel {
    * @param models as the server describes them
    * @param onChange called when the largest density changes, so that all panels share one colour scale
    */
-  constructor(template, models, { number, name, lam, onChange, onClose }) {
+  constructor(template, models, { order, name, lam, onChange, onClose }) {
     this.root = template.content.cloneNode(true).firstElementChild;
     this.models = models;
     this.onChange = onChange;
-    this.root.setAttribute("aria-label", `Panel ${number}`);
+    this.root.setAttribute("aria-label", `Panel ${order}`);
     const part = (key) => this.root.querySelector(`[data-is="${key}"]`);
     this.parts = Object.fromEntries([...this.root.querySelectorAll("[data-is]")].map((node) => [node.dataset.is, part(node.dataset.is)]));
     this.map = new DensityMap(this.parts.canvas);
@@ -27,17 +27,18 @@ export class Panel {
       this.parts.model.append(option);
     }
     this.root.querySelectorAll("input[type=radio]").forEach((radio) => {
-      radio.name = `source-${number}`;
+      radio.name = `source-${order}`;
       radio.addEventListener("change", () => this.show());
     });
     this.parts.model.addEventListener("change", () => this.choose(this.parts.model.value));
-    this.parts.map.addEventListener("change", () => this.show());
+    for (const select of [this.parts.map, this.parts.unit]) select.addEventListener("change", () => this.show());
     this.parts.electrons.addEventListener("change", () => {
       this.map.electrons = this.parts.electrons.value;
       this.map.redraw();
     });
     this.parts.close.addEventListener("click", () => {
       this.leave();
+      this.map.leave();
       onClose(this);
     });
     this.choose(name, lam);
@@ -56,47 +57,8 @@ export class Panel {
     this.values = Object.fromEntries(
       this.model.parameters.map(({ name: key, trained: [low, high] }) => [key, key === "lam" && lam !== undefined ? lam : +((low + high) / 2).toFixed(6)]),
     );
-    this.parts.sliders.replaceChildren(...this.model.parameters.map((parameter) => this.slider(parameter)));
+    this.parts.sliders.replaceChildren(...this.model.parameters.map((parameter) => slider(parameter, this.values, () => this.move())));
     this.move();
-  }
-
-  slider({ name, symbol, label, unit, trained: [low, high], bounds: [least, most], step }) {
-    const row = document.createElement("div");
-    row.className = "slider";
-    const id = `slider-${name}-${Math.random().toString(36).slice(2)}`;
-    row.innerHTML = `<label></label><input type="number"><input type="range"><span class="badge"></span><div class="range" aria-hidden="true"><i></i></div>`;
-    const [text, exact, range, badge, strip] = row.children;
-    text.htmlFor = id;
-    text.innerHTML = "<span></span> <small></small>";
-    text.children[0].textContent = symbol;
-    text.children[1].textContent = `${label}${unit ? ` (${unit})` : ""}`;
-    range.id = id;
-    exact.setAttribute("aria-label", `${symbol}, exact value`);
-    for (const input of [exact, range]) Object.assign(input, { min: least, max: most, step: input === exact ? "any" : step, value: this.values[name] });
-    const place = (value) => `${(100 * (value - least)) / (most - least)}%`;
-    Object.assign(strip.firstElementChild.style, { left: place(low), width: `${(100 * (high - low)) / (most - least)}%` });
-    const marks = [[low, format(low)], [high, format(high)], [(low + high) / 2, "trained"]];
-    // The ends of the slider, where there is room for them.
-    for (const [end, next] of [[least, low], [most, high]]) if (Math.abs(end - next) > 0.06 * (most - least)) marks.push([end, format(end)]);
-    for (const [value, words] of high > low ? marks : marks.slice(1)) {
-      const mark = document.createElement("span");
-      mark.textContent = words;
-      mark.style.left = place(value);
-      strip.append(mark);
-    }
-    const set = (value, other) => {
-      if (!(value >= least && value <= most)) return;
-      this.values[name] = value;
-      other.value = value;
-      const outside = value < low - 1e-9 || value > high + 1e-9;
-      badge.textContent = outside ? "extrapolating" : "as trained";
-      badge.classList.toggle("out", outside);
-      range.setAttribute("aria-valuetext", `${symbol} = ${value}${outside ? ", extrapolating" : ""}`);
-    };
-    range.addEventListener("input", () => (set(+range.value, exact), this.move()));
-    exact.addEventListener("change", () => (set(+exact.value, range), (exact.value = this.values[name]), this.move()));
-    set(this.values[name], range);
-    return row;
   }
 
   /** The point has changed: what is stored at once, live sampling when the slider rests. */
@@ -135,8 +97,8 @@ export class Panel {
         this.show();
         this.parts.progress.value = line.finished ? 1 : this.parts.progress.value;
         const { source, rhat, converged, effective_samples: effective } = line.result;
-        const doubt = converged || rhat === null ? "" : ` The chains do not agree yet (R̂ = ${rhat.toFixed(2)}): errors are too small.`;
-        this.tell(`${line.finished ? "Done" : "Sampling"}: ${source}, ${Math.round(effective)} independent samples.${doubt}`, !!doubt);
+        const doubt = converged ? "" : rhat === null ? " Too few to check the errors." : ` The chains do not agree yet (R̂ = ${rhat.toFixed(2)}): errors are too small.`;
+        this.tell(`${line.finished ? "Done" : "Sampling"}: ${source}, ${Math.round(effective)} independent samples.${doubt}`, line.finished && !!doubt);
       } else if (line.kind === "error") this.tell(line.error, true);
     }
   }
@@ -168,13 +130,17 @@ export class Panel {
     const map = result.maps[kind];
     this.current = { map, kind };
     this.onChange();
-    const where = live ? "live" : `stored, λ = ${format(result.lam)}`;
+    const where = live ? "live" : `stored, λ = ${number(result.lam)}`;
     rich(this.parts.caption, `${map.label[0].toUpperCase()}${map.label.slice(1)} (${where}; typical error ±${map.error.toPrecision(2)} a_M⁻²).`);
     this.parts.canvas.setAttribute("aria-label", `Map: ${map.label}, λ = ${result.lam}, largest value ${map.largest.toPrecision(3)} per squared moiré period`);
-    this.parts["table-caption"].textContent = `λ = ${format(result.lam)}, ${live ? "live" : "stored"}: ${result.source}`;
+    this.parts["table-caption"].textContent = `λ = ${number(result.lam)}, ${live ? "live" : "stored"}`;
+    this.parts.source.textContent = result.source;
+    this.parts.unit.disabled = result.energies[0].meV === null; // no material, no meV
+    const unit = this.parts.unit.disabled ? "text" : this.parts.unit.value;
+    this.parts.unit.value = unit;
     this.parts.energies.replaceChildren(
-      ...result.energies.map(({ name, label, text, meV }) => row(label.replace(" energy per electron", ""), text, meV, name === "energy")),
-      ...(result.order_parameter ? [row("order ⟨|ρ_K|²⟩", result.order_parameter.text, "", false)] : []),
+      ...result.energies.map((energy) => row(energy.label.replace(" energy per electron", ""), energy[unit], energy.name === "energy")),
+      ...(result.order_parameter ? [row("order ⟨|ρ_K|²⟩", result.order_parameter.text, false)] : []),
     );
     for (const link of this.parts.downloads.querySelectorAll("a")) {
       const file = link.dataset.is === "png" ? `${kind}.png` : link.dataset.kind;
@@ -208,11 +174,11 @@ export class Panel {
   }
 }
 
-function row(label, text, meV, total) {
+function row(label, text, total) {
   const made = document.createElement("tr");
   made.className = total ? "total" : "";
-  made.innerHTML = `<th scope="row"></th><td></td><td></td>`;
-  [label, text, meV ?? ""].forEach((content, i) => rich(made.children[i], content.replace("-", "−")));
+  made.innerHTML = `<th scope="row"></th><td></td>`;
+  [label, text].forEach((content, i) => rich(made.children[i], content.replace("-", "−")));
   return made;
 }
 
