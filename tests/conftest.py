@@ -56,7 +56,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, start: tuple[Any, Any]) -> Callable[[A
     def use(step: Any) -> None:
         monkeypatch.setattr(run, "training_step", lambda *_: step)
 
-    monkeypatch.setattr(run, "initial_wavefunction", lambda _: start[0])
+    monkeypatch.setattr(run, "initial_wavefunction", lambda _, **__: start[0])
     monkeypatch.setattr(run, "initial_state", lambda *_: start[1])
     use(jax.jit(pretended))
     return use

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 import tomlkit
@@ -16,11 +19,13 @@ import tomlkit
 import qernel
 from qernel.cli import compare_runs, main
 from qernel.comparison import runs
-from qernel.comparison.clock import CLOCK_FILE
+from qernel.comparison.clock import CLOCK_FILE, read
+from qernel.comparison.conditions import UNLIMITED, Budget, Entry
 from qernel.config import Config
 from qernel.errors import Interrupted
+from qernel.training import report
 from qernel.training.tensors import write_tensors
-from runs import TINY
+from runs import TINY, newest, pretended, settings
 
 LAM = (0.5, 0.75, 1.0)
 SCALE = {"qernel": 2.0, "psiformer": 8.0}
@@ -211,6 +216,34 @@ def test_misuse(stub: Stub, four: list[str], write: Callable[..., str], tmp_path
     assert main(["compare", four[0], odd, *out, "--allow", "train.learning_rate", "--seeds", "1"]) == 0
     assert main(["compare", four[0], *out, "--budget-s", "5"]) == 2
     assert "holds a comparison with the budget" in capsys.readouterr().err
+
+
+def test_a_budget_of_seconds_is_kept_through_an_interruption(
+    fake: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run whose steps take a second each, stopped after the fourth, ends when both sessions together used ten."""
+    now, done = [0.0], [0]
+    step = jax.jit(pretended)
+
+    def slowly(state: Any) -> Any:
+        now[0] += 1.0
+        done[0] += 1
+        if done[0] == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(state)
+
+    fake(slowly)
+    monkeypatch.setattr(report, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    work = ([Entry("slater", "slater", settings())], [1], Budget(UNLIMITED, 10.0), tmp_path, "qernel compare it")
+    with pytest.raises(Interrupted, match="to go on: qernel compare it"):
+        compare_runs.train_all(*work)
+    path = runs.folder(tmp_path, "slater", 1)
+    assert read(path)[-1] == (4, 3.0)
+    compare_runs.train_all(*work)
+    # The first step of each session is compiled, and does not count.
+    assert read(path)[-1] == (12, 10.0) and newest(path).stem == "checkpoint-000000012"
+    compare_runs.train_all(*work)
+    assert done[0] == 12
 
 
 @pytest.mark.slow
