@@ -152,6 +152,7 @@ def from_dataset(data: xarray.Dataset, source: str = "") -> Scan:
         found = {name: pair for name in (*NEEDED, "order_parameter") if (pair := curve(f"{name}_{sweep}")) is not None}
         if all(name in found for name in NEEDED):
             sweeps[sweep] = found
+    rhats = [name for name in ("energy_rhat", *(f"energy_{sweep}_rhat" for sweep in sweeps)) if name in data]
     curves = {name: Curve(column(name), column(f"{name}_error")) for name in NEEDED}
     order = curve("order_parameter")
     if order is not None:
@@ -165,7 +166,7 @@ def from_dataset(data: xarray.Dataset, source: str = "") -> Scan:
         curves["interaction"],
         V0=float(data.attrs["V0"]),
         order=curves.get("order_parameter"),
-        rhat=column("energy_rhat") if "energy_rhat" in data else None,
+        rhat=np.max([column(name) for name in rhats], axis=0) if rhats else None,
         sweeps=sweeps,
         left_out=tuple(data["lam"].values[outside].tolist()),
         source=source,

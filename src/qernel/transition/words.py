@@ -65,6 +65,7 @@ def _fit(found: Transition) -> list[str]:
         narrow = 0.5 * float(np.diff(found.scan.lam).min())
         others = [one for one in found.candidates if one.model in TRANSITIONS and one is not best]
         rivals = [one for one in others if one.model != "step" or one.fit.width[0] > narrow]
+        rivals = [one for one in rivals if one.p_value > min(0.01, best.p_value)]
         close = [f"{NAMES[one.model]}, at λ = {one.fit.place[0]:.4g}" for one in rivals if one.aicc - best.aicc < 6]
         if close:
             result.append(
