@@ -28,6 +28,8 @@ def dataset() -> xarray.Dataset:
         "pair_correlation_map": {"d1": 8, "d2": 8},
         "structure_factor": {"q": len(q)},
         "pair_correlation": {"r": 5},
+        "gate": {"block": 2, "expert": 3},
+        "gate_active": {"block": 2, "expert": 3},
         "momentum_distribution": {"spin": 2, "k": 6},
     }
     data: dict[str, Any] = {}

@@ -70,6 +70,9 @@ class Result(NamedTuple):
     autocorrelation: float = 1.2
     rhat: float = 1.001
     effective_samples: float = 20000.0
+    order_parameter: Quantity | None = Quantity(0.2, 0.004)
+    order_parameter_rhat: float = 1.002
+    direction: str = "fresh"
 
 
 class FakeModel:

@@ -620,9 +620,10 @@ def test_fuzz_the_constructor(value: Any) -> None:
 
 def test_later_keys_leave_old_fingerprints_alone() -> None:
     """The stored run of the shipped model, written before these keys existed, can still be resumed."""
-    from qernel.training.checkpoint import read_metadata
+    from qernel.training.checkpoint import MIGRATIONS
+    from qernel.training.tensors import read_tensors
 
     study = Path(__file__).parents[1] / "studies" / "n6"
-    stored = read_metadata(study / "checkpoint.safetensors")["fingerprint"]
+    stored = read_tensors(study / "checkpoint.safetensors", MIGRATIONS).metadata["fingerprint"]
     assert load_config(study / "config.toml").fingerprint() == stored
     assert load_config(study / "config.toml", ["model.hf_order=3"]).fingerprint() != stored

@@ -191,3 +191,12 @@ def test_impossible_supercells_are_refused() -> None:
         Supercell(((1, 2), (2, 4)))
     with pytest.raises(ValueError, match=r"kagome.*triangular"):
         Supercell(((1, 0), (0, 1)), "kagome")
+
+
+def test_the_orbit_of_a_step_closes() -> None:
+    cell = Supercell(((3, 0), (0, 3)))
+    np.testing.assert_allclose(cell.orbit((1, 0)), [[0, 0], [1, 0], [2, 0]], atol=1e-12)
+    np.testing.assert_allclose(cell.orbit((3, 0)), [[0, 0]], atol=1e-12)
+    assert len(Supercell(((1, 1), (-1, 2))).orbit((1, 0))) == 3
+    assert len(Supercell(((2, 1), (0, 3))).orbit((0, 1))) == 3
+    assert len(Supercell(((2, 1), (0, 3))).orbit((1, 0))) == 6

@@ -141,6 +141,22 @@ def test_momentum_distribution_includes_the_twist() -> None:
     assert variable.values.shape == (1, 7)
 
 
+@pytest.mark.parametrize("twist", [(0.0, 0.0), (0.2, -0.35)])
+def test_crystal_momentum_of_plane_waves_is_their_sum(twist: tuple[float, float]) -> None:
+    """One momentum has all the weight, in every configuration; the twist is counted out."""
+    family = replace(POLARISED, electrons=(4, 0), twist=twist)
+    occupied = K[[0, 1, 2, 4]]
+    samples = free_gas(family, [occupied + family.twist_momentum], (4, 3), seed=6)
+    variable = measured("crystal_momentum", samples)["crystal_momentum"]
+    kappa = np.stack([c.values for c in variable.coordinates], axis=-1)
+    assert len(kappa) == CELL.cells and variable.values.sum() == pytest.approx(1.0)
+    total = occupied.sum(0) @ CELL.primitive.T / (2 * np.pi)
+    distance = kappa - total
+    expected = (np.abs(distance - np.rint(distance)) < 1e-9).all(1)
+    assert expected.sum() == 1
+    np.testing.assert_allclose(variable.values, expected, atol=1e-9)
+
+
 def test_natural_occupations_of_a_determinant(gas: dict[str, Samples]) -> None:
     variable = measured("natural_occupations", gas["polarised"], cutoff=1.0, orbitals=2.0)["natural_occupations"]
     np.testing.assert_allclose(variable.values[0, :7], 1.0, atol=0.02)

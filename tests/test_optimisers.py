@@ -149,6 +149,17 @@ def test_spring_with_little_damping_is_the_natural_gradient() -> None:
     np.testing.assert_allclose(mixed, mixing @ update, rtol=1e-4, atol=1e-6)
 
 
+def test_spring_survives_one_huge_row() -> None:
+    """Its rounding in float32 exceeds the damping: ŌŌᵀ + δ as computed has negative eigenvalues."""
+    spring = Spring(Schedule(0.05, 100.0), damping=1e-4, momentum=0.9, norm_constraint=1e-2)
+    rows = np.outer(np.geomspace(1.0, 3e3, 60), RNG.normal(size=400)) + 1e-2 * RNG.normal(size=(60, 400))
+    single = jnp.asarray(rows, jnp.float32)
+    assert np.linalg.eigvalsh(np.asarray(single @ single.T, np.float64)).min() < -spring.damping
+    start = spring.init(jnp.zeros(400, jnp.float32))
+    update, _ = spring.update(single, jnp.asarray(RNG.normal(size=60), jnp.float32), start)
+    assert np.isfinite(np.asarray(update)).all() and float(jnp.linalg.norm(update)) <= 0.1 + 1e-5
+
+
 def test_springs_norm_constraint_bounds_the_step_and_keeps_its_direction() -> None:
     free, bound = spring(), spring(norm_constraint=1e-4)
     first, state = free.update(ROWS, RESIDUALS, free.init(jnp.zeros(7)))

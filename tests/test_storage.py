@@ -14,7 +14,8 @@ import qernel
 from qernel.cli import main
 from qernel.config import load_config
 from qernel.errors import RunError
-from qernel.training.run import initial_wavefunction, save_model
+from qernel.training.folder import save_model
+from qernel.training.run import initial_wavefunction
 
 OBSERVE = ["--lam", "0.6", "0.9", "--walkers", "8", "--samples", "10", "--observable"]
 OBSERVABLES = ["density", "order_parameter", "structure_factor", "pair_correlation", "snapshots"]

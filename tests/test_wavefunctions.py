@@ -11,10 +11,13 @@ from jax import Array
 
 from ansatz_cases import (
     CASES,
+    FAMILY,
+    SMALL,
     Case,
     derivatives,
     energies,
     evaluate,
+    perturbed,
     quick_jit,
     random_points,
     random_positions,
@@ -22,7 +25,7 @@ from ansatz_cases import (
 )
 from qernel.laplacian.methods import LAPLACIANS
 from qernel.sampling.metropolis import Walkers, spread_walkers, sweep
-from qernel.wavefunction import Wavefunction, log_psi, parameter_count, parameter_layout
+from qernel.wavefunction import Wavefunction, build, log_psi, parameter_count, parameter_layout
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 network_cases = pytest.mark.parametrize("case", [c for c in CASES if c.ansatz != "slater"], ids=str)
@@ -54,6 +57,26 @@ def test_exchange_of_like_electrons_changes_the_sign(case: Case) -> None:
         order[[first, second]] = order[[second, first]]
         swapped_sign, swapped_log = evaluate(psi, x[:, order], p)
         np.testing.assert_allclose(swapped_sign * np.exp(swapped_log - log), -np.asarray(sign), rtol=1e-8)
+
+
+def test_a_sum_over_translations_is_invariant_under_them() -> None:
+    """ψ(r + t) = ψ(r) for the vector that was asked for and no other; still antisymmetric, with its exact Laplacian."""
+    model = SMALL.model_copy(update={"symmetric_along": (1, 0)})
+    psi = perturbed(build(model, FAMILY, key=jax.random.key(3), dtype=jnp.float64), 4)
+    x, p = random_positions(FAMILY, BATCH, 5), random_points(FAMILY, BATCH, 6)
+    sign, log = evaluate(psi, x, p)
+    along, across = FAMILY.supercell.primitive
+    moved_sign, moved_log = evaluate(psi, x + along, p)
+    np.testing.assert_array_equal(moved_sign, sign)
+    np.testing.assert_allclose(moved_log, log, atol=1e-9)
+    assert np.abs(np.asarray(evaluate(psi, x + across, p)[1] - log)).min() > 1e-3
+    swapped_sign, swapped_log = evaluate(psi, x[:, [1, 0, 2]], p)
+    np.testing.assert_array_equal(swapped_sign, -np.asarray(sign))
+    np.testing.assert_allclose(swapped_log, log, atol=1e-9)
+
+    fast, loop = (derivatives(psi, x, p, method) for method in ("forward", "loop"))
+    for a, b in zip(fast, loop, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
 @every_case

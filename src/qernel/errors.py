@@ -52,8 +52,10 @@ class Interrupted(QernelError):
         signal: number of the signal; the command line exits with 128 + signal.
     """
 
-    def __init__(self, message: str, run: Path, signal: int) -> None:
-        super().__init__(f"{message}, everything is saved; to go on: {resume_command(run)}")
+    def __init__(self, message: str, run: Path, signal: int, command: str | None = None) -> None:
+        """``command`` is the line that goes on, by default `resume_command` of the run."""
+        self.stopped = message
+        super().__init__(f"{message}, everything is saved; to go on: {command or resume_command(run)}")
         self.run = run
         self.signal = int(signal)
 

@@ -164,6 +164,18 @@ class Supercell:
         return _half_shells(self.moire_reciprocal, count)
 
 
+def root_three_vectors(cell: Supercell) -> FloatArray:
+    """a_1 + a_2 and 2a_2 − a_1 as rows ``[2, 2]``: the enlarged cell of the honeycomb crystal."""
+    vectors: FloatArray = np.array([[1.0, 1.0], [-1.0, 2.0]]) @ cell.primitive
+    return vectors
+
+
+def holds_root_three(cell: Supercell) -> bool:
+    """Whether the supercell is made of whole √3×√3 cells of a triangular lattice (K is one of its wave vectors)."""
+    turns = cell.vectors @ np.linalg.inv(root_three_vectors(cell))
+    return cell.lattice == "triangular" and bool(np.all(np.abs(turns - np.round(turns)) < 1e-9))
+
+
 def lattice_points(vectors: FloatArray, radius: float) -> FloatArray:
     """All lattice points with |R| ≤ radius, ordered by length, the origin first.
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
@@ -24,7 +24,7 @@ from qernel import runtime
 from qernel.config import Config, load_config
 from qernel.errors import RunError
 from qernel.estimators.quantity import Quantity
-from qernel.lattice import FloatArray
+from qernel.lattice import FloatArray, holds_root_three
 
 if TYPE_CHECKING:
     import xarray
@@ -39,7 +39,11 @@ _CARD_FILE = "card.json"
 
 
 class Energies(NamedTuple):
-    """Energies per electron at one point, with how they were sampled."""
+    """Energies per electron at one point, with how they were sampled.
+
+    ``order_parameter`` is ⟨|ρ_K|²⟩ of the same samples, None where K is no wave vector of the supercell. ``direction``
+    says where the chains came from: ``fresh``, or carried ``up`` or ``down`` in λ.
+    """
 
     lam: float
     energy: Quantity
@@ -52,6 +56,9 @@ class Energies(NamedTuple):
     rhat: float
     effective_samples: float
     extrapolating: bool
+    order_parameter: Quantity | None = None
+    order_parameter_rhat: float = float("nan")
+    direction: str = "fresh"
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -142,6 +149,7 @@ class State:
         *,
         walkers: int | None = None,
         seed: int | None = None,
+        start: npt.ArrayLike | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Energies:
         """Energy per electron and its parts, with errors that account for autocorrelation.
@@ -150,14 +158,22 @@ class State:
             samples: records per chain; default from the model's ``[sample]`` section.
             walkers: independent chains; default likewise.
             seed: of the chains; default likewise.
+            start: configurations ``[walkers, N, 2]`` in a_M before equilibration; spread over the cell by default.
             progress: called with the fraction done.
+        """
+        records = list(self.records(samples, walkers, seed, energies=True, start=start, progress=progress))
+        return self.energies_of(records, self.model.config.sample.seed if seed is None else seed)
+
+    def energies_of(self, records: Sequence[Record], seed: int) -> Energies:
+        """What records with local energies say.
+
+        Args:
+            records: of this state, from `records`.
+            seed: they were drawn with.
         """
         from qernel.estimators.statistics import summarise
 
-        sample = self.model.config.sample
         count = self.model.hamiltonian.count
-        records = list(self.records(samples, walkers, seed, energies=True, progress=progress))
-        seed = sample.seed if seed is None else seed
         chains = len(records[0].kinetic)
         source = f"{len(records)} records of {chains} chains, seed {seed}, model {self.model.name}"
         series = {
@@ -167,7 +183,13 @@ class State:
         total = series["kinetic"] + series["moire"] + series["interaction"]
         unit, meV = "E0", self.model.config.energy_unit_meV
         summaries = {name: summarise(values) for name, values in {"energy": total, **series}.items()}
-        parts = {name: Quantity(s.mean, s.error, unit, source, meV) for name, s in summaries.items()}
+        parts: dict[str, Any] = {name: Quantity(s.mean, s.error, unit, source, meV) for name, s in summaries.items()}
+        order, order_rhat = None, float("nan")
+        cell = self.model.hamiltonian.supercell
+        if holds_root_three(cell):
+            phases = np.stack([record.positions @ cell.k_point for record in records], axis=1)
+            found = summarise(np.abs(np.exp(1j * phases).mean(-1)) ** 2)
+            order, order_rhat = Quantity(found.mean, found.error, "", source), found.rhat
         return Energies(
             lam=self.lam,
             **parts,
@@ -177,6 +199,8 @@ class State:
             rhat=summaries["energy"].rhat,
             effective_samples=summaries["energy"].effective_samples,
             extrapolating=self.extrapolating,
+            order_parameter=order,
+            order_parameter_rhat=order_rhat,
         )
 
     def sample(
@@ -259,6 +283,7 @@ class State:
         *,
         energies: bool,
         progress: Callable[[float], None] | None,
+        start: npt.ArrayLike | None = None,
     ) -> Iterator[Record]:
         """The chains record by record (see `ChainSampler.records`), with the model's settings as defaults."""
         sample = self.model.config.sample
@@ -273,6 +298,7 @@ class State:
             seed=sample.seed if seed is None else seed,
             target=sample.acceptance,
             energies=energies,
+            start=start,
             progress=progress,
         )
 

@@ -23,8 +23,8 @@ import jax.numpy as jnp  # noqa: E402
 
 import qernel  # noqa: E402
 from qernel.config import load_config  # noqa: E402
-from qernel.training.checkpoint import save_checkpoint  # noqa: E402
-from qernel.training.run import CHECKPOINT_FILE, CONFIG_FILE, initial_state, initial_wavefunction  # noqa: E402
+from qernel.training.folder import RunFolder, new_folder  # noqa: E402
+from qernel.training.run import initial_state, initial_wavefunction  # noqa: E402
 from qernel.wavefunction import parameter_layout  # noqa: E402
 
 SILENT = (".attention.output", ".experts.shared_out", ".experts.experts_out")
@@ -59,9 +59,8 @@ def main(source: str, config_file: str, out: Path) -> None:
     start = eqx.filter(qernel.load(source).wavefunction, eqx.is_inexact_array)
     parameters = parameter_layout(eqx.combine(grown(start, arrays), static))[0]
     state = initial_state(config, template)._replace(parameters=parameters, average=parameters)
-    out.mkdir(parents=True)
-    (out / CONFIG_FILE).write_text(config.to_toml(), encoding="utf-8")
-    save_checkpoint(out / CHECKPOINT_FILE, state, fingerprint=config.fingerprint(), finished=False)
+    with new_folder(out), RunFolder(out, config, template).begin(state):
+        pass
 
 
 if __name__ == "__main__":

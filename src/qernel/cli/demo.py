@@ -28,6 +28,14 @@ def run(options: argparse.Namespace) -> int:
     from qernel.model import load
 
     sampling = argparse.Namespace(
-        lam=[lam_values(GRID)], at=[], samples=None, walkers=None, seed=None, json=False, line=options.line
+        lam=[lam_values(GRID)],
+        at=[],
+        samples=None,
+        walkers=None,
+        seed=None,
+        json=False,
+        sweeps=["fresh"],
+        start="spread",
+        line=options.line,
     )
     return scan(load(folder), out, sampling)

@@ -65,6 +65,10 @@ def _run(options: argparse.Namespace) -> int:
         from qernel.cli import scan
 
         return scan.run(options)
+    if options.command == "transition":
+        from qernel.cli import transition
+
+        return transition.run(options)
     if options.command == "hf":
         from qernel.cli import hf
 
@@ -97,6 +101,10 @@ def _run(options: argparse.Namespace) -> int:
         from qernel.cli import models
 
         return models.run(options)
+    if options.command == "compare":
+        from qernel.cli import compare
+
+        return compare.run(options)
     if options.command == "bench":
         from qernel.cli import bench
 

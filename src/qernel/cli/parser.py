@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import qernel
 from qernel.cli.arguments import positive, whole
-from qernel.cli.results_parser import add_lam, add_results_commands
+from qernel.cli.results_parser import AddCommand, add_lam, add_results_commands
 
 BENCH_STAGES = ("forward", "local_energy", "gradient", "sampling", "step")
 """What ``qernel bench`` can time."""
@@ -91,6 +91,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_config(validate)
 
+    _add_compare(command)
+
     models = command("models", "list the trained models that come with Qernel")
     models.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
@@ -130,6 +132,45 @@ def build_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--out", metavar="DIR", default="qernel-demo", help="folder to write (default: %(default)s)")
     return parser
+
+
+def _add_compare(command: AddCommand) -> None:
+    compare = command(
+        "compare",
+        "train several models under equal conditions and compare their accuracy",
+        "Train every configuration with every seed, measure all of them at the same λ on fresh chains, and report "
+        "excess energies per electron against parameters and training time, with the ratios of both between ansätze "
+        "at equal accuracy. "
+        "The same command goes on where it was stopped; nothing is trained or measured twice.",
+    )
+    compare.add_argument(
+        "configs", metavar="CONFIG", nargs="+", help="TOML files or presets that differ in [model] alone"
+    )
+    compare.add_argument("--seeds", metavar="N", nargs="+", type=whole(0), default=[1, 2, 3], help="default: 1 2 3")
+    add_lam(compare, required=False)
+    budget = compare.add_mutually_exclusive_group()
+    budget.add_argument(
+        "--budget-s", metavar="S", type=positive, help="seconds of training steps per run, compilation excluded"
+    )
+    budget.add_argument("--iterations", metavar="N", type=whole(1), help="iterations per run (default: as configured)")
+    compare.add_argument(
+        "--reference",
+        metavar="FILE",
+        help="exact energies as JSON, CSV or NetCDF (default: the lowest energy found among the models)",
+    )
+    compare.add_argument(
+        "--allow", metavar="SECTION.KEY", nargs="+", action="extend", default=[], help="keys that may differ"
+    )
+    compare.add_argument(
+        "--points", metavar="N", type=whole(1), default=4, help="measured points of each learning curve (default: 4)"
+    )
+    compare.add_argument("--samples", metavar="N", type=whole(2), help="records per chain (default: as configured)")
+    compare.add_argument("--walkers", metavar="N", type=whole(2), help="chains per λ (default: as configured)")
+    compare.add_argument(
+        "--out", metavar="DIR", default="qernel-compare", help="folder to write (default: %(default)s)"
+    )
+    compare.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    _add_overrides(compare)
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

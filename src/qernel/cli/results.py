@@ -22,23 +22,50 @@ ENERGIES = ("energy", "kinetic", "moire", "interaction")
 
 DIAGNOSTICS = ("acceptance", "autocorrelation", "rhat", "effective_samples")
 
+ORDER = "order_parameter"
+"""⟨|ρ_K|²⟩ of the same samples, where K is a wave vector of the supercell."""
+
 RHAT_LIMIT = 1.05
 """Beyond this the chains at one λ have not come to agree."""
 
 
 def measure(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[Energies]:
     """Energies at each λ with the sampling settings of the command, and warnings about them."""
+    return measure_sweeps(model, points, options, ["fresh"])["fresh"]
+
+
+def measure_sweeps(
+    model: Model, points: Sequence[float], options: argparse.Namespace, sweeps: Sequence[str], start: Any = None
+) -> dict[str, list[Energies]]:
+    """The same for chains that start fresh at each λ, and for those carried up or down, in increasing λ each.
+
+    Args:
+        model: the trained wavefunction.
+        points: λ, increasing where chains are carried.
+        options: ``samples``, ``walkers``, ``seed``, ``at``.
+        sweeps: of ``fresh``, ``up``, ``down``.
+        start: configurations ``[W, N, 2]`` that chains start from.
+    """
     states = states_at(model, points, options)
-    results = []
-    with MeasuringProgress(len(states)) as progress:
-        for state in states:
-            progress.begin(state.lam)
-            settings = {"walkers": options.walkers, "seed": options.seed, "progress": progress}
-            results.append(state.energy(options.samples, **settings))
-    stuck = [result.lam for result in results if not result.rhat <= RHAT_LIMIT]
+    settings: dict[str, Any] = {"walkers": options.walkers, "seed": options.seed}
+    settings |= {} if start is None else {"start": start}
+    results: dict[str, list[Energies]] = {}
+    with MeasuringProgress(len(states) * len(sweeps)) as progress:
+        for sweep in sweeps:
+            if sweep == "fresh":
+                results[sweep] = []
+                for state in states:
+                    progress.begin(state.lam)
+                    results[sweep].append(state.energy(options.samples, **settings, progress=progress))
+            else:
+                from qernel.estimators.sweeps import carried
+
+                shown: dict[str, Any] = {"begin": progress.begin, "progress": progress}
+                results[sweep] = carried(states, sweep, samples=options.samples, **settings, **shown)
+    stuck = [result.lam for rows in results.values() for result in rows if not result.rhat <= RHAT_LIMIT]
     if stuck:
         warn(
-            f"the chains disagree (rhat above {RHAT_LIMIT}) at λ = {listed(stuck)}: "
+            f"the chains disagree (rhat above {RHAT_LIMIT}) at λ = {listed(list(dict.fromkeys(stuck)))}: "
             "their error bars are too small, measure with more --samples"
         )
     return results
@@ -92,38 +119,74 @@ def system(config: Config, hamiltonian: Hamiltonian, others: Mapping[str, float]
 
 
 def row(result: Energies) -> dict[str, Any]:
-    """One λ; energies as ``{"value", "error"}`` per electron in E0."""
+    """One λ; energies and order parameter as ``{"value", "error"}`` per electron in E0."""
     return {
         "lam": result.lam,
         **{name: getattr(result, name).as_dict() for name in ENERGIES},
         **{name: float(getattr(result, name)) for name in DIAGNOSTICS},
         "extrapolating": bool(result.extrapolating),
+        ORDER: None if result.order_parameter is None else result.order_parameter.as_dict(),
+        f"{ORDER}_rhat": float(result.order_parameter_rhat),
+        "direction": result.direction,
     }
 
 
-def dataset(model: Model, results: Sequence[Energies], others: Mapping[str, float]) -> xarray.Dataset:
-    """The results along λ, as the file that `qernel.open` reads."""
+def dataset(
+    model: Model,
+    results: Sequence[Energies],
+    others: Mapping[str, float],
+    sweeps: Mapping[str, Sequence[Energies]] | None = None,
+) -> xarray.Dataset:
+    """The results along λ, as the file that `qernel.open` reads.
+
+    Args:
+        model: that was measured.
+        results: at each λ.
+        others: parameters that are the same at each λ.
+        sweeps: chains that were carried in λ, by direction: stored as ``energy_up`` and so on.
+    """
     import xarray
 
     from qernel.observables.dataset import parameter_attributes
-    from qernel.observables.energy import PARTS
     from qernel.provenance import model_attributes
 
     rows = [row(result) for result in results]
-    data: dict[str, Any] = {}
-    for name in ENERGIES:
-        about = {"units": "E0", "long_name": PARTS[name], "ancillary_variables": f"{name}_error"}
-        data[name] = ("lam", [entry[name]["value"] for entry in rows], about)
-        about = {"units": "E0", "long_name": f"one standard error of {name}"}
-        data[f"{name}_error"] = ("lam", [entry[name]["error"] for entry in rows], about)
+    data = _curves(rows)
     for name in DIAGNOSTICS:
         stored = name if name == "acceptance" else f"energy_{name}"
         data[stored] = ("lam", [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
     flags = [int(entry["extrapolating"]) for entry in rows]
     data["extrapolating"] = ("lam", flags, {"units": "1", "long_name": "1 where a parameter is outside its range"})
+    for sweep, energies in (sweeps or {}).items():
+        if sweep != "fresh":
+            data |= _curves([row(result) for result in energies], sweep)
     coordinates: dict[str, Any] = {"lam": ("lam", [entry["lam"] for entry in rows], parameter_attributes("lam"))}
     coordinates |= {name: ((), value, parameter_attributes(name)) for name, value in others.items()}
-    return xarray.Dataset(data, coordinates, model_attributes(model))
+    attributes = model_attributes(model) | {"direction": rows[0]["direction"]}
+    return xarray.Dataset(data, coordinates, attributes)
+
+
+def _curves(rows: Sequence[Mapping[str, Any]], sweep: str = "") -> dict[str, Any]:
+    """Energies and order parameter with their errors, as variables along λ."""
+    from qernel.observables.energy import PARTS
+
+    texts = {name: (PARTS[name], "E0") for name in ENERGIES}
+    if all(entry[ORDER] is not None for entry in rows):
+        texts[ORDER] = ("<|rho_K|^2>, rho_K = (1/N) sum_i exp(iK.r_i)", "1")
+    data: dict[str, Any] = {}
+    for name, (text, unit) in texts.items():
+        stored = f"{name}_{sweep}" if sweep else name
+        text += f", chains carried {sweep} in lam" if sweep else ""
+        about = {"units": unit, "long_name": text, "ancillary_variables": f"{stored}_error"}
+        data[stored] = ("lam", [entry[name]["value"] for entry in rows], about)
+        about = {"units": unit, "long_name": f"one standard error of {stored}"}
+        data[f"{stored}_error"] = ("lam", [entry[name]["error"] for entry in rows], about)
+    for name, rhat in (("energy", "rhat"), (ORDER, f"{ORDER}_rhat")):
+        if name in texts and (sweep or name == ORDER):
+            stored = f"{name}_{sweep}" if sweep else name
+            about = {"units": "1", "long_name": f"rank-normalised split R-hat of {stored}"}
+            data[f"{stored}_rhat"] = ("lam", [entry[rhat] for entry in rows], about)
+    return data
 
 
 def warn(sentence: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from qernel.cli.arguments import assignment, lam_values, option, port, whole
+from qernel.cli.arguments import assignment, lam_values, number, option, port, whole
 from qernel.observables.registry import BUILT_IN
-from qernel.plots.kinds import KINDS, VERSUS_LAM
+from qernel.plots.kinds import KINDS, TRANSITION, VERSUS_LAM
 
 
 class AddCommand(Protocol):
@@ -18,15 +18,51 @@ class AddCommand(Protocol):
 
 
 def add_results_commands(command: AddCommand) -> None:
-    """Add query, scan, observe, plot, report, explore and export."""
+    """Add query, scan, transition, observe, plot, report, explore and export."""
     query = command("query", "energies of a trained wavefunction at given λ")
     _add_measurement(query)
     query.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     scan = command("scan", "a table of energies and the phase diagram over a grid of λ")
     _add_measurement(scan)
+    scan.add_argument(
+        "--sweeps",
+        nargs="+",
+        choices=("fresh", "up", "down"),
+        default=["fresh"],
+        help="where chains start: fresh at every λ (default), or where they ended at the λ below (up) or above (down); "
+        "table and figure show the first that is named, the files all of them",
+    )
+    scan.add_argument(
+        "--start",
+        choices=("spread", "registries"),
+        default="spread",
+        help="chains start spread over the cell (default), or as crystals in their three registries",
+    )
     scan.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/scan, or NAME-scan)")
     scan.add_argument("--json", action="store_true", help="print the results as one JSON object and nothing else")
+
+    transition = command(
+        "transition",
+        "whether a scan shows a phase transition, and at which λ",
+        "Fit the interaction energy of a scan with curves that have a kink, a jump or a rounded step and with smooth "
+        "ones, compare them, and check the file against Hellmann–Feynman and concavity. A λ_c is printed only where "
+        "the data show one.",
+    )
+    transition.add_argument("scan", metavar="SCAN", help="a folder of qernel scan, or a .nc file with its energies")
+    transition.add_argument(
+        "--between",
+        metavar=("LOW", "HIGH"),
+        nargs=2,
+        type=lambda text: number(text, text, hint=""),
+        help="fit only this range of λ, where the branches away from the transition bend",
+    )
+    transition.add_argument(
+        "--resamples", metavar="N", type=whole(100), default=400, help="data sets drawn for the errors (default: 400)"
+    )
+    transition.add_argument("--seed", metavar="N", type=whole(0), default=0, help="seed of these (default: 0)")
+    transition.add_argument("--out", metavar="DIR", help=f"folder to write: {TRANSITION}.json and a figure")
+    transition.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     observe = command(
         "observe",
@@ -55,10 +91,14 @@ def add_results_commands(command: AddCommand) -> None:
         "a figure from a file of results or from a run's metrics",
         "Draw a figure again from stored data, as PNG and PDF. "
         + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
-        + f"; {VERSUS_LAM}: a single number against λ; convergence: energy and order parameter of a run.",
+        + f"; {TRANSITION}: the fits of qernel transition; {VERSUS_LAM}: a single number against λ; "
+        "convergence: energy and order parameter of a run.",
     )
     plot.add_argument(
-        "kind", metavar="KIND", choices=(*KINDS, VERSUS_LAM, "convergence"), help="what to draw (listed above)"
+        "kind",
+        metavar="KIND",
+        choices=(*KINDS, TRANSITION, VERSUS_LAM, "convergence"),
+        help="what to draw (listed above)",
     )
     plot.add_argument("file", metavar="FILE", help="a .nc file; for convergence a run folder or its metrics.csv")
     plot.add_argument("--variable", metavar="NAME", help=f"the single number that {VERSUS_LAM} draws")
@@ -100,7 +140,7 @@ def add_results_commands(command: AddCommand) -> None:
     export.add_argument("--variable", metavar="NAME", help="print the table of one variable instead (csv)")
 
 
-def add_lam(parser: argparse.ArgumentParser) -> None:
+def add_lam(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """``--lam`` with values and grids."""
     parser.add_argument(
         "--lam",
@@ -108,7 +148,7 @@ def add_lam(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=lam_values,
         action="extend",
-        required=True,
+        required=required,
         help="values, or a grid FIRST:LAST:COUNT with both ends included, e.g. --lam 0.5 1.05 or --lam 0.4:1.4:21",
     )
 

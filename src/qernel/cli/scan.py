@@ -1,6 +1,6 @@
 """``qernel scan``: a table of energies with its provenance, and the phase diagram.
 
-DIR/energies.csv            a row for each λ, to open with a data-frame library
+DIR/energies.csv            a row for each λ (and direction), to open with a data-frame library
 DIR/energies.nc             the same for `qernel.open`, `qernel plot` and `qernel report`, with units and provenance
 DIR/energies.json           the same as ``--json`` prints, with units and provenance
 DIR/phase_diagram.png/.pdf  energy and interaction energy per electron against λ
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from qernel import runtime
 from qernel.cli import outputs
 from qernel.cli.arguments import flatten
-from qernel.cli.results import DIAGNOSTICS, ENERGIES, dataset, measure, other_parameters, payload
+from qernel.cli.results import DIAGNOSTICS, ENERGIES, ORDER, dataset, measure_sweeps, other_parameters, payload, row
 from qernel.cli.tables import describe, energy_table
 from qernel.storage import save as save_dataset
 from qernel.storage import to_json
@@ -47,20 +47,32 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     """Measure, write the files and print the table, or the JSON object."""
     others = other_parameters(model, options.at)
     points = sorted(flatten(options.lam))
+    sweeps = list(dict.fromkeys(options.sweeps))
     request = outputs.request(model, points, others, options)
+    # Only where they differ from the default: earlier scans do not have them.
+    request |= {"sweeps": sweeps} if sweeps != ["fresh"] else {}
+    request |= {"start": options.start} if options.start != "spread" else {}
+    start = None
+    if options.start == "registries":
+        from qernel.sampling.starts import registry_positions
+
+        start = registry_positions(model.hamiltonian, request["walkers"], seed=request["seed"])
     outputs.refuse_overwriting(out, _FILES, request, _stored(out / RECORD), "scan")
     out.mkdir(parents=True, exist_ok=True)
 
-    results = measure(model, points, options)
+    found = measure_sweeps(model, points, options, sweeps, start)
+    results = found[sweeps[0]]
     data = payload(model, results, others)
+    if sweeps != ["fresh"]:
+        data["sweeps"] = {sweep: [row(result) for result in rows] for sweep, rows in found.items()}
     provenance = {
         "request": request,
         "command": shlex.join(options.line),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     about = {"request": to_json(request), "history": provenance["command"]}
-    save_dataset(dataset(model, results, others).assign_attrs(about), out / DATA)
-    outputs.write_text(out / TABLE, _table(data["results"], others))
+    save_dataset(dataset(model, results, others, found).assign_attrs(about), out / DATA)
+    outputs.write_text(out / TABLE, _table([row(result) for rows in found.values() for result in rows], others))
     _draw(model, data["results"], out)
     # Last: a folder with this file is complete.
     outputs.write_text(
@@ -69,7 +81,10 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     if options.json:
         print(to_json(data))
     else:
-        print(energy_table(model, results, others))
+        for sweep, rows in found.items():
+            print(energy_table(model, rows, others))
+            if sweep != "fresh":
+                print(f"(chains carried {sweep} in λ)")
         print(f"\nwritten: {', '.join(str(out / name) for name in _FILES)}")
     return 0
 
@@ -89,12 +104,14 @@ def _table(rows: Sequence[Mapping[str, Any]], others: Mapping[str, float]) -> st
         names += [name, f"{name}_error"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, *DIAGNOSTICS, "extrapolating"])
-    for row in rows:
-        energies = [row[name][part] for name in ENERGIES for part in ("value", "error")]
-        diagnostics = [row[name] for name in DIAGNOSTICS]
-        flag = "true" if row["extrapolating"] else "false"
-        writer.writerow([row["lam"], *others.values(), *energies, *diagnostics, flag])
+    writer.writerow([*names, *DIAGNOSTICS, "extrapolating", ORDER, f"{ORDER}_error", f"{ORDER}_rhat", "direction"])
+    for entry in rows:
+        energies = [entry[name][part] for name in ENERGIES for part in ("value", "error")]
+        diagnostics = [entry[name] for name in DIAGNOSTICS]
+        flag = "true" if entry["extrapolating"] else "false"
+        order = entry[ORDER] or {"value": "", "error": ""}
+        last = [order["value"], order["error"], entry[f"{ORDER}_rhat"], entry["direction"]]
+        writer.writerow([entry["lam"], *others.values(), *energies, *diagnostics, flag, *last])
     return text.getvalue()
 
 
@@ -110,6 +127,10 @@ def _units(others: Mapping[str, float]) -> dict[str, str]:
         "rhat": "1",
         "effective_samples": "independent samples",
         "extrapolating": "whether the point lies outside the trained range",
+        ORDER: "1, <|rho_K|^2>",
+        f"{ORDER}_error": "1, one standard error",
+        f"{ORDER}_rhat": "1",
+        "direction": "fresh chains at every lam, or chains carried up or down in lam",
     }
 
 

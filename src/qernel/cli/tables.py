@@ -6,21 +6,32 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qernel.estimators.quantity import Quantity
     from qernel.model import Energies, Model
 
 
 def energy_table(model: Model, results: Sequence[Energies], others: Mapping[str, float]) -> str:
     """What `query` and `scan` print: a row for each λ, energies per electron in E0."""
-    from qernel.estimators.quantity import parenthesis
-
-    head = ["λ", "energy", "kinetic", "moiré", "interaction", "acceptance", "autocorr.", "rhat", "eff. samples"]
+    head = [
+        "λ",
+        "energy",
+        "kinetic",
+        "moiré",
+        "interaction",
+        "|ρ_K|²",
+        "acceptance",
+        "autocorr.",
+        "rhat",
+        "eff. samples",
+    ]
     rows = []
     for result in results:
         parts = (result.energy, result.kinetic, result.moire, result.interaction)
         rows.append(
             [
                 f"{result.lam:g}",
-                *(parenthesis(part.value, part.error) for part in parts),
+                *(_of(part) for part in parts),
+                "" if result.order_parameter is None else _of(result.order_parameter),
                 f"{result.acceptance:.2f}",
                 f"{result.autocorrelation:.1f}",
                 f"{result.rhat:.3f}",
@@ -33,6 +44,13 @@ def energy_table(model: Model, results: Sequence[Energies], others: Mapping[str,
     title += "".join(f"{name} = {value:g}, " for name, value in others.items())
     title += "energies per electron in E0" + ("" if unit is None else f" = {unit:.6g} meV")
     return f"{title}\n{columns([[*head, ''], *rows])}"
+
+
+def _of(quantity: Quantity) -> str:
+    """A number with its error, without its unit."""
+    from qernel.estimators.quantity import parenthesis
+
+    return parenthesis(quantity.value, quantity.error)
 
 
 def describe(electrons: tuple[int, int], cells: int) -> str:

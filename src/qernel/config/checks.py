@@ -20,8 +20,7 @@ LARGE_SOLVE = 4096
 # One rotation of each lattice in the basis of its vectors: by 120° and by 90°.
 _ROTATIONS = {"triangular": ((-1, 1), (-1, 0)), "square": ((0, 1), (-1, 0))}
 
-# Keys that only some ansätze read.
-_READERS: dict[str, tuple[str, ...]] = {
+READERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("kv_heads", "experts", "active_experts", "expert_width", "shared_width"), ("qernel",)),
     "mlp_width": ("psiformer",),
     **dict.fromkeys(
@@ -29,11 +28,12 @@ _READERS: dict[str, tuple[str, ...]] = {
         ("qernel", "psiformer"),
     ),
     **dict.fromkeys(
-        ("film", "crystal_seed", "symmetric_along", "jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"),
+        ("film", "parameter_features", "crystal_seed", "symmetric_along", "envelope", "envelope_shells"),
         ("qernel", "psiformer"),
     ),
-    **dict.fromkeys(("envelope", "envelope_shells"), ("qernel", "psiformer")),
+    **dict.fromkeys(("jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"), ("qernel", "psiformer")),
 }
+"""[model] keys that only some ansätze read, and which."""
 
 
 class Problem(NamedTuple):
@@ -196,11 +196,17 @@ def notes(config: Config) -> list[str]:
     default = ModelConfig()
     idle = [
         key
-        for key, ansatze in _READERS.items()
+        for key, ansatze in READERS.items()
         if model.ansatz not in ansatze and getattr(model, key) != getattr(default, key)
     ]
     if idle:
         remarks.append(f"no effect with ansatz '{model.ansatz}': model {_listed(idle)}")
+    low, high = config.family.lam
+    blind = model.ansatz != "slater" and model.orbitals == "network" and not (model.film or model.parameter_features)
+    if blind and low < high:
+        remarks.append(
+            "determinants do not depend on λ: film = false, and parameter_features = false keeps λ out of the inputs"
+        )
     total = train.groups * train.walkers
     if train.optimiser == "spring" and total > LARGE_SOLVE:
         remarks.append(

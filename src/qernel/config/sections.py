@@ -45,7 +45,7 @@ REDUCED_KEYS = ("V0", "U")
 RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 """[family] keys that turn the constant of the same name into a conditioning parameter."""
 
-LATER_KEYS: dict[str, tuple[str, ...]] = {"model": ("hf_order", "hf_cutoff", "symmetric_along")}
+LATER_KEYS: dict[str, tuple[str, ...]] = {"model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features")}
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
 
 _MATERIAL = Material()
@@ -164,6 +164,9 @@ class ModelConfig(Section):
     )
     conditioning_width: Count = Field(default=16, description="Width of the embedding of the family parameters.")
     film: Flag = Field(default=True, description="Condition every block on the family parameters by FiLM.")
+    parameter_features: Flag = Field(
+        default=False, description="Append the family parameters, scaled to [-1, 1], to the input features."
+    )
     jastrow: Flag = Field(default=True, description="Pair Jastrow factor with electron cusp and long-range waves.")
     envelope: Flag = Field(default=True, description="One-body Jastrow factor of moiré harmonics.")
     jastrow_order: Count = Field(default=6, description="Free coefficients of the pair Jastrow polynomial.")

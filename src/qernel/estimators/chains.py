@@ -72,6 +72,7 @@ class ChainSampler:
         seed: int,
         target: float = 0.5,
         energies: bool = True,
+        start: npt.ArrayLike | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Iterator[Record]:
         """Yield ``samples`` records at a point, ``moves`` Metropolis moves apart.
@@ -84,6 +85,7 @@ class ChainSampler:
             seed: of the chains; the same seed gives the same records.
             target: acceptance the step width is adapted to during burn-in.
             energies: whether to evaluate local energies (zeros otherwise).
+            start: configurations ``[W, N, 2]`` in a_M before burn-in; spread over the cell by default.
             progress: called with the fraction done.
         """
         key = jax.random.key(seed)
@@ -91,10 +93,14 @@ class ChainSampler:
         cell = self._hamiltonian.supercell
         dtype = self._parameters.dtype
         shape = (1, self.walkers, self._hamiltonian.count)
-        walkers = jax.device_put(
-            spread_walkers(start_key, cell, shape, width=0.1, dtype=dtype),
-            Walkers(self._split, self._split, self._replicated),  # type: ignore[arg-type]
-        )
+        walkers = spread_walkers(start_key, cell, shape, width=0.1, dtype=dtype)
+        if start is not None:
+            if np.shape(start) != walkers.positions.shape[1:]:
+                raise ValueError(f"start has shape {np.shape(start)}: expected {walkers.positions.shape[1:]}")
+            walkers = walkers._replace(positions=jnp.asarray(start, dtype)[None])
+        # Where outputs lie, inputs lie: the sweep is compiled once.
+        layout = Walkers(self._split, self._split, self._replicated)  # type: ignore[arg-type]
+        walkers = jax.device_put(walkers, layout)
         points = jnp.asarray(point, dtype)[None]
         blocks = -(-burn_in // moves)
         for block in range(blocks + samples):

@@ -11,9 +11,9 @@ import numpy as np
 
 from qernel.errors import QernelError, RunError
 from qernel.hamiltonian.moire import moire_potential
+from qernel.lattice import holds_root_three
 from qernel.observables import Observable, Samples, make
 from qernel.observables.dataset import to_dataset
-from qernel.observables.density import holds_root_three
 
 if TYPE_CHECKING:
     import xarray

@@ -16,7 +16,7 @@ from qernel.hamiltonian.moire import moire_potential
 from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
 from qernel.hartree_fock.functional import MeanField
 from qernel.hartree_fock.minimise import Mask
-from qernel.lattice import FloatArray
+from qernel.lattice import FloatArray, holds_root_three
 
 SITE_WIDTH = 0.27
 """Width in a_M of the Gaussians of a crystal start; the minimisation finds the right one."""
@@ -81,7 +81,7 @@ def _crystals(field: MeanField, patterns: int) -> Iterator[Start]:
     if 3 * total == 2 * field.hamiltonian.supercell.cells:
         best = "honeycomb"
     cell, chosen = field.hamiltonian.supercell, []
-    if 3 * total in (cell.cells, 2 * cell.cells) and _has_k(field):
+    if 3 * total in (cell.cells, 2 * cell.cells) and holds_root_three(cell):
         occupied = (cell.sublattices != 0) if best == "honeycomb" else (cell.sublattices == 0)
         chosen.append((f"{best} crystal", np.flatnonzero(occupied)))
     chosen += [(f"pattern {seed}", lattice_gas(field, wells, seed)) for seed in range(patterns)]
@@ -92,12 +92,6 @@ def _crystals(field: MeanField, patterns: int) -> Iterator[Start]:
             blocks.append(_gaussians(field, wells[order[begin : begin + count]]))
             begin += count
         yield Start(name, _noisy(field, blocks, seed))
-
-
-def _has_k(field: MeanField) -> bool:
-    cell = field.hamiltonian.supercell
-    turns = cell.k_point @ cell.vectors.T / (2 * np.pi)
-    return cell.lattice == "triangular" and bool(np.abs(turns - np.rint(turns)).max() < 1e-6)
 
 
 def _gaussians(field: MeanField, centres: FloatArray) -> ComplexArray:

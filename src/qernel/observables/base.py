@@ -71,6 +71,9 @@ class Amplitude(Protocol):
     def log_psi_gradient(self, positions: npt.ArrayLike) -> npt.NDArray[Any]:
         """∂ log ψ/∂p for the family parameters, ``[..., p]``; complex where ψ is."""
 
+    def gates(self, positions: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Gates of the experts, ``[..., blocks, experts]``; ``[..., 0, 0]`` for a wavefunction without any."""
+
 
 @dataclass(frozen=True)
 class Samples:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from qernel.lattice import FloatArray, Supercell
+from qernel.lattice import FloatArray, holds_root_three, root_three_vectors
 from qernel.observables.base import Observable, Samples, Variable, averaged
 from qernel.observables.grids import cell_index, counts, grid_coordinates
 
@@ -41,18 +39,6 @@ class Density(Observable):
             vectors = root_three_vectors(cell)
             result.append(_density("density_sqrt3", samples, vectors, self.cell_grid, "s", "the √3×√3 cell"))
         return result
-
-
-def root_three_vectors(cell: Supercell) -> FloatArray:
-    """a_1 + a_2 and 2a_2 − a_1 as rows ``[2, 2]``: the enlarged cell of the honeycomb crystal."""
-    vectors: FloatArray = np.array([[1.0, 1.0], [-1.0, 2.0]]) @ cell.primitive
-    return vectors
-
-
-def holds_root_three(cell: Supercell) -> bool:
-    """Whether the supercell is made of whole √3×√3 cells of a triangular lattice (K is one of its wave vectors)."""
-    turns = cell.vectors @ np.linalg.inv(root_three_vectors(cell))
-    return cell.lattice == "triangular" and bool(np.all(np.abs(turns - np.round(turns)) < 1e-9))
 
 
 def _density(

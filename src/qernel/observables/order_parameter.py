@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from qernel.errors import RunError
+from qernel.lattice import holds_root_three
 from qernel.observables.base import Observable, Samples, Variable, averaged
-from qernel.observables.density import holds_root_three
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,11 @@ BUILT_IN = {
     "conditional_density": "qernel.observables.conditional_density:ConditionalDensity",
     "structure_factor": "qernel.observables.structure_factor:StructureFactor",
     "order_parameter": "qernel.observables.order_parameter:OrderParameter",
+    "crystal_momentum": "qernel.observables.crystal_momentum:CrystalMomentum",
     "momentum_distribution": "qernel.observables.momentum_distribution:MomentumDistribution",
     "natural_occupations": "qernel.observables.natural_occupations:NaturalOccupations",
     "fidelity_susceptibility": "qernel.observables.fidelity:FidelitySusceptibility",
+    "routing": "qernel.observables.routing:Routing",
     "snapshots": "qernel.observables.snapshots:Snapshots",
 }
 """Ours: where each lives. A new one is a file and a line here."""

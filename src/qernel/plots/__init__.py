@@ -14,6 +14,7 @@ _PUBLIC = {
     "draw": "qernel.plots.kinds",
     "phase_diagram": "qernel.plots.energies",
     "save": "qernel.plots.style",
+    "transition_figure": "qernel.plots.transition",
     "training_curves": "qernel.plots.training",
     "versus_lam": "qernel.plots.curves",
     "wave_vector_map": "qernel.plots.wave_vectors",

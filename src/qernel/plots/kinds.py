@@ -36,7 +36,7 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
     """The figures of a kind.
 
     Args:
-        kind: a key of `KINDS`, or ``versus_lam``.
+        kind: a key of `KINDS`, ``versus_lam`` or ``transition``.
         data: an open file of results.
         variable: the single number to draw for ``versus_lam``.
 
@@ -46,6 +46,8 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
     points = data if "lam" in data.dims else data.expand_dims("lam")
     if kind == VERSUS_LAM:
         return _versus_lam(points, variable)
+    if kind == TRANSITION:
+        return _transition(points)
     missing = [name for name in KINDS[kind].needs if name not in points]
     if missing:
         there = ", ".join(str(name) for name in data.data_vars)
@@ -143,6 +145,29 @@ def _curves(data: xarray.Dataset, name: str, x: str, options: dict[str, Any]) ->
     return {"": curves_of_lam(*columns, **options)}
 
 
+def _routing(data: xarray.Dataset) -> Figures:
+    from qernel.plots.routing import routing_curves
+
+    columns = [data[name].values for name in KINDS["routing"].needs]
+    return {"": routing_curves(data["lam"].values, *columns)}
+
+
+def _accuracy(data: xarray.Dataset) -> Figures:
+    from qernel.plots.comparison import accuracy_curves
+
+    below = "the exact energy" if data.attrs["reference_exact"] else "the lowest energy found"
+    ylabel = f"mean energy above {below}\n(E0 per electron)"
+    names = [str(name) for name in data["series"].values]
+    values, errors = data["mean_excess"].values, data["mean_excess_error"].values
+    figures = {}
+    for cost, xlabel in (("parameters", "parameters"), ("active_parameters", "active parameters per configuration")):
+        by_name = [(name, [row for row, other in enumerate(names) if other == name]) for name in dict.fromkeys(names)]
+        curves = [(name, data[cost].values[rows], values[rows, -1], errors[rows, -1]) for name, rows in by_name]
+        figures[cost] = accuracy_curves(curves, xlabel=xlabel, ylabel=ylabel)
+    training = list(zip(names, data["seconds"].values, values, errors, strict=True))
+    return {**figures, "seconds": accuracy_curves(training, xlabel="training  (s)", ylabel=ylabel)}
+
+
 def _versus_lam(data: xarray.Dataset, variable: str | None) -> Figures:
     from qernel.plots.curves import versus_lam
     from qernel.storage import measured
@@ -157,13 +182,21 @@ def _versus_lam(data: xarray.Dataset, variable: str | None) -> Figures:
     return {"": versus_lam(*columns, ylabel=label)}
 
 
+def _transition(data: xarray.Dataset) -> Figures:
+    from qernel.plots.transition import transition_figure
+    from qernel.transition import analyse
+    from qernel.transition.scan import from_dataset
+
+    return {"": transition_figure(analyse(from_dataset(data)))}
+
+
 def _each(data: xarray.Dataset) -> Iterator[tuple[int, str, str]]:
     """Index, key and title of every λ."""
     for index, lam in enumerate(data["lam"].values):
         yield index, "" if data.sizes["lam"] == 1 else f"lam{lam:g}", f"$\\lambda = {lam:g}$"
 
 
-VERSUS_LAM = "versus_lam"
+VERSUS_LAM, TRANSITION = "versus_lam", "transition"
 
 KINDS: dict[str, Kind] = {
     "phase_diagram": Kind(
@@ -177,6 +210,16 @@ KINDS: dict[str, Kind] = {
     "pair_correlation": Kind(("pair_correlation",), _pair_correlation, "g(r), a colour for each λ"),
     "pair_correlation_map": Kind(("pair_correlation_map",), _pair_map, "g(r) in the plane, for each λ"),
     "conditional_density": Kind(("conditional_density",), _conditional, "density given one electron, for each λ"),
+    "accuracy": Kind(
+        ("mean_excess", "mean_excess_error", "seconds", "parameters", "active_parameters"),
+        _accuracy,
+        "excess energy of compared models against parameters and training time",
+    ),
+    "routing": Kind(
+        ("gate", "gate_error", "gate_active", "gate_active_error"),
+        _routing,
+        "experts against λ: gates, how often active",
+    ),
     "momentum_distribution": Kind(("momentum_distribution",), _momentum, "n(k) against |k|, a colour for each λ"),
 }
-"""Figures of a file of results, by name; `VERSUS_LAM` and the convergence of a run are the others."""
+"""Figures of a file of results, by name; `VERSUS_LAM`, `TRANSITION` and the convergence of a run are the others."""

@@ -23,6 +23,9 @@ FloatArray = npt.NDArray[np.float64]
 
 # Okabe and Ito's palette: told apart with any colour vision; blue prints darker than vermillion.
 BLUE, VERMILLION, INK, SHADE = "#0072B2", "#D55E00", "#222222", "#ECECEC"
+PALETTE = (BLUE, VERMILLION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+"""For things that have names: colour and shape change together, and of unequal number, so that pairs repeat late."""
 
 _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # ships with Matplotlib: the same figure on every machine

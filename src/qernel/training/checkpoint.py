@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from qernel.errors import DamagedFile, OtherRun, RunError
 from qernel.training.state import TrainState
@@ -43,6 +44,18 @@ def _add_tuning(tensors: Tensors) -> Tensors:
 
 MIGRATIONS: dict[str, Migration] = {"1": _add_tuning}
 """By format: what turns the tensors of a checkpoint into those of the next format."""
+
+
+def averaged_parameters(path: Path) -> npt.NDArray[Any]:
+    """The averaged parameters ``[P]`` in a checkpoint, flat as in `TrainState`: the model as it was then.
+
+    Raises:
+        DamagedFile: if it is no checkpoint, or damaged.
+    """
+    tensors, _ = read_tensors(path, MIGRATIONS)
+    if "average" not in tensors:
+        raise DamagedFile(f"{path} is not a checkpoint of Qernel")
+    return tensors["average"]
 
 
 class Checkpoints:

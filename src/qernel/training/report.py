@@ -46,11 +46,17 @@ class Reporter:
         self._burn_in = burn_in
         self._recent: deque[StepInfo] = deque(maxlen=_SMOOTHING)
         self._start = self._last = time.monotonic()
+        self._first: float | None = None
 
     @property
     def seconds(self) -> float:
         """Time since the run was started or resumed."""
         return time.monotonic() - self._start
+
+    @property
+    def stepping(self) -> float:
+        """Time since the first step was complete: what came before it is mostly compilation."""
+        return 0.0 if self._first is None else time.monotonic() - self._first
 
     def begin(self, iteration: int) -> None:
         """Say that the first step is being compiled."""
@@ -60,6 +66,7 @@ class Reporter:
         """Take note of an iteration."""
         self._recent.append(info)
         now = time.monotonic()
+        self._first = now if self._first is None else self._first
         if now - self._last > REPORT_SECONDS or last:
             self._last = now
             self._send("burn-in" if iteration <= self._burn_in else "training", iteration, now - self._start)

@@ -34,6 +34,7 @@ def train(
     resume: bool = False,
     report: Callable[[Report], None] | None = None,
     on_stall: Callable[[str], None] | None = None,
+    after_step: Callable[[int, float], bool] | None = None,
 ) -> Path:
     """Train one wavefunction over its family and leave it in a run folder.
 
@@ -44,6 +45,8 @@ def train(
         report: called about twice a second with the progress.
         on_stall: called from another thread, with a sentence, if no step is completed for ``train.stall_limit_s``;
             the command line ends the process then. None: nobody watches.
+        after_step: called in the first process after every step with the iteration and the seconds since the first
+            step of this call was complete, its compilation excluded; True ends the run as finished.
 
     Returns:
         The run folder.
@@ -74,7 +77,8 @@ def train(
                     return out
             with folder.begin(state):
                 begun, _ = processes.agreed(True, False)
-                _loop(config, template, processes.from_first(state), folder, report, _watchdog(config, out, on_stall))
+                watchdog = _watchdog(config, out, on_stall)
+                _loop(config, template, processes.from_first(state), folder, report, watchdog, after_step)
     except OSError as error:
         raise RunError(
             f"{error.filename or out} cannot be written ({error.strerror or error}): the checkpoints written before "
@@ -170,6 +174,7 @@ def _loop(
     folder: RunFolder | None,
     report: Callable[[Report], None] | None,
     watchdog: Watchdog,
+    after_step: Callable[[int, float], bool] | None = None,
 ) -> None:
     """Step to the end; ``folder`` is None in processes that do not write."""
     train = config.train
@@ -211,6 +216,7 @@ def _loop(
                 folder.record(iteration, info)
             late = train.time_limit_s is not None and reporter.seconds > train.time_limit_s
             reporter.step(iteration, info, last=iteration == total or late)
+            late = (after_step is not None and after_step(iteration, reporter.stepping)) or late
             stop, late = processes.agreed(bool(stopped), late)
             ends = iteration == total or late
             if stop and not ends:

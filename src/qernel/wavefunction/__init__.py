@@ -14,6 +14,7 @@ from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.wavefunction.base import Builder, Wavefunction, log_psi, parameter_count, parameter_layout
+from qernel.wavefunction.experts import MixtureOfExperts
 from qernel.wavefunction.hartree_fock import started
 from qernel.wavefunction.psiformer import PsiFormer
 from qernel.wavefunction.qernel import Qernel
@@ -46,4 +47,22 @@ def build(
     return started(wavefunction) if start else wavefunction
 
 
-__all__ = ["ANSATZE", "Wavefunction", "build", "log_psi", "parameter_count", "parameter_layout"]
+def active_parameter_count(wavefunction: Wavefunction) -> int:
+    """Number of trainable real numbers that can act on one configuration: all but those of routed experts at rest.
+
+    An upper bound, since fewer than ``active_experts`` gates may be open (the observable ``routing`` counts them).
+    """
+    nodes = jax.tree.leaves(wavefunction, is_leaf=lambda node: isinstance(node, MixtureOfExperts))
+    idle = sum(node.idle_parameters for node in nodes if isinstance(node, MixtureOfExperts))
+    return parameter_count(wavefunction) - idle
+
+
+__all__ = [
+    "ANSATZE",
+    "Wavefunction",
+    "active_parameter_count",
+    "build",
+    "log_psi",
+    "parameter_count",
+    "parameter_layout",
+]

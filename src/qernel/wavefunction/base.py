@@ -39,6 +39,18 @@ class Wavefunction(eqx.Module):
             ``(sign, log)``; log is a `Jet` if positions are one.
         """
 
+    def gates(self, positions: Array, point: Array) -> Array:
+        """How far the experts of every block are open to one configuration.
+
+        Args:
+            positions: ``[N, 2]`` in a_M.
+            point: family parameters ``[p]``.
+
+        Returns:
+            Gates ``[blocks, experts]`` in [0, 1]; ``[0, 0]`` for a wavefunction without experts.
+        """
+        return jnp.zeros((0, 0), positions.dtype)
+
 
 class Builder(Protocol):
     """What an entry of the ansatz registry looks like."""

@@ -43,6 +43,12 @@ class PointAmplitude:
         gradient = np.asarray(_log_psi_gradient(self._wavefunction, flat, self._point))
         return gradient.reshape(*shape, gradient.shape[-1])
 
+    def gates(self, positions: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Gates of the experts, ``[..., blocks, experts]``; see `Wavefunction.gates`."""
+        flat, shape = self._flat(positions)
+        gates = np.asarray(_gates(self._wavefunction, flat, self._point))
+        return gates.reshape(*shape, *gates.shape[1:])
+
     def _flat(self, positions: npt.ArrayLike) -> tuple[Array, tuple[int, ...]]:
         array = jnp.asarray(positions, self._dtype)
         return array.reshape(-1, *array.shape[-2:]), array.shape[:-2]
@@ -51,6 +57,11 @@ class PointAmplitude:
 @eqx.filter_jit
 def _log_psi(wavefunction: Wavefunction, positions: Array, point: Array) -> tuple[Array, Array]:
     return jax.lax.map(lambda x: log_psi(wavefunction, x, point), positions, batch_size=_BATCH)
+
+
+@eqx.filter_jit
+def _gates(wavefunction: Wavefunction, positions: Array, point: Array) -> Array:
+    return jax.lax.map(lambda x: wavefunction.gates(x, point), positions, batch_size=_BATCH)
 
 
 @eqx.filter_jit

@@ -85,7 +85,17 @@ class MixtureOfExperts(eqx.Module):
 
     def __call__(self, features: Jet | Array, condition: Array) -> Any:
         """Features ``[N, width]`` → update ``[N, width]``."""
-        gates = self.gates(features, condition)
+        return self.apply(self.gates(features, condition), features)
+
+    @property
+    def idle_parameters(self) -> int:
+        """Trainable numbers of the routed experts that do not act on a configuration when as many as may do."""
+        routed = (self.experts_in, self.experts_bias, self.experts_out)
+        each = sum(leaf.size // leaf.shape[0] for leaf in routed)
+        return each * max(0, self.experts_in.shape[0] - self.active)
+
+    def apply(self, gates: Any, features: Jet | Array) -> Any:
+        """The update ``[N, width]`` of features ``[N, width]`` behind given gates ``[experts]``."""
         inner, bias, outer = self.experts_in, self.experts_bias, self.experts_out
         if isinstance(gates, Jet) and self.active < len(inner):
             chosen = jax.lax.top_k(gates.value, self.active)[1]

@@ -142,6 +142,7 @@ class NetworkAnsatz(Wavefunction):
     embedding: Embedding
     input: Array
     input_bias: Array
+    input_point: Array | None
     blocks: eqx.AbstractVar[list[Any]]
     head: OrbitalHead
     correlation: Correlation
@@ -162,6 +163,10 @@ class NetworkAnsatz(Wavefunction):
         self.embedding = Embedding(parameters, model.conditioning_width, key=keys[0], dtype=dtype)
         self.input = dense(keys[1], features, (features, model.width), dtype, 1.4)
         self.input_bias = dense(keys[2], 1, (model.width,), dtype, 0.1)
+        # A key of its own: all other parameters start as without it.
+        point_key = jax.random.fold_in(keys[1], 1)
+        appended = model.parameter_features
+        self.input_point = dense(point_key, parameters, (parameters, model.width), dtype) if appended else None
         self.head = OrbitalHead(
             model,
             hamiltonian,
@@ -189,9 +194,17 @@ class NetworkAnsatz(Wavefunction):
             sign, log = weighted_sum(signs, logs)
         return sign, self.correlation(log, positions, point, condition)
 
-    def _determinants(self, positions: Array | Jet, point: Array, condition: Array) -> tuple[Array, Any]:
+    def first_features(self, positions: Array | Jet, point: Array) -> Any:
+        """What enters the first block ``[N, width]``: each electron by itself."""
         raw = electron_features(positions, self._waves, self.hamiltonian.electrons)
-        features = pointwise(jnp.tanh, contract("nf,fc->nc", raw, self.input) + self.input_bias)
+        bias = self.input_bias
+        if self.input_point is not None:
+            # The same as parameters appended to the features of every electron.
+            bias = bias + self.hamiltonian.scaled(point).astype(bias.dtype) @ self.input_point
+        return pointwise(jnp.tanh, contract("nf,fc->nc", raw, self.input) + bias)
+
+    def _determinants(self, positions: Array | Jet, point: Array, condition: Array) -> tuple[Array, Any]:
+        features = self.first_features(positions, point)
         for block in self.blocks:
             features = block(features, condition)
         return self.head(features, positions, point, condition)

@@ -45,8 +45,14 @@ class Block(eqx.Module):
 
     def __call__(self, features: Any, condition: Array) -> Any:
         """Features ``[N, width]`` → features ``[N, width]``."""
+        return self.routed(features, condition)[0]
+
+    def routed(self, features: Any, condition: Array) -> tuple[Any, Any]:
+        """Features ``[N, width]`` → (features ``[N, width]``, gates ``[experts]``)."""
         features = features + self.attention(self.attention_film(features, condition))
-        return features + self.experts(self.experts_film(features, condition), condition)
+        modulated = self.experts_film(features, condition)
+        gates = self.experts.gates(modulated, condition)
+        return features + self.experts.apply(gates, modulated), gates
 
 
 class Qernel(NetworkAnsatz):
@@ -58,3 +64,13 @@ class Qernel(NetworkAnsatz):
         frame_key, *keys = jax.random.split(key, model.blocks + 1)
         self._frame(model, hamiltonian, key=frame_key, dtype=dtype)
         self.blocks = [Block(model, self.condition_width, key=k, dtype=dtype) for k in keys]
+
+    def gates(self, positions: Array, point: Array) -> Array:
+        """See `Wavefunction.gates`; where ψ is summed over translations, of the configuration as it is."""
+        condition = self.embedding(self.hamiltonian.scaled(point))
+        features = self.first_features(positions, point)
+        opened = []
+        for block in self.blocks:
+            features, gates = block.routed(features, condition)
+            opened.append(gates)
+        return jnp.stack(opened)

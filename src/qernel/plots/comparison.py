@@ -1,0 +1,66 @@
+"""Accuracy of several models against what they cost."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qernel.plots.style import MARKERS, PALETTE, figure, style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def accuracy_curves(
+    curves: Sequence[tuple[str, npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]], *, xlabel: str, ylabel: str
+) -> Figure:
+    """Excess energy against cost on logarithmic axes.
+
+    Curves of one name share colour and shape. An excess that is not positive has no place on a logarithmic axis: its
+    upper end, value plus error, is drawn as a hollow triangle that points down.
+
+    Args:
+        curves: name, cost ``[n]``, excess ``[n]`` and one standard error ``[n]`` of each; NaN is left out.
+        xlabel: of the cost, with its unit.
+        ylabel: of the excess, with its unit.
+    """
+    names = list(dict.fromkeys(name for name, *_ in curves))
+    with style():
+        fig: Figure = figure(4.8, 3.4)
+        axes = fig.subplots()
+        axes.set_xscale("log")
+        axes.set_yscale("log", nonpositive="clip")
+        named: set[str] = set()
+        for name, *columns in curves:
+            x, y, error = (np.asarray(column, dtype=np.float64) for column in columns)
+            if not x.shape == y.shape == error.shape or x.ndim != 1:
+                raise ValueError(f"{name}: columns have shapes {x.shape}, {y.shape}, {error.shape}")
+            kept = np.isfinite(x + y + error)
+            order = np.argsort(x[kept], kind="stable")
+            x, y, error = (column[kept][order] for column in (x, y, error))
+            index = names.index(name)
+            shape: dict[str, Any] = {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
+            seen = y > 0
+            label: dict[str, Any] = {"label": textwrap.fill(name, 48)} if name not in named else {}
+            named.add(name)
+            axes.errorbar(
+                x[seen], y[seen], error[seen], linewidth=0.9, elinewidth=0.9, markersize=4.0, **shape, **label
+            )
+            limits = ~seen & (y + error > 0)
+            axes.plot(
+                x[limits],
+                (y + error)[limits],
+                linestyle="none",
+                marker="v",
+                markerfacecolor="none",
+                color=shape["color"],
+            )
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        axes.tick_params(top=True, right=True, which="both")
+        axes.legend()
+    return fig

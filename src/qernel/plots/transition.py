@@ -1,0 +1,84 @@
+"""The figure of a transition: interaction and total energy against λ, the fitted curves, what is left over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qernel.lattice import FloatArray
+from qernel.plots.curves import LAM_LABEL
+from qernel.plots.style import BLUE, INK, SHADE, VERMILLION, figure, style, ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from qernel.transition import Transition
+
+
+def transition_figure(found: Transition) -> Figure:
+    """Interaction energy with the best transition and the best smooth curve, their residuals, and the total energy.
+
+    λ_c is drawn, with one standard error in grey, only where the analysis gives one.
+
+    Args:
+        found: from `qernel.transition.analyse`.
+    """
+    scan, place = found.scan, found.lambda_c
+    lam, (values, errors) = scan.lam, scan.interaction
+    drawn = [(found.smooth, INK, "--")]
+    if found.chosen is not None:
+        drawn.insert(0, (found.chosen, VERMILLION, "-"))
+    with style():
+        fig: Figure = figure(4.8, 6.4)
+        upper, middle, lower = fig.subplots(3, 1, sharex=True, height_ratios=[3, 1.5, 2.2])
+        for candidate, color, dashes in drawn:
+            for part in _pieces(candidate.fit.place[0], candidate.fit.width[0], lam):
+                upper.plot(part, candidate.fit.curve(part), color=color, linestyle=dashes, linewidth=0.9, zorder=1)
+            upper.plot([], [], color=color, linestyle=dashes, label=_label(candidate.model))
+            middle.plot(
+                lam,
+                (values - candidate.fit.curve(lam)) / errors,
+                color=color,
+                linestyle="none",
+                marker="s" if color == VERMILLION else "x",
+            )
+        _points(upper, lam, values, errors, VERMILLION, "s")
+        _points(lower, lam, scan.energy.values, scan.energy.errors, BLUE, "o")
+        lower.plot(lam, scan.energy.values, color=BLUE, linewidth=0.8, alpha=0.45, zorder=1)
+        middle.axhspan(-1, 1, color=SHADE, linewidth=0, zorder=0)
+        for axes in (upper, middle, lower):
+            ticks(axes)
+            if place is not None:
+                axes.axvspan(place.value - place.error, place.value + place.error, color=SHADE, linewidth=0, zorder=0)
+                axes.axvline(place.value, color=INK, linewidth=0.7, zorder=0.5)
+        upper.legend(loc="best")
+        upper.set_title(
+            "no $\\lambda_c$: " + {"smooth": "no transition seen", "undecided": "undecided"}[found.verdict]
+            if place is None
+            else f"$\\lambda_c = {place!r}$"
+        )
+        upper.set_ylabel("interaction energy\nper electron  ($E_0$)")
+        middle.set_ylabel("residual\n/ error")
+        lower.set_ylabel("energy per\nelectron  ($E_0$)")
+        lower.set_xlabel(LAM_LABEL)
+        fig.align_ylabels([upper, middle, lower])
+    return fig
+
+
+def _points(axes: Axes, lam: FloatArray, values: FloatArray, errors: FloatArray, color: str, marker: str) -> None:
+    axes.errorbar(lam, values, errors, linestyle="none", marker=marker, color=color, elinewidth=1.0, zorder=3)
+
+
+def _pieces(place: float, width: float, lam: FloatArray) -> list[FloatArray]:
+    """Where to evaluate a curve: in two pieces if it has a sharp transition."""
+    fine = np.linspace(lam[0], lam[-1], 400)
+    if np.isnan(place) or width > 0:
+        return [fine]
+    return [np.append(fine[fine < place], place), np.append(np.nextafter(place, np.inf), fine[fine > place])]
+
+
+def _label(model: str) -> str:
+    names = {"kink": "kink", "jump": "jump", "step": "rounded step", "smooth1": "straight line"}
+    return names.get(model, f"polynomial of degree {model[-1]}")

@@ -1,0 +1,55 @@
+"""Configurations to start chains from: the three registries of the √3×√3 crystal.
+
+Chains that start spread over the cell may all end up in one phase. Near a first-order transition chains that start as
+crystals, in all three registries, say whether the others have missed something.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+
+from qernel.errors import RunError
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.hamiltonian.moire import moire_potential
+from qernel.lattice import FloatArray, holds_root_three
+
+_WIDTH = 0.1
+"""Spread in a_M of the electrons around their sites; sampling finds the right one in a few moves."""
+
+
+def registry_positions(hamiltonian: Hamiltonian, walkers: int, *, seed: int) -> FloatArray:
+    """Crystals in the three registries, one after the other.
+
+    At filling 2/3 a registry is the √3×√3 sublattice of wells that stays empty, at filling 1/3 the one that is
+    occupied. The wells are the deepest high-symmetry points of the moiré cell.
+
+    Args:
+        hamiltonian: electrons, supercell and moiré phase (in the middle of its interval where it is a parameter).
+        walkers: number of configurations W.
+        seed: of the small displacements, and of which electron sits where.
+
+    Returns:
+        Positions ``[W, N, 2]`` in a_M.
+
+    Raises:
+        RunError: if the supercell does not hold the crystal, or the filling is neither 1/3 nor 2/3.
+    """
+    cell, count = hamiltonian.supercell, hamiltonian.count
+    if not holds_root_three(cell) or 3 * count not in (cell.cells, 2 * cell.cells):
+        raise RunError(
+            f"--start registries needs filling 1/3 or 2/3 of a supercell made of whole √3×√3 cells, "
+            f"and this is {count} electrons on the {cell.cells} cells of {cell.matrix}: use --start spread"
+        )
+    rng = np.random.default_rng([seed, 3])
+    points = np.stack([np.zeros(2), cell.primitive.sum(0) / 3, 2 * cell.primitive.sum(0) / 3])
+    phase = hamiltonian.phase_deg
+    if "phase_deg" in hamiltonian.parameters:
+        phase = float(np.mean(hamiltonian.ranges[hamiltonian.parameters.index("phase_deg")]))
+    well = points[int(np.argmin(np.asarray(moire_potential(jnp.asarray(points), np.deg2rad(phase)))))]
+    occupied = [cell.sublattices == registry for registry in range(3)]
+    if 3 * count == 2 * cell.cells:
+        occupied = [~chosen for chosen in occupied]
+    sites = np.stack([rng.permutation(cell.translations[occupied[walker % 3]]) for walker in range(walkers)])
+    result: FloatArray = sites + well + _WIDTH * rng.normal(size=sites.shape)
+    return result

@@ -1,0 +1,11 @@
+"""Where a scan over λ shows a phase transition: fits, their comparison, and checks from the same file.
+
+>>> from qernel.transition import analyse, read_scan
+>>> found = analyse(read_scan("scan-n6"))    # doctest: +SKIP
+>>> found.lambda_c, found.evidence           # doctest: +SKIP
+"""
+
+from qernel.transition.analysis import Transition, analyse
+from qernel.transition.scan import Curve, Scan, read_scan
+
+__all__ = ["Curve", "Scan", "Transition", "analyse", "read_scan"]

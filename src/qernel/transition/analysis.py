@@ -1,0 +1,219 @@
+"""From a scan to a verdict: is there a transition, where, and what supports it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qernel.estimators.quantity import Quantity
+from qernel.transition import consistency
+from qernel.transition.candidates import TRANSITIONS
+from qernel.transition.compare import SMOOTH, Candidate, Errors, bootstrap, candidates, false_alarm, first
+from qernel.transition.scan import Scan
+
+LEAD = 6.0
+"""By how much AICc and BIC of a transition have to be lower than those of every smooth curve ("strong evidence" on
+the scale of Kass and Raftery, J. Am. Stat. Assoc. 90, 773 (1995))."""
+
+CHANCE = 0.01
+"""Largest probability with which a smooth curve may lead to such a lead."""
+
+SIDE = 3
+"""Fewest points on either side of λ_c."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What a scan says about a transition. Energies per electron in E0.
+
+    Attributes:
+        scan: what was analysed.
+        verdict: ``transition``; ``smooth``: a smooth curve describes the data as well or better; ``undecided``.
+        reasons: why there is no λ_c, one clause each; empty if there is one.
+        candidates: the curves, best AICc first.
+        chosen: the best curve with a transition, None with too few points for any.
+        smooth: the best smooth curve.
+        errors: of ``chosen``; None without.
+        model_error: what the other curves with a transition add to the error of λ_c.
+        scale: s, by which χ² was divided in the criteria.
+        lead: AICc of the best smooth curve minus that of ``chosen``.
+        lead_bic: the same of BIC, of the best smooth curve by BIC.
+        false_alarm: how often a smooth curve would give such a lead.
+        resamples: data sets drawn for errors and for ``false_alarm`` each.
+        seed: of these.
+    """
+
+    scan: Scan
+    verdict: str
+    reasons: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    chosen: Candidate | None
+    smooth: Candidate
+    errors: Errors | None
+    model_error: float
+    scale: float
+    lead: float
+    lead_bic: float
+    false_alarm: float
+    resamples: int
+    seed: int
+
+    @property
+    def best(self) -> Candidate:
+        """The curve that the verdict stands on: the transition if there is one, else the best of all."""
+        return self.chosen if self.verdict == "transition" and self.chosen else self.candidates[0]
+
+    @property
+    def lambda_c(self) -> Quantity | None:
+        """λ of the transition with one standard error, None if the data do not show one."""
+        if self.verdict != "transition" or self.chosen is None or self.errors is None:
+            return None
+        return Quantity(self.chosen.fit.place[0], math.hypot(self.errors.place, self.model_error))
+
+    @property
+    def jump(self) -> Quantity | None:
+        """Jump of the interaction energy at λ_c; None if there is no λ_c or the curve is continuous there."""
+        if self.lambda_c is None or self.chosen is None or self.errors is None or self.chosen.model == "kink":
+            return None
+        return Quantity(self.chosen.fit.jump[0], self.errors.jump, "E0/electron")
+
+    @property
+    def slopes(self) -> tuple[Quantity, Quantity] | None:
+        """Slopes of the interaction energy left and right of λ_c."""
+        if self.lambda_c is None or self.chosen is None or self.errors is None:
+            return None
+        one, errors = self.chosen.fit, self.errors
+        return Quantity(one.left[0], errors.left, "E0/electron"), Quantity(one.right[0], errors.right, "E0/electron")
+
+    @property
+    def width(self) -> Quantity | None:
+        """Width w of a rounded step."""
+        if self.lambda_c is None or self.chosen is None or self.errors is None or self.chosen.model != "step":
+            return None
+        return Quantity(self.chosen.fit.width[0], self.errors.width)
+
+    @property
+    def inflation(self) -> float:
+        """Factor √(χ²/dof) ≥ 1 by which the error bars of the scan were widened."""
+        return math.sqrt(max(1.0, self.best.chi2 / self.best.dof))
+
+    @property
+    def hellmann_feynman(self) -> consistency.HellmannFeynman | None:
+        """Energies against the integral of their derivative."""
+        place = self.lambda_c
+        return consistency.hellmann_feynman(self.scan, None if place is None else place.value)
+
+    @property
+    def moire_jump(self) -> consistency.Step | None:
+        """Jump of dE/dλ = moire/λ per electron at λ_c."""
+        place = self.lambda_c
+        return None if place is None else consistency.step_at(*consistency.slope(self.scan), place.value, place.error)
+
+    @property
+    def order_jump(self) -> consistency.Step | None:
+        """Jump of ⟨|ρ_K|²⟩ at λ_c."""
+        place, order = self.lambda_c, self.scan.order
+        if place is None or order is None or not (np.isfinite(order.errors) & (order.errors > 0)).all():
+            return None
+        return consistency.step_at(self.scan.lam, order, place.value, place.error)
+
+    @property
+    def evidence(self) -> list[str]:
+        """Sentences that can be quoted."""
+        from qernel.transition.words import sentences
+
+        return sentences(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain data."""
+        from qernel.transition.record import record
+
+        return record(self)
+
+
+def analyse(scan: Scan, *, resamples: int = 400, seed: int = 0) -> Transition:
+    """Compare the interaction energy with curves that have a transition and with smooth ones.
+
+    A λ_c is given only where AICc and BIC both favour a transition by `LEAD`, a smooth curve would do that in at most
+    `CHANCE` of all cases, no smooth curve fits (p < 0.05), and there are `SIDE` points on both sides.
+
+    Args:
+        scan: energies along λ.
+        resamples: data sets drawn for the errors, and as many for the false alarms; with fewer than 1/`CHANCE` of
+            them no transition could be found.
+        seed: of these.
+    """
+    if 1 + resamples < 1 / CHANCE:
+        raise ValueError(f"resamples is {resamples}: at least {1 / CHANCE - 1:.0f} are needed to exclude chance")
+    lam, (values, errors) = scan.lam, scan.interaction
+    ranking, scale = candidates(lam, errors, values)
+    chosen, smooth = first(ranking, TRANSITIONS), first(ranking, SMOOTH)
+    assert smooth is not None  # two points more than a straight line needs are always there
+    if chosen is None:
+        few = f"{len(lam)} values of λ are too few for any curve with a transition"
+        return Transition(
+            scan, "undecided", (few,), (*ranking,), None, smooth, None, 0.0, scale, -math.inf, -math.inf, 1.0, 0, seed
+        )
+    lead = smooth.aicc - chosen.aicc
+    lead_bic = min(one.bic for one in ranking if one.model in SMOOTH) - chosen.bic
+    alarm = false_alarm(lam, errors, smooth, lead, resamples=resamples, seed=seed) if lead > 0 else 1.0
+    spread = bootstrap(lam, errors, chosen, resamples=resamples, seed=seed)
+    doubts = _doubts(scan, ranking, chosen, min(lead, lead_bic), alarm)
+    verdict = "transition" if not doubts else "smooth" if lead <= 0 else "undecided"
+    return Transition(
+        scan,
+        verdict,
+        tuple(doubts),
+        (*ranking,),
+        chosen,
+        smooth,
+        spread,
+        _disagreement(ranking, chosen),
+        scale,
+        lead,
+        lead_bic,
+        alarm,
+        resamples,
+        seed,
+    )
+
+
+def _doubts(scan: Scan, ranking: list[Candidate], chosen: Candidate, lead: float, alarm: float) -> list[str]:
+    """Why the data do not show a transition."""
+    place = chosen.fit.place[0]
+    left, right = int(np.sum(scan.lam < place)), int(np.sum(scan.lam > place))
+    doubts = []
+    if lead <= 0:
+        return ["a smooth curve is as good by AICc or BIC"]
+    if lead < LEAD:
+        doubts.append(
+            f"a transition is favoured over a smooth curve by only {lead:.1f} in AICc or BIC ({LEAD:g} needed)"
+        )
+    if alarm > CHANCE:
+        doubts.append(f"a smooth curve would look as much like a transition in {alarm:.1%} of all scans")
+    passing = [one for one in ranking if one.model in SMOOTH and one.p_value > 0.05]
+    if passing:
+        one = passing[0]
+        doubts.append(
+            f"a polynomial of degree {one.model[-1]} describes the data within their errors (p = {one.p_value:.2g})"
+        )
+    if min(left, right) < SIDE:
+        side, count = ("below", left) if left < right else ("above", right)
+        doubts.append(f"only {count} values of λ lie {side} the place that fits best ({SIDE} needed)")
+    if chosen.model == "step" and 4 * chosen.fit.width[0] > 0.49 * np.ptp(scan.lam):
+        doubts.append("the change is spread over half of the scan or more: no transition at a λ")
+    return doubts
+
+
+def _disagreement(ranking: list[Candidate], chosen: Candidate) -> float:
+    """Spread of λ_c over the curves with a transition, weighted by exp(−ΔAICc/2)."""
+    total = spread = 0.0
+    for one in ranking:
+        if one.model in TRANSITIONS:
+            weight = math.exp(-0.5 * (one.aicc - chosen.aicc))
+            total += weight
+            spread += weight * float(one.fit.place[0] - chosen.fit.place[0]) ** 2
+    return math.sqrt(spread / total)

@@ -1,0 +1,145 @@
+"""The findings in sentences that say no more than the data do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qernel.estimators.quantity import Quantity, parenthesis
+from qernel.transition import consistency
+from qernel.transition.analysis import Transition
+from qernel.transition.candidates import TRANSITIONS
+from qernel.transition.scan import SWEEPS
+
+NAMES = {
+    "kink": "two lines that meet in a kink",
+    "jump": "two lines with a jump",
+    "step": "two lines joined by a rounded step",
+    "smooth1": "one straight line",
+} | {f"smooth{degree}": f"one polynomial of degree {degree}" for degree in (2, 3, 4)}
+
+RHAT_LIMIT = 1.05
+"""Beyond this the chains at one λ have not come to agree."""
+
+
+def sentences(found: Transition) -> list[str]:
+    """The verdict, what it rests on, and the checks."""
+    return [*_verdict(found), *_fit(found), *_warnings(found), *_checks(found), *_hysteresis(found)]
+
+
+def _verdict(found: Transition) -> list[str]:
+    scan, place = found.scan, found.lambda_c
+    over = f"{len(scan.lam)} values of λ from {scan.lam[0]:g} to {scan.lam[-1]:g}"
+    if place is None:
+        what = "shows no transition" if found.verdict == "smooth" else "does not decide whether there is a transition"
+        return [f"The interaction energy {what} ({over}): {'; '.join(found.reasons)}."]
+    assert found.errors is not None and found.slopes is not None
+    low, high = found.errors.interval
+    first = f"The interaction energy per electron has a {_kind(found)} at λ_c = {_text(place)} ({over}; "
+    first += f"95% of the resampled λ_c lie in [{low:.4g}, {high:.4g}])."
+    left, right = found.slopes
+    second = f"Its slope is {_text(left)} E0 per unit of λ below and {_text(right)} above"
+    if found.jump is not None:
+        second += f", and it jumps by {_text(found.jump)} E0"
+    if found.width is not None:
+        second += f" within a width of {_text(found.width)}"
+    return [first, second + "."]
+
+
+def _kind(found: Transition) -> str:
+    return {"kink": "kink", "jump": "jump", "step": "rounded step"}[found.best.model]
+
+
+def _text(quantity: Quantity) -> str:
+    """A number with its error, without its unit."""
+    return parenthesis(quantity.value, quantity.error)
+
+
+def _fit(found: Transition) -> list[str]:
+    best, result = found.best, []
+    if found.lambda_c is not None:
+        result.append(
+            f"Against the best smooth curve ({NAMES[found.smooth.model]}) it leads by {found.lead:.1f} in AICc and "
+            f"{found.lead_bic:.1f} in BIC; {_chance(found)}."
+        )
+        # A step much narrower than the gaps is a jump by another name.
+        narrow = 0.5 * float(np.diff(found.scan.lam).min())
+        others = [one for one in found.candidates if one.model in TRANSITIONS and one is not best]
+        rivals = [one for one in others if one.model != "step" or one.fit.width[0] > narrow]
+        close = [f"{NAMES[one.model]}, at λ = {one.fit.place[0]:.4g}" for one in rivals if one.aicc - best.aicc < 6]
+        if close:
+            result.append(
+                f"The data do not tell it from {' or '.join(close)} (less than 6 apart in AICc): whether the curve is "
+                "continuous, and so the order of the transition, is open."
+            )
+        elif best.model == "kink":
+            result.append("A kink of this curve alone does not say that the transition is of first order.")
+    else:
+        result.append(f"The best of all curves by AICc is {NAMES[best.model]}.")
+    text = f"χ²/dof = {best.chi2:.1f}/{best.dof} (p = {best.p_value:.2g})"
+    if best.p_value < 0.01:
+        text += (
+            f": no curve tried describes the data within their errors, which were widened by {found.inflation:.2f}; "
+            "where the branches bend, fit a narrower range of λ (--between)"
+        )
+    elif found.inflation > 1:
+        text += f"; errors were widened by {found.inflation:.2f}"
+    return [*result, text + "."]
+
+
+def _chance(found: Transition) -> str:
+    if found.false_alarm <= 1.5 / (1 + found.resamples):
+        return f"none of {found.resamples} scans drawn from that curve gave such a lead"
+    return f"{found.false_alarm:.2g} of scans drawn from that curve give such a lead"
+
+
+def _warnings(found: Transition) -> list[str]:
+    scan, result = found.scan, []
+    if scan.left_out:
+        result.append(f"{len(scan.left_out)} values of λ outside the trained range were left out.")
+    if scan.rhat is not None and (scan.rhat > RHAT_LIMIT).any():
+        bad = ", ".join(f"{lam:g}" for lam in scan.lam[scan.rhat > RHAT_LIMIT])
+        result.append(f"Chains had not mixed (R̂ > {RHAT_LIMIT}) at λ = {bad}: errors are too small there.")
+    return result
+
+
+def _checks(found: Transition) -> list[str]:
+    result = []
+    for name, unit, step in (("dE/dλ = V0⟨Σw⟩/N", " E0", found.moire_jump), ("⟨|ρ_K|²⟩", "", found.order_jump)):
+        if step is not None:
+            by = f"goes from {step.left:.4g} to {step.right:.4g}{unit} at λ_c, by {parenthesis(step.jump, step.error)}"
+            says = ": a jump of the slope of E(λ)." if unit else "."
+            result.append(f"{name} {by}{says if abs(step.jump) > 3 * step.error else ', no jump beyond three errors.'}")
+    heat = found.hellmann_feynman
+    if heat is not None:
+        worst = f"{parenthesis(heat.largest, heat.largest_error)} E0 near λ = {heat.at:.4g}"
+        agree = "agrees" if heat.p_value > 0.01 else "does not agree"
+        result.append(
+            f"Hellmann–Feynman: E(λ) {agree} with the integral of moire/λ (χ² = {heat.chi2:.1f} for {heat.dof} gaps, "
+            f"p = {heat.p_value:.2g}; largest deviation {worst})."
+        )
+    bent = consistency.concavity(found.scan)
+    if bent.violations:
+        result.append(
+            f"E(λ) is not concave at {bent.violations} of {bent.tested} λ (worst: {bent.worst:.1f} errors, "
+            f"λ = {bent.at:g}): these are not all ground states, or errors are too small."
+        )
+    else:
+        result.append("E(λ) is concave within errors, as ground-state energies are.")
+    return result
+
+
+def _hysteresis(found: Transition) -> list[str]:
+    loops = consistency.hysteresis(found.scan)
+    if not loops:
+        how = f"qernel scan --sweeps {' '.join(SWEEPS)}"
+        return [f"The scan has no chains carried in both directions ({how}): no test of hysteresis."]
+    result = []
+    for one in loops:
+        name = one.name.replace("_", " ")
+        size = f"largest difference up − down {parenthesis(one.largest, one.largest_error)} at λ = {one.at:g}"
+        if one.loop is None:
+            result.append(f"No hysteresis in the {name}: {size}, p = {one.p_value:.2g} for {one.dof} λ.")
+        else:
+            low, high = one.loop
+            result.append(f"The {name} depends on the direction between λ = {low:g} and {high:g}: {size}.")
+    return result

@@ -1,0 +1,179 @@
+"""Chains carried in λ and chains that start as crystals: where they start, what they say, what is stored."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qernel
+from qernel.cli import main
+from qernel.config import load_config
+from qernel.errors import RunError
+from qernel.estimators.chains import ChainSampler, Record
+from qernel.estimators.order_parameter import crystal_order
+from qernel.estimators.sweeps import carried
+from qernel.hamiltonian.moire import moire_potential
+from qernel.model import Model
+from qernel.sampling.starts import registry_positions
+from qernel.transition import Curve, read_scan
+from qernel.transition.scan import merged
+from runs import TINY
+
+SMALL = load_config({**TINY, "model": {"ansatz": "slater"}, "sample": {"walkers": 6, "samples": 12, "burn_in": 4}})
+
+
+class Remembering:
+    """Stands in for `ChainSampler`: chains in a harmonic well around λ that forget half of where they were."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def records(self, point: jax.Array, *, samples: int, seed: int, start: Any, **options: Any) -> Iterator[Record]:
+        lam = float(point[0])
+        self.asked.append({"lam": lam, "seed": seed, "start": start})
+        rng = np.random.default_rng(seed)
+        positions = rng.normal(size=(6, 2, 2)) if start is None else start
+        for _ in range(samples):
+            positions = 0.5 * positions + 0.5 * lam + 0.1 * rng.normal(size=(6, 2, 2))
+            noise = rng.normal(size=6)
+            yield Record(noise, noise - 5.0 * lam, noise, noise, 0 * noise, positions, np.full(6, 0.5))
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A model whose chains cost nothing, under the name small."""
+    wavefunction = types.SimpleNamespace(hamiltonian=SMALL.hamiltonian(), weight=np.ones(2))
+    fake = Model("small", SMALL, wavefunction)
+    sampler = Remembering()
+    monkeypatch.setattr(Model, "sampler", lambda self, walkers: sampler)
+    monkeypatch.setattr(Model, "parameters", 2)
+    monkeypatch.setattr(qernel.model, "load", lambda run: fake)
+    object.__setattr__(fake, "chains", sampler)
+    return fake
+
+
+def test_chains_go_on_where_they_ended(model: Model) -> None:
+    lams = [0.5, 0.6, 0.7]
+    states = [model.at(lam) for lam in lams]
+    begun: list[float] = []
+    start = np.full((6, 2, 2), 0.25)
+    down = carried(states, "down", seed=3, start=start, begin=begun.append)
+    asked = model.chains.asked  # type: ignore[attr-defined]
+    assert begun == [0.7, 0.6, 0.5] == [one["lam"] for one in asked]
+    assert [one.lam for one in down] == lams and {one.direction for one in down} == {"down"}
+    assert asked[0]["start"] is start
+    for before, after in itertools.pairwise(asked):
+        again = list(Remembering().records(np.array([before["lam"]]), samples=12, **_without(before)))
+        np.testing.assert_array_equal(after["start"], again[-1].positions)
+    up = carried(states, "up", seed=3)
+    assert asked[3]["start"] is None and up[0].direction == "up"
+    assert len({one["seed"] for one in asked}) == 6  # no two λ, no two directions have the same noise
+    with pytest.raises(ValueError, match="use up or down"):
+        carried(states, "left")
+
+
+def _without(asked: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if name != "lam"}
+
+
+def test_the_order_parameter_of_energies_is_the_one_of_the_kernel(model: Model) -> None:
+    state = model.at(0.6)
+    found = state.energy(seed=5)
+    records = list(Remembering().records(np.array([0.6]), samples=12, seed=5, start=None))
+    cell = model.hamiltonian.supercell
+    series = [[float(crystal_order(jnp.asarray(x), cell)) for x in record.positions] for record in records]
+    assert found.order_parameter is not None
+    assert found.order_parameter.value == pytest.approx(np.mean(series), rel=1e-12)
+    assert 0 < found.order_parameter.error < 0.2 and np.isfinite(found.order_parameter_rhat)
+
+
+def test_a_sweep_is_written_and_read(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "scan"
+    line = ["scan", "small", "--lam", "0.5:1.0:7", "--sweeps", "up", "down", "--out", str(out), "--json"]
+    assert main(line) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert set(data) == {"system", "model", "results", "sweeps"} and set(data["sweeps"]) == {"up", "down"}
+    assert data["results"] == data["sweeps"]["up"]
+    assert {row["direction"] for row in data["sweeps"]["down"]} == {"down"}
+    assert set(data["results"][0]["order_parameter"]) == {"value", "error"}
+    with (out / "energies.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["direction"] for row in rows] == ["up"] * 7 + ["down"] * 7
+    stored = qernel.open(out / "energies.nc")
+    np.testing.assert_array_equal(stored["energy"], stored["energy_up"])
+    assert float(stored["interaction_down"][2]) == data["sweeps"]["down"][2]["interaction"]["value"]
+    assert float(stored["order_parameter_down_error"][2]) == data["sweeps"]["down"][2]["order_parameter"]["error"]
+    assert {"energy_down_rhat", "order_parameter_rhat"} <= set(stored) and stored.attrs["direction"] == "up"
+    scan = read_scan(out)
+    assert set(scan.sweeps) == {"up", "down"} and len(scan.lam) == 7
+    assert main([*line[:-1], "--start", "registries"]) == 2
+    assert "another scan" in capsys.readouterr().err
+
+
+def test_two_directions_become_one() -> None:
+    """Where they agree the weighted mean, where not the lower energy, for all curves alike."""
+    up = {"energy": Curve(np.array([1.0, 1.0]), np.array([0.1, 0.1])), "moire": Curve(np.zeros(2), np.full(2, 0.2))}
+    down = {"energy": Curve(np.array([1.1, 0.0]), np.array([0.2, 0.2])), "moire": Curve(np.ones(2), np.full(2, 0.3))}
+    both = merged(up, down)
+    np.testing.assert_allclose(both["energy"].values, [1.02, 0.0])
+    np.testing.assert_allclose(both["energy"].errors, [(100 + 25) ** -0.5, 0.2])
+    np.testing.assert_allclose(both["moire"].values, [(1 / 0.09) / (1 / 0.09 + 1 / 0.04), 1.0])
+    np.testing.assert_allclose(both["moire"].errors[1], 0.3)
+
+
+# Crystals to start from
+
+
+@pytest.mark.parametrize(("electrons", "phase"), [(6, 45.0), (3, 170.0)])
+def test_registries(electrons: int, phase: float) -> None:
+    """All three, in turn: arg ρ_K differs by 120°; |ρ_K|² is that of the crystal with its electrons smeared."""
+    table = {"electrons": electrons, "supercell": [[3, 0], [0, 3]], "phase_deg": phase}
+    hamiltonian = load_config({"system": table}).hamiltonian()
+    cell = hamiltonian.supercell
+    positions = registry_positions(hamiltonian, 30, seed=1)
+    assert positions.shape == (30, electrons, 2)
+    harmonic = np.exp(1j * positions @ cell.k_point).mean(-1)
+    means = harmonic.reshape(10, 3).mean(0)
+    turns = np.angle(means / means[0]) / (2 * np.pi / 3)
+    np.testing.assert_allclose(np.sort(np.mod(turns, 3)), [0, 1, 2], atol=0.15)
+    smeared = np.exp(-0.5 * 0.1**2 * cell.k_point @ cell.k_point)
+    perfect = 0.5 if electrons == 6 else 1.0
+    np.testing.assert_allclose(np.abs(means), perfect * smeared, rtol=0.1)
+    # In the wells: the potential there is the lowest of the cell's high-symmetry points.
+    assert np.asarray(moire_potential(jnp.asarray(positions), np.deg2rad(phase))).mean() < -3.0
+
+
+def test_registries_need_a_cell_that_holds_them() -> None:
+    hamiltonian = load_config({"system": {"electrons": 4, "supercell": [[2, 0], [0, 2]]}}).hamiltonian()
+    with pytest.raises(RunError, match="--start registries needs filling 1/3 or 2/3"):
+        registry_positions(hamiltonian, 3, seed=1)
+
+
+def test_real_chains_start_where_they_are_told() -> None:
+    """With steps far too short to go anywhere the first record is the start, up to translations and hops."""
+    from qernel.training.run import initial_wavefunction
+
+    wavefunction = initial_wavefunction(SMALL)
+    sampler = ChainSampler(wavefunction, 6)
+    start = registry_positions(SMALL.hamiltonian(), 6, seed=2)
+    options: dict[str, Any] = {"samples": 1, "moves": 1, "burn_in": 0, "seed": 4, "energies": False}
+    one = next(sampler.records(jnp.array([1.0]), start=start, **options)).positions
+    other = next(sampler.records(jnp.array([1.0]), **options)).positions
+    cell = SMALL.hamiltonian().supercell
+
+    def order(positions: np.ndarray) -> float:
+        return float(np.mean([crystal_order(jnp.asarray(x), cell) for x in positions]))
+
+    assert order(one) > 0.12 and not np.allclose(one, other)
+    with pytest.raises(ValueError, match=r"start has shape \(3, 2, 2\): expected \(6, 2, 2\)"):
+        next(sampler.records(jnp.array([1.0]), start=start[:3], **options))
