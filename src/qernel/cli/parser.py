@@ -25,6 +25,7 @@ examples:
   qernel hf n6 --lam 0.4:1.4:11 --out hf-n6        Hartree–Fock, to compare with
   qernel observe runs/n6 --lam 1 --observable density structure_factor
                                                    arrays with errors, in runs/n6/observe/observables.nc
+  qernel explore runs/n6                           a page in the browser with a λ slider
   qernel validate my.toml                          check a configuration and estimate its cost
 """
 

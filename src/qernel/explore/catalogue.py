@@ -54,11 +54,11 @@ class Entry:
 
     def stored(self) -> xarray.Dataset | None:
         """Observables against λ measured earlier with these very parameters: of ``qernel observe``."""
-        return self._measured("observe/observables.nc", "observables.nc")
+        return self._measured(("energy", "density"), "observe/observables.nc", "observables.nc")
 
     def scan(self) -> xarray.Dataset | None:
         """Energies against λ measured earlier with these very parameters: of ``qernel scan``, else `stored`."""
-        return self._measured("scan/energies.nc", "observe/observables.nc", "observables.nc")
+        return self._measured(("energy", "interaction"), "scan/energies.nc", "observe/observables.nc", "observables.nc")
 
     def nearest(self, state: State) -> xarray.Dataset | None:
         """The stored results with the λ next to that of ``state``; None where other parameters differ."""
@@ -71,11 +71,11 @@ class Entry:
             return None
         return stored.sel(lam=state.lam, method="nearest")
 
-    def _measured(self, *names: str) -> xarray.Dataset | None:
+    def _measured(self, needs: Sequence[str], *names: str) -> xarray.Dataset | None:
         paths = [path for path in (self.folder / name for name in names) if path.exists()]
-        return self._fresh("/".join(names), [*paths, self.folder / MODEL_FILE], lambda: self._read(paths))
+        return self._fresh("/".join(names), [*paths, self.folder / MODEL_FILE], lambda: self._read(paths, needs))
 
-    def _read(self, paths: Sequence[Path]) -> xarray.Dataset | None:
+    def _read(self, paths: Sequence[Path], needs: Sequence[str]) -> xarray.Dataset | None:
         digest = weights_digest(self.model().wavefunction)
         for path in paths:
             try:
@@ -85,7 +85,7 @@ class Entry:
                 continue
             if dataset.attrs.get("model_weights_sha256") != digest:
                 print(f"qernel: warning: {path} is of other parameters than the model, not shown", file=sys.stderr)
-            elif "lam" in dataset.dims and "energy" in dataset:
+            elif "lam" in dataset.dims and all(name in dataset for name in needs):
                 return dataset.sortby("lam")
         return None
 
