@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qernel import plots
 from qernel.hartree_fock.search import Branches
 from qernel.hartree_fock.solution import Solution
+from qernel.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LOOK = {
-    "liquid": (plots.BLUE, "o", "liquid"),
-    "crystal": (plots.VERMILLION, "s", "crystal"),
-    "symmetric": (plots.INK, "x", "liquid, moiré symmetry imposed"),
+    "liquid": (style.BLUE, "o", "liquid"),
+    "crystal": (style.VERMILLION, "s", "crystal"),
+    "symmetric": (style.INK, "x", "liquid, moiré symmetry imposed"),
 }
 
 
@@ -33,10 +33,10 @@ def branch_diagram(
     for rows in branches.values():
         for row in rows:
             ground[row["lam"]] = min(row["energy"], ground.get(row["lam"], row["energy"]))
-    with plots._style():
-        figure: Figure = plots._figure(4.8, 6.4)
+    with style.style():
+        figure: Figure = style.figure(4.8, 6.4)
         energy, excess, order = figure.subplots(3, 1, sharex=True)
-        energy.plot(sorted(ground), [ground[lam] for lam in sorted(ground)], color=plots.INK, marker=".")
+        energy.plot(sorted(ground), [ground[lam] for lam in sorted(ground)], color=style.INK, marker=".")
         for kind, rows in branches.items():
             color, marker, label = _LOOK[kind]
             look = {"color": color, "marker": marker, "label": label, "linewidth": 0.8}
@@ -45,9 +45,9 @@ def branch_diagram(
             known = [row for row in rows if row["order_parameter"] is not None]
             order.plot([row["lam"] for row in known], [row["order_parameter"] for row in known], **look)
         for axes in (energy, excess, order):
-            plots._ticks(axes)
+            style.ticks(axes)
             if crossing is not None:
-                axes.axvline(crossing, color=plots.INK, linewidth=0.6, linestyle=":")
+                axes.axvline(crossing, color=style.INK, linewidth=0.6, linestyle=":")
         energy.set_ylabel("lowest energy per\nelectron  ($E_0$)")
         excess.set_ylabel("energy above it  ($E_0$)")
         excess.set_ylim(bottom=0.0)
