@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 
 from qernel.config import load_config
 from qernel.errors import DamagedFile, OtherRun, RunError
+from qernel.files import write_atomically
 from qernel.optimise import Tuning
 from qernel.optimise.spring import SpringState
 from qernel.sampling.metropolis import Walkers
@@ -27,7 +28,6 @@ from qernel.training.checkpoint import Checkpoints
 from qernel.training.metrics import MetricsFile
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.training.state import TrainState
-from qernel.training.storage import write_atomically
 from qernel.training.tensors import fit, read_tensors, write_tensors
 from runs import checkpoints, config, hashes
 

@@ -7,9 +7,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+
+from qernel.lazy import exports
 
 try:
     __version__ = version("qernel")
@@ -31,12 +31,7 @@ _PUBLIC = {
 
 __all__ = [*_PUBLIC, "__version__"]
 
-
-def __getattr__(name: str) -> Any:
-    # Imported on first use: `qernel --help` must not wait for JAX.
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'qernel' has no attribute {name!r}")
+__getattr__ = exports(__name__, _PUBLIC)
 
 
 def __dir__() -> list[str]:

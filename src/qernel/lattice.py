@@ -151,6 +151,14 @@ class Supercell:
         turns = 3.0 * self.translations @ self.k_point / (2.0 * np.pi)
         return np.round(turns).astype(np.int64) % 3
 
+    def crystal(self, registry: int, electrons: int) -> npt.NDArray[np.bool_]:
+        """Which of `translations` the √3×√3 crystal of so many electrons occupies in a registry, ``[cells]``.
+
+        At filling 1/3 a registry is the sublattice that is occupied, at filling 2/3 the one that stays empty.
+        """
+        chosen = self.sublattices == registry
+        return chosen if 3 * electrons == self.cells else ~chosen
+
     def shells(self, count: int) -> FloatArray:
         """The first ``count`` complete shells of supercell reciprocal vectors, one of each ±G pair.
 

@@ -171,6 +171,7 @@ class State:
             records: of this state, from `records`.
             seed: they were drawn with.
         """
+        from qernel.estimators.order_parameter import crystal_order
         from qernel.estimators.statistics import summarise
 
         count = self.model.hamiltonian.count
@@ -187,8 +188,7 @@ class State:
         order, order_rhat = None, float("nan")
         cell = self.model.hamiltonian.supercell
         if holds_root_three(cell):
-            phases = np.stack([record.positions @ cell.k_point for record in records], axis=1)
-            found = summarise(np.abs(np.exp(1j * phases).mean(-1)) ** 2)
+            found = summarise(np.stack([crystal_order(record.positions, cell) for record in records], axis=1))
             order, order_rhat = Quantity(found.mean, found.error, "", source), found.rhat
         return Energies(
             lam=self.lam,
@@ -351,7 +351,7 @@ class Model:
         unknown = sorted(set(others) - set(ranges))
         if unknown:
             raise RunError(f"{self.name} is not conditioned on {', '.join(unknown)}, only on {', '.join(ranges)}")
-        values = {name: 0.5 * (low + high) for name, (low, high) in ranges.items()} | others | {"lam": lam}
+        values = self.hamiltonian.middle | others | {"lam": lam}
         point = np.array([float(values[name]) for name in ranges])
         if not np.isfinite(point).all():
             raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} must be finite numbers")

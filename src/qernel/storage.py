@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from qernel.errors import RunError
+from qernel.files import PARTIAL
 
 if TYPE_CHECKING:
     import pandas
@@ -34,7 +35,7 @@ def save(dataset: xarray.Dataset, path: str | Path, *, compact: bool = False) ->
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
+    partial = target.with_name(target.name + PARTIAL)
     packed = {"dtype": "float32", "compression": "gzip", "compression_opts": 6, "shuffle": True}
     arrays = [
         name for name, array in dataset.data_vars.items() if set(array.dims) - {"lam"} and array.dtype.kind == "f"

@@ -14,9 +14,9 @@ from jax import Array
 from jax.sharding import Mesh
 
 from qernel.config import Config
-from qernel.estimators.batched import WalkerFunctions, walker_functions
+from qernel.estimators.batched import WalkerFunctions, refreshed_sweep, walker_functions
 from qernel.sampling.devices import SPLIT, WALKERS, over_walkers
-from qernel.sampling.metropolis import Walkers, sweep
+from qernel.sampling.metropolis import Walkers
 from qernel.training.run import initial_state, training_step
 from qernel.training.state import layout
 from qernel.wavefunction import Wavefunction
@@ -53,7 +53,7 @@ def _functions(config: Config, template: Wavefunction) -> WalkerFunctions:
 
 def _arguments(config: Config, template: Wavefunction) -> tuple[Array, Walkers, Array, Array]:
     state = initial_state(config, template)
-    points = jnp.asarray([[0.5 * (low + high) for low, high in template.hamiltonian.ranges]], state.parameters.dtype)
+    points = jnp.asarray([list(template.hamiltonian.middle.values())], state.parameters.dtype)
     return state.parameters, state.walkers, points, jax.random.split(jax.random.key(1), (1, config.train.walkers))
 
 
@@ -80,11 +80,7 @@ def _sampling(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compu
     cell = template.hamiltonian.supercell
 
     def run(parameters: Array, walkers: Walkers, points: Array, keys: Array) -> Walkers:
-        def log_modulus(x: Array) -> Array:
-            return functions.log_modulus(parameters, x, points)
-
-        walkers = walkers._replace(log_modulus=log_modulus(walkers.positions))
-        return sweep(keys, walkers, log_modulus, cell, moves=config.train.moves)[0]
+        return refreshed_sweep(functions, parameters, walkers, points, keys, cell, moves=config.train.moves)[0]
 
     return over_walkers(run, mesh, WALKERS), _arguments(config, template)
 

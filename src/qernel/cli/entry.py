@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from qernel.cli.parser import build_parser
 from qernel.errors import ConfigError, Interrupted, QernelError
@@ -53,65 +54,9 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Import what the command needs, and nothing else, and run it."""
-    if options.command == "train":
-        from qernel.cli import train
-
-        return train.run(options)
-    if options.command == "query":
-        from qernel.cli import query
-
-        return query.run(options)
-    if options.command == "scan":
-        from qernel.cli import scan
-
-        return scan.run(options)
-    if options.command == "transition":
-        from qernel.cli import transition
-
-        return transition.run(options)
-    if options.command == "hf":
-        from qernel.cli import hf
-
-        return hf.run(options)
-    if options.command == "observe":
-        from qernel.cli import observe
-
-        return observe.run(options)
-    if options.command == "plot":
-        from qernel.cli import plot
-
-        return plot.run(options)
-    if options.command == "report":
-        from qernel.cli import report
-
-        return report.run(options)
-    if options.command == "export":
-        from qernel.cli import export
-
-        return export.run(options)
-    if options.command == "explore":
-        from qernel.cli import explore
-
-        return explore.run(options)
-    if options.command == "validate":
-        from qernel.cli import validate
-
-        return validate.run(options)
-    if options.command == "models":
-        from qernel.cli import models
-
-        return models.run(options)
-    if options.command == "compare":
-        from qernel.cli import compare
-
-        return compare.run(options)
-    if options.command == "bench":
-        from qernel.cli import bench
-
-        return bench.run(options)
-    from qernel.cli import demo
-
-    return demo.run(options)
+    # Each command is the module of its name.
+    code: int = import_module(f"qernel.cli.{options.command}").run(options)
+    return code
 
 
 def _report(error: BaseException) -> int:

@@ -8,7 +8,6 @@ DIR/density-BRANCH.png/.pdf  density of each branch, at the λ where it is the l
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import qernel
 from qernel import runtime
+from qernel.cli import outputs
 from qernel.cli.arguments import flatten
 from qernel.cli.progress import LINE_SECONDS
 from qernel.cli.results import ENERGIES, system, warn
@@ -52,9 +52,8 @@ def run(options: argparse.Namespace) -> int:
     with _Progress() as progress:
         found = search(hamiltonian, points, cutoff=cutoff, progress=progress)
         results = [row(lowest(branches)) for branches in found]
-    middle = {n: 0.5 * sum(r) for n, r in zip(hamiltonian.parameters, hamiltonian.ranges, strict=True) if n != "lam"}
     crossing = transition(found)
-    data = {"system": system(config, hamiltonian, middle), "results": results, "transition": crossing}
+    data = {"system": system(config, hamiltonian, hamiltonian.middle), "results": results, "transition": crossing}
     loose = [f"{result['lam']:g}" for result in results if not result["converged"]]
     if loose:
         warn(f"not converged at λ = {', '.join(loose)}: see the residual; energies are still upper bounds of the basis")
@@ -166,9 +165,7 @@ def _write(out: Path, config: Config, found: Sequence[Branches], data: Mapping[s
         density = solution.field.density(solution.orbitals)
         save(density_map(density, cell.vectors, cell.primitive), out / f"density-{kind}")
     # Last: a folder with this file is complete.
-    partial = out / f"{RECORD}.partial"
-    partial.write_text(to_json(data, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, out / RECORD)
+    outputs.write_text(out / RECORD, to_json(data, indent=1) + "\n")
 
 
 class _Progress:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qernel
 from qernel.errors import RunError
+from qernel.files import write_atomically
 from qernel.provenance import weights_digest
 from qernel.storage import to_json
 
@@ -76,6 +76,4 @@ def refuse_existing(paths: Sequence[Path]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file that is either complete or absent."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    write_atomically(path, text.encode())

@@ -83,7 +83,7 @@ def states_at(model: Model, points: Sequence[float], options: argparse.Namespace
 
 def other_parameters(model: Model, assignments: Sequence[tuple[str, float]]) -> dict[str, float]:
     """The values of all parameters but λ: those given with ``--at``, else the middle of the trained interval."""
-    middle = {name: 0.5 * (low + high) for name, (low, high) in model.ranges.items() if name != "lam"}
+    middle = {name: value for name, value in model.hamiltonian.middle.items() if name != "lam"}
     names = list(middle)
     for name, _ in assignments:
         if name not in names:

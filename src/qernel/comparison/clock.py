@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
+from qernel.files import write_atomically
+
 CLOCK_FILE = "seconds.csv"
 _EVERY_S = 0.5
 
@@ -38,9 +40,7 @@ class Clock:
             rows = rows[: kept[-1] + 1] if kept else []
             self._spent = rows[-1][1] if rows else 0.0
             text = "iteration,seconds\n" + "".join(f"{i},{s:.3f}\n" for i, s in rows)
-            partial = self._path.with_name(self._path.name + ".partial")
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(self._path)
+            write_atomically(self._path, text.encode())
             self._handle = self._path.open("a", encoding="utf-8")
         total = self._spent + seconds
         self._last = (iteration, total)

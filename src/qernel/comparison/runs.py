@@ -8,7 +8,6 @@ DIR/runs/LABEL/seed-S/energies.json   its energies on fresh chains, at the end a
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from qernel.comparison.clock import read, seconds_at
 from qernel.config import Config
+from qernel.files import write_atomically
 from qernel.lattice import FloatArray
 from qernel.storage import to_json
 
@@ -104,9 +104,8 @@ def measured(
                 progress((index + fraction) / len(chosen))
 
         stored[str(iteration)] = [list(row) for row in measure(config, path, label, sampling, part)]
-        partial = run / f"{ENERGIES_FILE}.partial"
-        partial.write_text(to_json({"request": request, "energies": stored}, indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, run / ENERGIES_FILE)
+        text = to_json({"request": request, "energies": stored}, indent=1) + "\n"
+        write_atomically(run / ENERGIES_FILE, text.encode())
     table = np.array([stored[str(iteration)] for iteration, _ in chosen], dtype=np.float64)
     iterations = np.array([iteration for iteration, _ in chosen], dtype=np.float64)
     seconds = np.array([seconds_at(rows, iteration) for iteration, _ in chosen])

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from qernel.estimators.local_energy import LocalEnergy, local_energy
+from qernel.lattice import Supercell
+from qernel.sampling.metropolis import SweepInfo, Walkers, sweep
 from qernel.wavefunction import Wavefunction, log_psi, parameter_layout
 
 
@@ -19,6 +21,25 @@ class WalkerFunctions(NamedTuple):
     log_modulus: Callable[[Array, Array, Array], Array]
     local_energy: Callable[[Array, Array, Array], LocalEnergy]
     scores: Callable[[Array, Array, Array], Array]
+
+
+def refreshed_sweep(
+    functions: WalkerFunctions,
+    parameters: Array,
+    walkers: Walkers,
+    points: Array,
+    keys: Array,
+    supercell: Supercell,
+    *,
+    moves: int,
+) -> tuple[Walkers, SweepInfo]:
+    """`sweep` with ψ at these parameters and points: log|ψ| of the walkers is evaluated anew before the first move."""
+
+    def log_modulus(positions: Array) -> Array:
+        return functions.log_modulus(parameters, positions, points)
+
+    walkers = walkers._replace(log_modulus=log_modulus(walkers.positions))
+    return sweep(keys, walkers, log_modulus, supercell, moves=moves)
 
 
 _ROWS = {"cpu": 2**10}

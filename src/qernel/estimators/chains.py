@@ -17,10 +17,10 @@ import numpy.typing as npt
 from jax import Array
 from jax.sharding import NamedSharding
 
-from qernel.estimators.batched import walker_functions
+from qernel.estimators.batched import refreshed_sweep, walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, walker_mesh
-from qernel.sampling.metropolis import Walkers, adapt_width, spread_walkers, sweep
+from qernel.sampling.metropolis import Walkers, adapt_width, spread_walkers
 from qernel.wavefunction import Wavefunction, parameter_layout
 
 
@@ -140,11 +140,8 @@ class ChainSampler:
     def _sweep(
         self, moves: int, parameters: Array, walkers: Walkers, points: Array, keys: Array
     ) -> tuple[Walkers, Array]:
-        def log_modulus(positions: Array) -> Array:
-            return self._functions.log_modulus(parameters, positions, points)
-
-        walkers = walkers._replace(log_modulus=log_modulus(walkers.positions))
-        walkers, info = sweep(keys, walkers, log_modulus, self._hamiltonian.supercell, moves=moves)
+        cell = self._hamiltonian.supercell
+        walkers, info = refreshed_sweep(self._functions, parameters, walkers, points, keys, cell, moves=moves)
         return walkers, info.acceptance
 
     def _local_energy(self, parameters: Array, walkers: Walkers, points: Array, keys: Array) -> LocalEnergy:

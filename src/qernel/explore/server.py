@@ -163,7 +163,7 @@ class Explorer:
             entry = next(iter(self.entries.values()))
             if entry.available:
                 model = entry.model()
-                warm.append(Sampling(model.at(0.5 * sum(model.ranges["lam"]))))
+                warm.append(Sampling(model.at(model.hamiltonian.middle["lam"])))
                 with suppress(Stopped):
                     warm[0].advance()
                     warm[0].measure()  # imports what the statistics need

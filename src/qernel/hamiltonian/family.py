@@ -70,6 +70,11 @@ class Hamiltonian:
         """Total number of electrons N."""
         return sum(self.electrons)
 
+    @property
+    def middle(self) -> dict[str, float]:
+        """Every conditioning parameter in the middle of its interval, λ first."""
+        return {name: 0.5 * (low + high) for name, (low, high) in zip(self.parameters, self.ranges, strict=True)}
+
     def value(self, name: str, point: Array) -> Array | float:
         """A quantity at a point of the family: the parameter if it is one, else the constant."""
         if name in self.parameters:

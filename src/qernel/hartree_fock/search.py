@@ -31,8 +31,7 @@ def mean_field(hamiltonian: Hamiltonian, lam: float, cutoff: float = CUTOFF) -> 
 
     Without a twist the Hamiltonian is real, and so are the orbitals.
     """
-    middle = {name: 0.5 * sum(ends) for name, ends in zip(hamiltonian.parameters, hamiltonian.ranges, strict=True)}
-    point = np.array([*(middle | {"lam": lam}).values()], dtype=float)
+    point = np.array([*(hamiltonian.middle | {"lam": lam}).values()], dtype=float)
     shift = hamiltonian.twist_momentum
     basis = PlaneWaves(hamiltonian.supercell, cutoff, (float(shift[0]), float(shift[1])))
     return MeanField(hamiltonian, point, basis, real=not shift.any())

@@ -82,8 +82,7 @@ def _crystals(field: MeanField, patterns: int) -> Iterator[Start]:
         best = "honeycomb"
     cell, chosen = field.hamiltonian.supercell, []
     if 3 * total in (cell.cells, 2 * cell.cells) and holds_root_three(cell):
-        occupied = (cell.sublattices != 0) if best == "honeycomb" else (cell.sublattices == 0)
-        chosen.append((f"{best} crystal", np.flatnonzero(occupied)))
+        chosen.append((f"{best} crystal", np.flatnonzero(cell.crystal(0, total))))
     chosen += [(f"pattern {seed}", lattice_gas(field, wells, seed)) for seed in range(patterns)]
     for seed, (name, sites) in enumerate(chosen):
         order = sites if len(field.counts) == 1 else np.random.default_rng([23, seed]).permutation(sites)

@@ -6,8 +6,7 @@ being open to extension: see `registry`.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from qernel.lazy import exports
 
 _PUBLIC = {
     "Coordinate": "qernel.observables.base",
@@ -24,9 +23,4 @@ _PUBLIC = {
 
 __all__ = [*_PUBLIC]
 
-
-def __getattr__(name: str) -> Any:
-    # The command line asks the registry for names and must not wait for NumPy.
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'qernel.observables' has no attribute {name!r}")
+__getattr__ = exports(__name__, _PUBLIC)

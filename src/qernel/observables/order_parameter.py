@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from qernel.errors import RunError
+from qernel.estimators.order_parameter import crystal_order
 from qernel.lattice import holds_root_three
 from qernel.observables.base import Observable, Samples, Variable, averaged
 
@@ -27,5 +28,5 @@ class OrderParameter(Observable):
                 f"order_parameter: the supercell {cell.matrix} does not hold the √3×√3 crystal, "
                 "use one made of whole √3×√3 cells, such as [[3, 0], [0, 3]], or leave this observable out"
             )
-        harmonic = np.exp(1j * (samples.positions @ cell.k_point)).mean(-1)
-        return [averaged("order_parameter", np.abs(harmonic) ** 2, "1", "<|rho_K|^2>, rho_K = (1/N) sum_i exp(iK.r_i)")]
+        series = np.asarray(crystal_order(samples.positions, cell))
+        return [averaged("order_parameter", series, "1", "<|rho_K|^2>, rho_K = (1/N) sum_i exp(iK.r_i)")]

@@ -5,8 +5,7 @@ Every function returns a `matplotlib.figure.Figure` made without pyplot. Matplot
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from qernel.lazy import exports
 
 _PUBLIC = {
     "curves_of_lam": "qernel.plots.curves",
@@ -22,9 +21,4 @@ _PUBLIC = {
 
 __all__ = [*_PUBLIC]
 
-
-def __getattr__(name: str) -> Any:
-    # The command line asks for the kinds of figures and must not wait for NumPy.
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'qernel.plots' has no attribute {name!r}")
+__getattr__ = exports(__name__, _PUBLIC)

@@ -43,13 +43,9 @@ def registry_positions(hamiltonian: Hamiltonian, walkers: int, *, seed: int) -> 
         )
     rng = np.random.default_rng([seed, 3])
     points = np.stack([np.zeros(2), cell.primitive.sum(0) / 3, 2 * cell.primitive.sum(0) / 3])
-    phase = hamiltonian.phase_deg
-    if "phase_deg" in hamiltonian.parameters:
-        phase = float(np.mean(hamiltonian.ranges[hamiltonian.parameters.index("phase_deg")]))
+    phase = hamiltonian.middle.get("phase_deg", hamiltonian.phase_deg)
     well = points[int(np.argmin(np.asarray(moire_potential(jnp.asarray(points), np.deg2rad(phase)))))]
-    occupied = [cell.sublattices == registry for registry in range(3)]
-    if 3 * count == 2 * cell.cells:
-        occupied = [~chosen for chosen in occupied]
+    occupied = [cell.crystal(registry, count) for registry in range(3)]
     sites = np.stack([rng.permutation(cell.translations[occupied[walker % 3]]) for walker in range(walkers)])
     result: FloatArray = sites + well + _WIDTH * rng.normal(size=sites.shape)
     return result

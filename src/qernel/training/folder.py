@@ -17,13 +17,13 @@ import equinox as eqx
 
 from qernel.config import Config
 from qernel.errors import RunError
+from qernel.files import PARTIAL, write_atomically
 from qernel.training.checkpoint import Checkpoints
 from qernel.training.events import EventLog
 from qernel.training.lock import LOCK_FILE, locked
 from qernel.training.metrics import MetricsFile
 from qernel.training.state import TrainState
 from qernel.training.step import StepInfo
-from qernel.training.storage import PARTIAL, write_atomically
 from qernel.training.tensors import write_tensors
 from qernel.wavefunction import Wavefunction, parameter_layout
 

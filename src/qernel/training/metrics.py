@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from qernel.files import write_atomically
 from qernel.training.step import StepInfo
-from qernel.training.storage import write_atomically
 
 _COLUMNS = (
     "energy",

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from qernel.estimators.batched import walker_functions
+from qernel.estimators.batched import refreshed_sweep, walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.estimators.order_parameter import crystal_order
 from qernel.optimise.base import Optimiser
 from qernel.sampling.devices import REPLICATED, over_walkers, walker_mesh
-from qernel.sampling.metropolis import SweepInfo, Walkers, adapt_width, sweep
+from qernel.sampling.metropolis import SweepInfo, Walkers, adapt_width
 from qernel.training.state import TrainState, drift_fractions, layout, relaxed, stratified_points
 from qernel.wavefunction import Wavefunction
 
@@ -133,11 +133,9 @@ def make_step(
     def measure(
         parameters: Array, walkers: Walkers, points: Array, keys: Array
     ) -> tuple[Walkers, SweepInfo, LocalEnergy, Array]:
-        def log_modulus(positions: Array) -> Array:
-            return functions.log_modulus(parameters, positions, points)
-
-        walkers = walkers._replace(log_modulus=log_modulus(walkers.positions))
-        walkers, info = sweep(keys, walkers, log_modulus, hamiltonian.supercell, moves=moves)
+        walkers, info = refreshed_sweep(
+            functions, parameters, walkers, points, keys, hamiltonian.supercell, moves=moves
+        )
         energies = functions.local_energy(parameters, walkers.positions, points)
         return walkers, info, energies, functions.scores(parameters, walkers.positions, points)
 
@@ -189,9 +187,7 @@ def make_step(
             kinetic=per_electron(energies.kinetic),
             moire=per_electron(energies.moire),
             interaction=per_electron(energies.interaction),
-            order_parameter=jax.vmap(jax.vmap(lambda x: crystal_order(x, hamiltonian.supercell)))(
-                walkers.positions
-            ).mean(1),
+            order_parameter=crystal_order(walkers.positions, hamiltonian.supercell).mean(1),
             acceptance=acceptance,
             translation_acceptance=moved.translation_acceptance.mean(1),
             hop_acceptance=moved.hop_acceptance.mean(1),

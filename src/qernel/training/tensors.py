@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from qernel.errors import DamagedFile, RunError
-from qernel.training.storage import write_atomically
+from qernel.files import write_atomically
 
 FORMAT = "2"
 """Version of the format; readers migrate what is older and refuse what is newer."""

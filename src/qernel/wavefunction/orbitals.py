@@ -152,9 +152,7 @@ class CrystalOrbitals(eqx.Module):
 
     def _sites(self, registry: int) -> FloatArray:
         cell = self.hamiltonian.supercell
-        chosen = cell.sublattices == registry
-        occupied = chosen if 3 * self.hamiltonian.count == cell.cells else ~chosen
-        return cell.translations[occupied]
+        return cell.translations[cell.crystal(registry, self.hamiltonian.count)]
 
     def __call__(self, positions: Array | Jet) -> Any:
         """Positions ``[N, 2]`` → factors ``[N, determinants, N]``; 1 for the uninformed determinant."""
