@@ -14,7 +14,6 @@ from jax import Array
 
 from qernel.optimise.base import NEUTRAL, Schedule, Tuning
 
-
 _STEEPEST, _SAMPLE = 512, 48
 """How many parameters have their scores multiplied in float64, and how many walkers are asked which."""
 
