@@ -370,3 +370,6 @@ def test_strata_cover_the_range_of_lambda_and_others_roam() -> None:
     edges = np.linspace(0.3, 1.6, 14)
     assert np.all(points[:, 0] >= edges[:-1]) and np.all(points[:, 0] <= edges[1:])
     np.testing.assert_allclose(points[:, 1], 8.0 + 4.0 * np.asarray(fractions[:, 1]), rtol=1e-12)
+    wider = np.asarray(stratified_points(family, fractions, margin=0.1))
+    np.testing.assert_allclose(wider[:, 0], 0.3 - 0.13 + 1.2 * (points[:, 0] - 0.3), rtol=1e-12)
+    np.testing.assert_array_equal(wider[:, 1], points[:, 1])

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,13 +19,14 @@ import pytest
 import qernel
 from qernel.cli import main
 from qernel.config import load_config
-from qernel.errors import RunError
+from qernel.errors import NotFinite, RunError
 from qernel.estimators.chains import ChainSampler, Record
 from qernel.estimators.order_parameter import crystal_order
 from qernel.estimators.sweeps import carried
 from qernel.hamiltonian.moire import moire_potential
 from qernel.model import Model
 from qernel.sampling.starts import registry_positions
+from qernel.training.run import initial_wavefunction
 from qernel.transition import Curve, read_scan
 from qernel.transition.scan import merged
 from runs import TINY
@@ -177,3 +179,13 @@ def test_real_chains_start_where_they_are_told() -> None:
     assert order(one) > 0.12 and not np.allclose(one, other)
     with pytest.raises(ValueError, match=r"start has shape \(3, 2, 2\): expected \(6, 2, 2\)"):
         next(sampler.records(jnp.array([1.0]), start=start[:3], **options))
+
+
+def test_a_local_energy_that_is_no_number_is_said_so() -> None:
+    wavefunction = initial_wavefunction(SMALL)
+    broken = jax.tree.map(
+        lambda leaf: jnp.full_like(leaf, jnp.nan) if eqx.is_inexact_array(leaf) else leaf, wavefunction
+    )
+    chains = ChainSampler(broken, 6).records(jnp.asarray([0.7]), samples=2, moves=2, burn_in=0, seed=0)
+    with pytest.raises(NotFinite, match=r"at lam = 0\.7 the local energy of 6 of 6 walkers is not finite"):
+        next(chains)

@@ -45,7 +45,10 @@ REDUCED_KEYS = ("V0", "U")
 RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 """[family] keys that turn the constant of the same name into a conditioning parameter."""
 
-LATER_KEYS: dict[str, tuple[str, ...]] = {"model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features")}
+LATER_KEYS: dict[str, tuple[str, ...]] = {
+    "model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features"),
+    "train": ("margin",),
+}
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
 
 _MATERIAL = Material()
@@ -217,6 +220,9 @@ class TrainConfig(Section):
     )
     drift: UnitInterval = Field(
         default=0.02, description="Random step of λ per iteration, as a fraction of a group's stratum."
+    )
+    margin: Annotated[NonNegative, Field(le=0.5)] = Field(
+        default=0.0, description="λ is trained beyond both ends of its range, by this fraction of its length."
     )
     average: Annotated[Positive, Field(ge=1)] = Field(
         default=100.0, description="Iterations over which the parameters that are kept as the model are averaged."

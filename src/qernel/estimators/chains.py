@@ -17,6 +17,7 @@ import numpy.typing as npt
 from jax import Array
 from jax.sharding import NamedSharding
 
+from qernel.errors import NotFinite
 from qernel.estimators.batched import refreshed_sweep, walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, walker_mesh
@@ -87,6 +88,9 @@ class ChainSampler:
             energies: whether to evaluate local energies (zeros otherwise).
             start: configurations ``[W, N, 2]`` in a_M before burn-in; spread over the cell by default.
             progress: called with the fraction done.
+
+        Raises:
+            NotFinite: if a walker has a local energy that is not finite.
         """
         key = jax.random.key(seed)
         start_key, key = jax.random.split(key)
@@ -135,6 +139,14 @@ class ChainSampler:
             return dict.fromkeys([*LocalEnergy._fields, "kinetic_imaginary"], np.zeros(self.walkers))
         parts = self._measure(self._parameters, walkers, points, keys)
         energies = {name: _host(part)[0] for name, part in parts._asdict().items()}
+        bad = self.walkers - int(np.isfinite(sum(energies.values())).sum())
+        if bad:
+            place = self._hamiltonian.parameters[0], float(points[0, 0])
+            raise NotFinite(
+                "at {} = {:.6g} the local energy of {} of {} walkers is not finite, so there is no mean: "
+                "sample with another seed; if it comes back, the numbers of the model are out of range there, "
+                'train it further or with train.precision = "float64"'.format(*place, bad, self.walkers)
+            )
         return {name: part.real for name, part in energies.items()} | {"kinetic_imaginary": energies["kinetic"].imag}
 
     def _sweep(

@@ -135,6 +135,7 @@ def training_step(
         clip=train.clip,
         balance=train.balance,
         drift=train.drift,
+        margin=train.margin,
         average=train.average,
         burn_in=train.burn_in,
         laplacian=train.laplacian,

@@ -52,14 +52,17 @@ def relaxed(tuning: Tuning) -> Tuning:
     return Tuning(jnp.minimum(1.0, tuning.rate * _RELAXATION), jnp.maximum(1.0, tuning.damping / _RELAXATION))
 
 
-def stratified_points(hamiltonian: Hamiltonian, fractions: Array) -> Array:
+def stratified_points(hamiltonian: Hamiltonian, fractions: Array, margin: float = 0.0) -> Array:
     """Family points ``[G, p]`` of groups at the given fractions.
 
     The range of λ, the first parameter, is divided into one stratum per group so that it is always
-    covered evenly; every other parameter roams its whole range in each group.
+    covered evenly; every other parameter roams its whole range in each group. The range of λ is ``margin`` times its
+    length longer at both ends: what a network learns is least certain where its training ends.
     """
     groups = fractions.shape[0]
     low, high = np.array(hamiltonian.ranges).T
+    beyond = np.where(np.arange(len(low)) == 0, margin * (high - low), 0.0)
+    low, high = low - beyond, high + beyond
     stratum = jnp.arange(groups, dtype=fractions.dtype)
     first = (stratum + fractions[:, 0]) / groups
     place = jnp.concatenate([first[:, None], fractions[:, 1:]], axis=1)

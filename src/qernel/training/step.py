@@ -114,6 +114,7 @@ def make_step(
     clip: float,
     balance: float,
     drift: float,
+    margin: float = 0.0,
     average: float,
     burn_in: int = 0,
     laplacian: str = "forward",
@@ -142,7 +143,7 @@ def make_step(
     def step(state: TrainState) -> tuple[TrainState, StepInfo]:
         key, drift_key, sweep_key = jax.random.split(jax.random.wrap_key_data(state.key), 3)
         fractions = drift_fractions(drift_key, state.fractions, drift)
-        points = stratified_points(hamiltonian, fractions)
+        points = stratified_points(hamiltonian, fractions, margin)
         keys = jax.random.split(sweep_key, state.walkers.log_modulus.shape)
         mesh = walker_mesh(keys.shape[1], devices)
         walkers, moved, energies, scores = over_walkers(measure, mesh)(state.parameters, state.walkers, points, keys)
