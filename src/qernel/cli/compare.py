@@ -32,6 +32,7 @@ from qernel.comparison.conditions import UNLIMITED, Budget, Entry, check_equal, 
 from qernel.comparison.reference import Reference, Row, at, read_rows
 from qernel.config import Config, load_config
 from qernel.errors import QernelError, RunError
+from qernel.files import occupied
 from qernel.storage import to_json
 
 BUDGET_FILE, MODELS, ENERGIES, DATA, RECORD = (
@@ -177,7 +178,7 @@ def _claim(out: Path, budget: Budget) -> None:
         if stored != wanted:
             raise RunError(f"{out} holds a comparison with the budget {stored}, not {wanted}: choose another --out")
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if occupied(out):
         raise RunError(f"{out} exists and is no comparison: choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     outputs.write_text(path, to_json(wanted) + "\n")

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.set)
     out = None if options.out is None else Path(options.out)
     if out is not None:
-        _refuse_overwriting(out)
+        outputs.refuse_occupied(out)
     runtime.configure(1)
     from qernel.hartree_fock import lowest, search, transition
     from qernel.hartree_fock.search import CUTOFF
@@ -141,11 +141,6 @@ def _enough(config: Config, cutoff: float) -> None:
             f"--cutoff {cutoff:g} keeps {waves} plane waves for {most} electrons of one spin: "
             f"give at least {cutoff * 4 * most / waves:.0f}"
         )
-
-
-def _refuse_overwriting(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} already exists and is not an empty folder: choose another --out")
 
 
 def _branches(found: Sequence[Branches]) -> dict[str, list[dict[str, Any]]]:
