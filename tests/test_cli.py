@@ -23,7 +23,7 @@ from qernel import runtime
 from qernel.cli import demo, entry, main, tables
 from qernel.cli.arguments import flatten, lam_values
 from qernel.cli.parser import build_parser
-from qernel.cli.progress import MeasuringProgress, TrainingProgress
+from qernel.cli.progress import PartsProgress, TrainingProgress
 from qernel.config import Config, load_config, presets
 from qernel.errors import Interrupted, QernelError, RunError
 from qernel.estimators.quantity import Quantity
@@ -530,13 +530,35 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     with TrainingProgress() as progress:
         for report in reports():
             progress(report)
-    with MeasuringProgress(2) as measuring:
+    with PartsProgress(2) as measuring:
         for lam in (0.5, 1.0):
-            measuring.begin(lam)
+            measuring.begin(f"measuring λ = {lam:g}")
             for fraction in (0.5, 1.0):
                 measuring(fraction)
     out, err = capsys.readouterr()
     assert out == "" and "100/100" in err and "-19.000(20)" in err
+    assert "measuring λ = 1 (2 of 2)" in err and "100%" in err
+
+
+def test_progress_of_parts_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with PartsProgress() as quiet:
+        quiet.show("pairs", 0.5)
+    assert capsys.readouterr().err == ""  # the first line comes after ten seconds
+    monkeypatch.setattr("qernel.cli.progress.LINE_SECONDS", -1.0)
+    with PartsProgress(2) as progress:
+        for lam in (0.5, 1.0):
+            progress.begin(f"λ = {lam:g}")
+        progress(0.25)
+    with PartsProgress() as progress:
+        progress.show("pairs", 0.5)
+    assert capsys.readouterr().err.splitlines() == [
+        "λ = 0.5 (1 of 2), 0%",
+        "λ = 1 (2 of 2), 0%",
+        "λ = 1 (2 of 2), 25%",
+        "pairs, 50%",
+    ]
 
 
 # The environment JAX starts in

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from qernel import runtime
 from qernel.cli import outputs
 from qernel.cli.arguments import flatten
-from qernel.cli.progress import MeasuringProgress
+from qernel.cli.progress import PartsProgress
 from qernel.cli.results import RHAT_LIMIT, listed, other_parameters, states_at, system_of, warn
 from qernel.cli.tables import columns
 from qernel.errors import QernelError
@@ -78,9 +78,9 @@ def _measure(
 
     results = []
     states = states_at(model, points, options)
-    with MeasuringProgress(len(states)) as progress:
+    with PartsProgress(len(states)) as progress:
         for state in states:
-            progress.begin(state.lam)
+            progress.begin(f"measuring λ = {state.lam:g}")
             settings = {"samples": options.samples, "walkers": options.walkers, "seed": options.seed}
             results.append(state.observe(*chosen, **settings, progress=progress))
     return along_lam(results)
