@@ -22,7 +22,7 @@ import pytest
 from qernel import runtime
 from qernel.cli import demo, entry, main, tables
 from qernel.cli.arguments import flatten, lam_values
-from qernel.cli.parser import build_parser
+from qernel.cli.parser import COMMANDS, build_parser
 from qernel.cli.progress import PartsProgress, TrainingProgress
 from qernel.config import Config, load_config, presets
 from qernel.errors import Interrupted, QernelError, RunError
@@ -206,7 +206,7 @@ def test_misuse_is_one_sentence(line: str, words: str, capsys: pytest.CaptureFix
     assert words in failure(capsys, *line.split())
 
 
-@pytest.mark.parametrize("line", ["--help", "train --help", "query --help", "scan -h", "--version"])
+@pytest.mark.parametrize("line", ["--help", "scan -h", "--version", *(f"{name} --help" for name in COMMANDS)])
 def test_help_goes_to_standard_output(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(line.split()) == 0
     out, err = capsys.readouterr()

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import qernel
 from qernel import runtime
 from qernel.cli import outputs
-from qernel.cli.arguments import flatten
+from qernel.cli.arguments import flatten, positive
+from qernel.cli.options import add_config, add_json, add_lam
 from qernel.cli.progress import PartsProgress
 from qernel.cli.results import ENERGIES, system, warn
 from qernel.cli.tables import columns, describe
@@ -30,6 +31,21 @@ if TYPE_CHECKING:
     from qernel.hartree_fock import Branches, Solution
 
 RECORD, FIGURE = "hartree_fock.json", "branches"
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel hf``."""
+    parser.description = (
+        "The best Slater determinants in plane waves: liquid and crystal branches, from many starts and sweeps up and "
+        "down in λ. Parameters of the family other than λ are taken in the middle of their intervals."
+    )
+    add_config(parser)
+    add_lam(parser)
+    parser.add_argument(
+        "--cutoff", metavar="E0", type=positive, help="kinetic cut-off of the plane waves in E0 (default: 300)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder to write: all branches as JSON, and figures")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import argparse
 
 from qernel import runtime
+from qernel.cli.options import add_json
 from qernel.cli.tables import columns, describe
 from qernel.storage import to_json
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel models``."""
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

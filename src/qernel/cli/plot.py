@@ -8,10 +8,29 @@ from typing import TYPE_CHECKING
 
 from qernel.cli import outputs
 from qernel.errors import QernelError, RunError
-from qernel.plots.kinds import VERSUS_LAM, draw
+from qernel.plots.kinds import KINDS, TRANSITION, VERSUS_LAM, draw
 
 if TYPE_CHECKING:
     from qernel.plots.kinds import Figures
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel plot``."""
+    parser.description = (
+        "Draw a figure again from stored data, as PNG and PDF. "
+        + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
+        + f"; {TRANSITION}: the fits of qernel transition; {VERSUS_LAM}: a single number against λ; "
+        "convergence: energy and order parameter of a run."
+    )
+    parser.add_argument(
+        "kind",
+        metavar="KIND",
+        choices=(*KINDS, TRANSITION, VERSUS_LAM, "convergence"),
+        help="what to draw (listed above)",
+    )
+    parser.add_argument("file", metavar="FILE", help="a .nc file; for convergence a run folder or its metrics.csv")
+    parser.add_argument("--variable", metavar="NAME", help=f"the single number that {VERSUS_LAM} draws")
+    parser.add_argument("--out", metavar="DIR", help="folder to write (default: that of FILE)")
 
 
 def run(options: argparse.Namespace) -> int:
