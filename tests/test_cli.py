@@ -83,6 +83,7 @@ class FakeModel:
         self.config: Config = load_config("n6", [f"{key}={value}" for key, value in table.items()])
         self.hamiltonian = self.config.hamiltonian()
         self.parameters = 15760
+        self.card = None
         self.wavefunction = {"weight": np.ones(3), "name": "not a number"}
         self.ranges = dict(zip(self.hamiltonian.parameters, self.hamiltonian.ranges, strict=True))
         self.asked: list[dict[str, Any]] = []
@@ -387,7 +388,7 @@ def test_texts() -> None:
 
 def test_models(capsys: pytest.CaptureFixture[str], model: FakeModel) -> None:
     assert main(["models", "--json"]) == 0
-    expected = {"name": "n6", "electrons": 6, "cells": 9, "lam": [0.4, 1.4], "parameters": 15760}
+    expected = {"name": "n6", "electrons": 6, "cells": 9, "lam": [0.4, 1.4], "parameters": 15760, "card": None}
     assert json.loads(capsys.readouterr().out) == {"models": [expected]}
     assert main(["models"]) == 0
     assert "0.4 to 1.4" in capsys.readouterr().out

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from qernel import runtime
+from qernel.model.card import Card
 from qernel.model.density import Density
 from qernel.model.energies import Energies
 from qernel.model.library import load, shipped
@@ -16,4 +17,4 @@ from qernel.model.trained import Model
 
 runtime.require_x64()
 
-__all__ = ["Density", "Energies", "Model", "State", "load", "shipped"]
+__all__ = ["Card", "Density", "Energies", "Model", "State", "load", "shipped"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import equinox as eqx
 
 from qernel.config import load_config
 from qernel.errors import RunError
+from qernel.model.card import read_card
 from qernel.model.trained import Model
 from qernel.training.folder import MODEL_FILE
 from qernel.training.run import initial_wavefunction
@@ -55,9 +55,7 @@ def load(run: str | Path) -> Model:
     template = initial_wavefunction(config, start=False)
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
     wavefunction = eqx.combine(fit(path, tensors, arrays), static)
-    card_path = folder / _CARD_FILE
-    card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.exists() else {}
-    return Model(folder.resolve().name, config, wavefunction, card)
+    return Model(folder.resolve().name, config, wavefunction, read_card(folder / _CARD_FILE))
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:

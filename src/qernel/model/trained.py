@@ -10,6 +10,7 @@ import numpy as np
 
 from qernel.config import Config
 from qernel.errors import RunError
+from qernel.model.card import Card
 from qernel.model.state import State
 
 
@@ -21,13 +22,13 @@ class Model:
         name: of the shipped model, or the run folder's.
         config: the configuration that made it.
         wavefunction: the ansatz with its trained parameters.
-        card: what is known about it (accuracy, range, caveats); empty for a plain run.
+        card: what is known about it (accuracy, range, caveats); None for a plain run.
     """
 
     name: str
     config: Config
     wavefunction: Any = field(repr=False)
-    card: dict[str, Any] = field(default_factory=dict, repr=False)
+    card: Card | None = field(default=None, repr=False)
     _samplers: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
