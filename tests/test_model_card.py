@@ -1,4 +1,4 @@
-"""Cards of shipped models: true to the energies they were taken from, shown by ``qernel models``, refused when damaged."""
+"""Cards of shipped models: true to what they were taken from, shown by ``qernel models``, refused when damaged."""
 
 from __future__ import annotations
 
