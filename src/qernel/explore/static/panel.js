@@ -155,7 +155,7 @@ export class Panel {
       ...(result.order_parameter ? [row("order ⟨|ρ_K|²⟩", result.order_parameter.text, false)] : []),
     );
     for (const link of this.parts.downloads.querySelectorAll("a")) {
-      const file = link.dataset.is === "png" ? `${kind}.png` : link.dataset.kind;
+      const file = link.dataset.figure ? `${kind}.${link.dataset.figure}` : link.dataset.kind;
       link.href = `/api/result/${token}/${file}`;
     }
   }
