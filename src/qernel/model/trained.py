@@ -68,6 +68,16 @@ class Model:
             raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} must be finite numbers")
         return State(self, point)
 
+    def sampled_like(self, other: Model) -> Model:
+        """This model, sampled by what is compiled for another one of the same configuration, if it is of the same.
+
+        A run that is training has new parameters every few seconds, and compilation takes longer than that.
+        """
+        if other.config == self.config:
+            compiled = {walkers: sampler.of(self.wavefunction) for walkers, sampler in other._samplers.items()}
+            self._samplers.update(compiled)
+        return self
+
     def sampler(self, walkers: int) -> Any:
         """The chain sampler for a number of walkers, compiled once."""
         from qernel.estimators.chains import ChainSampler

@@ -89,11 +89,6 @@ class RunFolder:
         self._close_metrics(quietly=False)
         self._open_metrics(state)
 
-    def flush(self) -> None:
-        """Push the metrics to the disk."""
-        if self._metrics is not None:
-            self._metrics.flush()
-
     def _save_model(self, state: TrainState) -> None:
         save_model(self.path / MODEL_FILE, self._config, self._wavefunction(state.average))
 
