@@ -26,7 +26,8 @@ from qernel.sampling.devices import walker_mesh
 from qernel.sampling.metropolis import spread_walkers
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.training.state import TrainState, as_configured, drift_fractions, layout, stratified_points
-from qernel.training.step import StepInfo, centred_system, make_step
+from qernel.training.step import StepInfo, make_step
+from qernel.training.system import centred_system
 from qernel.wavefunction import Wavefunction, build, log_psi, parameter_layout
 
 RNG = np.random.default_rng(11)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import qernel
 from qernel.errors import RunError
-from qernel.files import write_atomically
+from qernel.files import occupied, write_atomically
 from qernel.provenance import weights_digest
 from qernel.storage import to_json
 
@@ -61,6 +61,16 @@ def refuse_overwriting(out: Path, files: Sequence[str], wanted: Mapping[str, Any
     present = [name for name in files if (out / name).exists()]
     if present and stored != json.loads(to_json(wanted)):
         raise RunError(f"{out} already has {present[0]} of another {what}: choose another --out, or remove it")
+
+
+def refuse_occupied(out: Path) -> None:
+    """Results that are no repetition of others need a folder of their own.
+
+    Raises:
+        RunError: if ``out`` is a file, or a folder that is not empty.
+    """
+    if occupied(out):
+        raise RunError(f"{out} already exists and is not an empty folder: choose another --out")
 
 
 def refuse_existing(paths: Sequence[Path]) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qernel.cli.progress import MeasuringProgress
+from qernel.cli.progress import PartsProgress
 from qernel.errors import QernelError
 
 if TYPE_CHECKING:
@@ -50,17 +50,21 @@ def measure_sweeps(
     settings: dict[str, Any] = {"walkers": options.walkers, "seed": options.seed}
     settings |= {} if start is None else {"start": start}
     results: dict[str, list[Energies]] = {}
-    with MeasuringProgress(len(states) * len(sweeps)) as progress:
+    with PartsProgress(len(states) * len(sweeps)) as progress:
+
+        def begin(lam: float) -> None:
+            progress.begin(f"measuring λ = {lam:g}")
+
         for sweep in sweeps:
             if sweep == "fresh":
                 results[sweep] = []
                 for state in states:
-                    progress.begin(state.lam)
+                    begin(state.lam)
                     results[sweep].append(state.energy(options.samples, **settings, progress=progress))
             else:
                 from qernel.estimators.sweeps import carried
 
-                shown: dict[str, Any] = {"begin": progress.begin, "progress": progress}
+                shown: dict[str, Any] = {"begin": begin, "progress": progress}
                 results[sweep] = carried(states, sweep, samples=options.samples, **settings, **shown)
     stuck = [result.lam for rows in results.values() for result in rows if not result.rhat <= RHAT_LIMIT]
     if stuck:

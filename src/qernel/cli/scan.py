@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from qernel import runtime
 from qernel.cli import outputs
 from qernel.cli.arguments import flatten
+from qernel.cli.options import add_json, add_measurement
 from qernel.cli.results import DIAGNOSTICS, ENERGIES, ORDER, dataset, measure_sweeps, other_parameters, payload, row
 from qernel.cli.tables import describe, energy_table
 from qernel.storage import save as save_dataset
@@ -31,6 +32,27 @@ if TYPE_CHECKING:
 
 TABLE, DATA, RECORD, FIGURE = "energies.csv", "energies.nc", "energies.json", "phase_diagram"
 _FILES = (TABLE, DATA, RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf")
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel scan``."""
+    add_measurement(parser)
+    parser.add_argument(
+        "--sweeps",
+        nargs="+",
+        choices=("fresh", "up", "down"),
+        default=["fresh"],
+        help="where chains start: fresh at every λ (default), or where they ended at the λ below (up) or above (down); "
+        "table and figure show the first that is named, the files all of them",
+    )
+    parser.add_argument(
+        "--start",
+        choices=("spread", "registries"),
+        default="spread",
+        help="chains start spread over the cell (default), or as crystals in their three registries",
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/scan, or NAME-scan)")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ burn-in only, and every record keeps its chain index so that errors can account 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -62,6 +63,12 @@ class ChainSampler:
         self._measure = jax.jit(over_walkers(self._local_energy, mesh, SPLIT))
         # Inputs always lie where outputs do: anything else is compiled again, which takes longer than sampling.
         self._split, self._replicated = NamedSharding(mesh, SPLIT), NamedSharding(mesh, REPLICATED)
+
+    def of(self, wavefunction: Wavefunction) -> ChainSampler:
+        """The same sampler for other parameters of the same ansatz: nothing is compiled again."""
+        other = copy(self)
+        other._parameters, _ = parameter_layout(wavefunction)
+        return other
 
     def records(
         self,

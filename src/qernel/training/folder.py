@@ -17,7 +17,7 @@ import equinox as eqx
 
 from qernel.config import Config
 from qernel.errors import RunError
-from qernel.files import PARTIAL, write_atomically
+from qernel.files import PARTIAL, occupied, write_atomically
 from qernel.training.checkpoint import Checkpoints
 from qernel.training.events import EventLog
 from qernel.training.lock import LOCK_FILE, locked
@@ -89,11 +89,6 @@ class RunFolder:
         self._close_metrics(quietly=False)
         self._open_metrics(state)
 
-    def flush(self) -> None:
-        """Push the metrics to the disk."""
-        if self._metrics is not None:
-            self._metrics.flush()
-
     def _save_model(self, state: TrainState) -> None:
         save_model(self.path / MODEL_FILE, self._config, self._wavefunction(state.average))
 
@@ -125,14 +120,10 @@ def new_folder(path: Path) -> Iterator[None]:
         RunError: if it holds something, or another process trains in it.
     """
     taken = RunError(f"{path} already exists and is not empty: add --resume to continue it, or choose another --out")
-    if path.exists() and (not path.is_dir() or _content(path)):
+    if occupied(path, ignoring=(LOCK_FILE,)):
         raise taken
     path.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        if _content(path):  # somebody was faster
+        if occupied(path, ignoring=(LOCK_FILE,)):  # somebody was faster
             raise taken
         yield
-
-
-def _content(path: Path) -> bool:
-    return any(entry.name != LOCK_FILE and not entry.name.endswith(PARTIAL) for entry in path.iterdir())

@@ -59,6 +59,7 @@ class MetricsFile:
         for group, point in enumerate(np.asarray(info.point)):
             values = [f"{column[group]:.7g}" for column in columns]
             writer.writerow([iteration, group, *(f"{p:.7g}" for p in point), *values])
+        self._handle.flush()  # whoever watches the training reads whole iterations, as they come
 
     def flush(self) -> None:
         """Push everything to the disk: a checkpoint written after it finds its rows there."""

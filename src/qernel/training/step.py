@@ -7,12 +7,12 @@ score rows of every walker → per-group clipping, centring and balancing → op
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 
 from qernel.estimators.batched import refreshed_sweep, walker_functions
 from qernel.estimators.local_energy import LocalEnergy
@@ -21,6 +21,7 @@ from qernel.optimise.base import Optimiser
 from qernel.sampling.devices import REPLICATED, over_walkers, walker_mesh
 from qernel.sampling.metropolis import SweepInfo, Walkers, adapt_width
 from qernel.training.state import TrainState, drift_fractions, layout, relaxed, stratified_points
+from qernel.training.system import centred_system, split_over_parameters
 from qernel.wavefunction import Wavefunction
 
 
@@ -47,63 +48,59 @@ class StepInfo(NamedTuple):
     skipped: Array
 
 
-def centred_system(energies: Array, scores: Array, *, clip: float, balance: float) -> tuple[Array, Array, Array, Array]:
-    """Rows and residuals of the natural-gradient problem, centred per group.
+def moved_on(
+    state: TrainState, update: Array, optimiser_state: Any, *, burn_in: int, average: float
+) -> tuple[TrainState, Array]:
+    """Parameters, their running average and the optimiser after an update.
 
-    Energies of a mixed batch differ by the dispersion of E(λ), which is no gradient signal: clipping,
-    centring and scaling are all done inside each group.
+    Early iterations only let the walkers find |ψ|²; the same compiled step serves both. A walker on a node can have a
+    score whose square overflows: such an update is skipped whole.
 
     Args:
-        energies: local energies ``[G, W]``, real or complex.
-        scores: ``[G, W, parts, P]``.
-        clip: local energies are pulled to within this many mean absolute deviations of the median.
-        balance: exponent b of the group weight σ_g^(−2b) that keeps a noisy end of the range from
-            drowning the other; 0 weighs walkers equally.
+        state: before.
+        update: to subtract from the parameters, ``[P]``.
+        optimiser_state: after the update.
+        burn_in: iterations without learning.
+        average: iterations that the running average extends over at last.
 
     Returns:
-        Rows ``[n, P]``, residuals ``[n]``, standard deviation per group ``[G]``, number of walkers dropped
-        per group because something was not finite ``[G]``.
+        The state, walkers and key of before in it, and whether the update was finite.
     """
-    groups, count, parts, _ = scores.shape
-    # The rows are the largest array of a step, and every pass over them is felt: a sum tells whether one is finite.
-    finite = jnp.isfinite(energies) & jnp.isfinite(scores.sum((-1, -2)))
-    # A group without one finite walker has nothing to say; 1 in place of its count keeps 0/0 out of the others.
-    valid = jnp.maximum(finite.sum(1, keepdims=True), 1)
-    median = jnp.nanmedian(jnp.where(finite, energies.real, jnp.nan), axis=1, keepdims=True)
-    median = jnp.nan_to_num(median)
-    real = jnp.where(finite, energies.real, median)
-    spread = jnp.abs(real - median).sum(1, keepdims=True) / valid
-    clipped = jnp.clip(real, median - clip * spread, median + clip * spread)
-    residual = [clipped]
-    if jnp.iscomplexobj(energies):
-        imaginary = jnp.where(finite, energies.imag, 0.0)
-        residual.append(jnp.clip(imaginary, -clip * spread, clip * spread))
-    mask = finite[..., None].astype(clipped.dtype)
-    stacked = jnp.stack(residual[:parts], axis=-1) * mask
-    stacked = (stacked - stacked.sum(1, keepdims=True) / valid[..., None]) * mask
-    deviation = jnp.sqrt((stacked[..., 0] ** 2).sum(1) / valid[:, 0])
-    informed = finite.any(1)
-    weight = jnp.maximum(deviation, 1e-6 * deviation.mean() + 1e-30) ** (-balance)
-    weight = jnp.where(informed, weight, 0.0)
-    weight = weight / jnp.sqrt((weight**2).sum() / jnp.maximum(informed.sum(), 1)) / (groups * count) ** 0.5
-    rows = jnp.where(finite[..., None, None], scores, 0.0)
-    share = (finite / valid).astype(rows.dtype)
-    mean = jnp.einsum("gw,gwkp->gkp", share, rows)
-    rows = (rows - mean[:, None]) * (mask * weight[:, None, None])[..., None]
-    residuals = stacked * weight[:, None, None]
-    return rows, residuals, deviation, count - finite.sum(1)
+    usable = jnp.isfinite(update).all()
+    learning = (state.iteration >= burn_in) & usable
+    parameters = jnp.where(learning, state.parameters - update, state.parameters)
+    updates = state.iteration + 1 - burn_in
+    # A mean over the recent tenth of the run at first, then over a fixed number of iterations.
+    fading = (1.0 / jnp.clip(0.1 * updates, 1.0, average)).astype(parameters.dtype)
+    new = state._replace(
+        parameters=parameters,
+        average=state.average + fading * (parameters - state.average),
+        optimiser=jax.tree.map(lambda a, b: jnp.where(learning, a, b), optimiser_state, state.optimiser),
+        iteration=state.iteration + 1,
+        tuning=relaxed(state.tuning),
+    )
+    return new, usable
 
 
-def split_over_parameters(rows: Array, mesh: Mesh) -> Array:
-    """Score rows ``[G, W, parts, P]`` as ``[n, P]``, moved from walkers to parameters over devices.
+def energies_per_group(energies: LocalEnergy, count: int) -> dict[str, Array]:
+    """Energies of `StepInfo` per electron, over the finite walkers of each group.
 
-    The kernel ŌŌᵀ is then a sum over devices of equal products; split over walkers, XLA would gather
-    every row on every device first.
+    Args:
+        energies: of every walker ``[G, W]``.
+        count: number of electrons.
     """
-    if mesh.size > 1:
-        split = NamedSharding(mesh, PartitionSpec(None, None, None, "walkers"))
-        rows = jax.lax.with_sharding_constraint(rows, split)
-    return rows.reshape(-1, rows.shape[-1])
+    finite = jnp.isfinite(energies.total)
+
+    def per_electron(energy: Array) -> Array:
+        return jnp.mean(energy.real, axis=1, where=finite) / count
+
+    return {
+        "energy": per_electron(energies.total),
+        # Walkers are independent chains, so one instant has no autocorrelation to correct for.
+        "error": jnp.std(energies.total.real, axis=1, where=finite) / count / (finite.sum(1) - 1) ** 0.5,
+        "median": jnp.nanmedian(jnp.where(finite, energies.total.real, jnp.nan), axis=1) / count,
+        **{name: per_electron(getattr(energies, name)) for name in ("kinetic", "moire", "interaction")},
+    }
 
 
 def make_step(
@@ -153,41 +150,13 @@ def make_step(
         rows, residuals, deviation, bad = centred_system(energies.total, scores, clip=clip, balance=balance)
         rows, residuals = split_over_parameters(rows, mesh), residuals.reshape(-1)
         update, optimiser_state = optimiser.update(rows, residuals, state.optimiser, state.tuning)
-        # Early iterations only let the walkers find |ψ|²; the same compiled step serves both.
-        # A walker on a node can have a score whose square overflows: such an update is skipped whole.
-        usable = jnp.isfinite(update).all()
-        learning = (state.iteration >= burn_in) & usable
-        parameters = jnp.where(learning, state.parameters - update, state.parameters)
-        updates = state.iteration + 1 - burn_in
-        # A mean over the recent tenth of the run at first, then over a fixed number of iterations.
-        fading = (1.0 / jnp.clip(0.1 * updates, 1.0, average)).astype(parameters.dtype)
-        new = TrainState(
-            parameters=parameters,
-            average=state.average + fading * (parameters - state.average),
-            optimiser=jax.tree.map(lambda a, b: jnp.where(learning, a, b), optimiser_state, state.optimiser),
-            walkers=walkers,
-            fractions=fractions,
-            key=jax.random.key_data(key),
-            iteration=state.iteration + 1,
-            tuning=relaxed(state.tuning),
-        )
+        new, usable = moved_on(state, update, optimiser_state, burn_in=burn_in, average=average)
+        new = new._replace(walkers=walkers, fractions=fractions, key=jax.random.key_data(key))
         new = jax.lax.with_sharding_constraint(new, layout(new, mesh))
-        finite = jnp.isfinite(energies.total)
-
-        def per_electron(energy: Array) -> Array:
-            return jnp.mean(energy.real, axis=1, where=finite) / count
-
-        # Walkers are independent chains, so one instant has no autocorrelation to correct for.
-        error = jnp.std(energies.total.real, axis=1, where=finite) / count / (finite.sum(1) - 1) ** 0.5
         info = StepInfo(
             point=points,
-            energy=per_electron(energies.total),
-            error=error,
-            median=jnp.nanmedian(jnp.where(finite, energies.total.real, jnp.nan), axis=1) / count,
+            **energies_per_group(energies, count),
             deviation=deviation / count,
-            kinetic=per_electron(energies.kinetic),
-            moire=per_electron(energies.moire),
-            interaction=per_electron(energies.interaction),
             order_parameter=crystal_order(walkers.positions, hamiltonian.supercell).mean(1),
             acceptance=acceptance,
             translation_acceptance=moved.translation_acceptance.mean(1),
