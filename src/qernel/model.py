@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import xarray
 
     from qernel.estimators.chains import Record
+    from qernel.estimators.statistics import Summary
     from qernel.observables import Observable
 
 runtime.require_x64()
@@ -42,7 +43,8 @@ class Energies(NamedTuple):
     """Energies per electron at one point, with how they were sampled.
 
     ``order_parameter`` is ⟨|ρ_K|²⟩ of the same samples, None where K is no wave vector of the supercell. ``direction``
-    says where the chains came from: ``fresh``, or carried ``up`` or ``down`` in λ.
+    says where the chains came from: ``fresh``, carried ``up`` or ``down`` in λ, or all λ together with ``exchange``;
+    or ``reweighted``, from records at the λ ``reweighted_from`` of which the share ``effective_fraction`` is effective.
     """
 
     lam: float
@@ -59,6 +61,8 @@ class Energies(NamedTuple):
     order_parameter: Quantity | None = None
     order_parameter_rhat: float = float("nan")
     direction: str = "fresh"
+    reweighted_from: float = float("nan")
+    effective_fraction: float = 1.0
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -150,6 +154,7 @@ class State:
         walkers: int | None = None,
         seed: int | None = None,
         start: npt.ArrayLike | None = None,
+        keep: Callable[[State, Sequence[Record], int], None] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Energies:
         """Energy per electron and its parts, with errors that account for autocorrelation.
@@ -159,20 +164,47 @@ class State:
             walkers: independent chains; default likewise.
             seed: of the chains; default likewise.
             start: configurations ``[walkers, N, 2]`` in a_M before equilibration; spread over the cell by default.
+            keep: called with this state, its records and their seed.
             progress: called with the fraction done.
         """
         records = list(self.records(samples, walkers, seed, energies=True, start=start, progress=progress))
-        return self.energies_of(records, self.model.config.sample.seed if seed is None else seed)
+        seed = self.model.config.sample.seed if seed is None else seed
+        if keep is not None:
+            keep(self, records, seed)
+        return self.energies_of(records, seed)
 
-    def energies_of(self, records: Sequence[Record], seed: int) -> Energies:
+    def reweighted(self, lam: float, records: Sequence[Record], seed: int, **options: float) -> Energies:
+        """Energies at another λ from records of this state; see `qernel.estimators.reweight.reweighted`.
+
+        Args:
+            lam: wanted; the other parameters stay.
+            records: of this state, from `records`.
+            seed: they were drawn with.
+            options: ``least``, the effective fraction below which it refuses.
+
+        Raises:
+            RunError: if too few of the records carry the weight.
+        """
+        from qernel.estimators.reweight import reweighted
+
+        target = State(self.model, np.array([lam, *self.point[1:]]))
+        return reweighted(self, target, records, seed, **options)
+
+    def energies_of(
+        self, records: Sequence[Record], seed: int, *, log_weights: npt.ArrayLike | None = None
+    ) -> Energies:
         """What records with local energies say.
 
         Args:
             records: of this state, from `records`.
             seed: they were drawn with.
+            log_weights: log |ψ/ψ_drawn|² ``[chains, samples]`` where they were drawn from another state.
         """
         from qernel.estimators.order_parameter import crystal_order
-        from qernel.estimators.statistics import summarise
+        from qernel.estimators.statistics import ratio_of_weighted, summarise
+
+        def averaged(series: npt.ArrayLike) -> Summary:
+            return summarise(series) if log_weights is None else ratio_of_weighted(series, log_weights)
 
         count = self.model.hamiltonian.count
         chains = len(records[0].kinetic)
@@ -183,12 +215,12 @@ class State:
         }
         total = series["kinetic"] + series["moire"] + series["interaction"]
         unit, meV = "E0", self.model.config.energy_unit_meV
-        summaries = {name: summarise(values) for name, values in {"energy": total, **series}.items()}
+        summaries = {name: averaged(values) for name, values in {"energy": total, **series}.items()}
         parts: dict[str, Any] = {name: Quantity(s.mean, s.error, unit, source, meV) for name, s in summaries.items()}
         order, order_rhat = None, float("nan")
         cell = self.model.hamiltonian.supercell
         if holds_root_three(cell):
-            found = summarise(np.stack([crystal_order(record.positions, cell) for record in records], axis=1))
+            found = averaged(np.stack([crystal_order(record.positions, cell) for record in records], axis=1))
             order, order_rhat = Quantity(found.mean, found.error, "", source), found.rhat
         return Energies(
             lam=self.lam,
@@ -286,21 +318,11 @@ class State:
         start: npt.ArrayLike | None = None,
     ) -> Iterator[Record]:
         """The chains record by record (see `ChainSampler.records`), with the model's settings as defaults."""
-        sample = self.model.config.sample
-        for name, value, least in (("samples", samples, 2), ("walkers", walkers, 2), ("seed", seed, 0)):
-            if value is not None and value < least:
-                raise RunError(f"{name} = {value} is too small: give at least {least}")
-        return self.model.sampler(walkers or sample.walkers).records(
-            jnp.asarray(self.point),
-            samples=samples or sample.samples,
-            moves=sample.moves,
-            burn_in=sample.burn_in,
-            seed=sample.seed if seed is None else seed,
-            target=sample.acceptance,
-            energies=energies,
-            start=start,
-            progress=progress,
+        sampler, options = self.model.sampling(samples, walkers, seed)
+        found: Iterator[Record] = sampler.records(
+            jnp.asarray(self.point), **options, energies=energies, start=start, progress=progress
         )
+        return found
 
 
 @dataclass(frozen=True)
@@ -356,6 +378,24 @@ class Model:
         if not np.isfinite(point).all():
             raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} must be finite numbers")
         return State(self, point)
+
+    def sampling(self, samples: int | None, walkers: int | None, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        """A chain sampler and its settings; None stands for what ``[sample]`` says.
+
+        Raises:
+            RunError: for a number that is too small.
+        """
+        sample = self.config.sample
+        for name, value, least in (("samples", samples, 2), ("walkers", walkers, 2), ("seed", seed, 0)):
+            if value is not None and value < least:
+                raise RunError(f"{name} = {value} is too small: give at least {least}")
+        return self.sampler(walkers or sample.walkers), {
+            "samples": samples or sample.samples,
+            "moves": sample.moves,
+            "burn_in": sample.burn_in,
+            "seed": sample.seed if seed is None else seed,
+            "target": sample.acceptance,
+        }
 
     def sampler(self, walkers: int) -> Any:
         """The chain sampler for a number of walkers, compiled once."""

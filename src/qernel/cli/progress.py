@@ -131,7 +131,7 @@ class MeasuringProgress:
         self._count = count
         self._index = -1
         self._start = self._shown = time.monotonic()
-        self._lam = 0.0
+        self._what = ""
         self._bar: Progress | None = None
 
     def __enter__(self) -> Self:
@@ -146,12 +146,12 @@ class MeasuringProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def begin(self, lam: float) -> None:
-        """Say that the measurement at ``lam`` begins."""
+    def begin(self, lam: float, last: float | None = None) -> None:
+        """Say that the measurement at ``lam`` begins, or the one of all λ up to ``last`` together."""
         self._index += 1
-        self._lam = lam
+        self._what = f"λ = {lam:g}" if last is None else f"λ = {lam:g} to {last:g} together"
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], description=f"λ = {lam:g}")
+            self._bar.update(self._bar.task_ids[0], description=self._what)
         self(0.0)
 
     def __call__(self, fraction: float) -> None:
@@ -164,7 +164,7 @@ class MeasuringProgress:
             self._bar.update(self._bar.task_ids[0], completed=done, total=self._count, left=text)
         elif now - self._shown > LINE_SECONDS:
             self._shown = now
-            text = f"measuring λ = {self._lam:g} ({self._index + 1} of {self._count}), {fraction:.0%}"
+            text = f"measuring {self._what} ({self._index + 1} of {self._count}), {fraction:.0%}"
             print(text, file=sys.stderr, flush=True)
 
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Protocol
 
 from qernel.cli.arguments import assignment, lam_values, number, option, port, whole
-from qernel.observables.registry import BUILT_IN
+from qernel.observables.registry import BUILT_IN, SCANNED
 from qernel.plots.kinds import KINDS, TRANSITION, VERSUS_LAM
 
 
@@ -32,6 +32,26 @@ def add_results_commands(command: AddCommand) -> None:
         default=["fresh"],
         help="where chains start: fresh at every λ (default), or where they ended at the λ below (up) or above (down); "
         "table and figure show the first that is named, the files all of them",
+    )
+    scan.add_argument(
+        "--exchange",
+        action="store_true",
+        help="sample all λ together and let neighbours swap configurations, where chains get stuck near a transition",
+    )
+    scan.add_argument(
+        "--reweight",
+        metavar="K",
+        type=whole(0),
+        default=0,
+        help="also give the energies at K values of λ between each two, from the records of the nearest one",
+    )
+    scan.add_argument(
+        "--observable",
+        metavar="NAME",
+        nargs="*",
+        choices=tuple(BUILT_IN),
+        default=list(SCANNED),
+        help=f"measured on the same samples (default: {' '.join(SCANNED)}); none if no NAME is given",
     )
     scan.add_argument(
         "--start",
