@@ -93,7 +93,9 @@ class FakeModel:
         low, high = self.ranges["lam"]
         outside = not low <= lam <= high
 
-        def energy(samples: int | None = None, *, progress: Callable[[float], None], **settings: Any) -> Result:
+        def energy(
+            samples: int | None = None, *, progress: Callable[[float], None], keep: Any = None, **settings: Any
+        ) -> Result:
             progress(1.0)
             self.asked.append({"lam": lam, "samples": samples, **settings, **others})
             return Result(lam, outside, rhat=self.rhat)

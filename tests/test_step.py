@@ -265,7 +265,7 @@ def test_the_gradient_is_that_of_the_integrated_energy(name: str) -> None:
 
 
 CASE = Case("psiformer", "twisted")
-SETTINGS = {"moves": 3, "clip": 5.0, "balance": 0.5, "drift": 0.3, "average": 10.0}
+SETTINGS = {"moves": 3, "clip": 5.0, "balance": 0.5, "drift": 0.3, "average": 10.0, "exchange_every": 3}
 TRAIN = TrainConfig(learning_rate=0.05, norm_constraint=1e-2)
 
 
@@ -332,6 +332,12 @@ def test_burn_in_samples_without_learning(run: Any) -> None:
     assert moved.any((-1, -2)).all(), "walkers start at log|ψ| = −∞, so all of them move"
     assert float(jnp.abs(learnt.parameters - burnt.parameters).max()) > 1e-5
     assert float(jnp.linalg.norm(learnt.parameters - burnt.parameters)) <= 0.1 * (1 + 1e-9)
+
+
+def test_groups_swap_walkers_in_every_third_iteration(run: Any) -> None:
+    acceptance = np.array([info.exchange_acceptance for _, info in run[1:]])
+    assert np.isnan(acceptance[:, 1]).all(), "the last group has no neighbour above"
+    assert np.isnan(acceptance[[0, 1, 3], 0]).all() and 0.0 < acceptance[2, 0] <= 1.0
 
 
 def test_the_family_point_drifts_inside_its_stratum(run: Any) -> None:

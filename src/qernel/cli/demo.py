@@ -44,6 +44,9 @@ def run(options: argparse.Namespace) -> int:
         seed=None,
         json=False,
         sweeps=["fresh"],
+        exchange=False,
+        reweight=0,
+        observable=[],
         start="spread",
         line=options.line,
     )

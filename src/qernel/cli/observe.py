@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(to_json(_payload(model, dataset, others, out / FILE)))
     else:
-        print(_table(dataset))
+        print(table(dataset))
         print(f"\nwritten: {out / FILE}")
     return 0
 
@@ -140,7 +140,7 @@ def _single(dataset: xarray.Dataset) -> list[str]:
     return [name for name in measured(dataset) if dataset[name].dims == ("lam",)]
 
 
-def _table(dataset: xarray.Dataset) -> str:
+def table(dataset: xarray.Dataset) -> str:
     """The single numbers of every λ, then the arrays that are only in the file."""
     from qernel.estimators.quantity import parenthesis
 

@@ -47,7 +47,7 @@ RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 
 LATER_KEYS: dict[str, tuple[str, ...]] = {
     "model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features"),
-    "train": ("margin",),
+    "train": ("margin", "exchange"),
 }
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
 
@@ -203,6 +203,10 @@ class TrainConfig(Section):
     groups: Count = Field(default=8, description="Walker groups, each at its own point of the family.")
     walkers: Annotated[Count, Field(ge=2)] = Field(default=32, description="Walkers per group.")
     moves: Count = Field(default=20, description="Metropolis moves of every walker between two steps.")
+    exchange: Whole = Field(
+        default=0,
+        description="Iterations between swaps of walkers of neighbouring λ groups (replica exchange); 0: never.",
+    )
     optimiser: Literal["spring", "adam"] = Field(default="spring", description="Natural gradient (SPRING) or Adam.")
     learning_rate: Positive = Field(default=0.05, description="Learning rate at step 0.")
     decay: Positive = Field(

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from qernel.errors import RunError
 from qernel.model.density import Density
 from qernel.model.energies import Energies, summary
 
@@ -80,6 +79,7 @@ class State:
         walkers: int | None = None,
         seed: int | None = None,
         start: npt.ArrayLike | None = None,
+        keep: Callable[[State, Sequence[Record], int], None] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Energies:
         """Energy per electron and its parts, with errors that account for autocorrelation.
@@ -89,19 +89,43 @@ class State:
             walkers: independent chains; default likewise.
             seed: of the chains; default likewise.
             start: configurations ``[walkers, N, 2]`` in a_M before equilibration; spread over the cell by default.
+            keep: called with this state, its records and their seed.
             progress: called with the fraction done.
         """
         records = list(self.records(samples, walkers, seed, energies=True, start=start, progress=progress))
-        return self.energies_of(records, self.model.config.sample.seed if seed is None else seed)
+        seed = self.model.config.sample.seed if seed is None else seed
+        if keep is not None:
+            keep(self, records, seed)
+        return self.energies_of(records, seed)
 
-    def energies_of(self, records: Sequence[Record], seed: int) -> Energies:
+    def reweighted(self, lam: float, records: Sequence[Record], seed: int, **options: float) -> Energies:
+        """Energies at another λ from records of this state; see `qernel.estimators.reweight.reweighted`.
+
+        Args:
+            lam: wanted; the other parameters stay.
+            records: of this state, from `records`.
+            seed: they were drawn with.
+            options: ``least``, the effective fraction below which it refuses.
+
+        Raises:
+            RunError: if too few of the records carry the weight.
+        """
+        from qernel.estimators.reweight import reweighted
+
+        target = State(self.model, np.array([lam, *self.point[1:]]))
+        return reweighted(self, target, records, seed, **options)
+
+    def energies_of(
+        self, records: Sequence[Record], seed: int, *, log_weights: npt.ArrayLike | None = None
+    ) -> Energies:
         """What records with local energies say.
 
         Args:
             records: of this state, from `records`.
             seed: they were drawn with.
+            log_weights: log |ψ/ψ_drawn|² ``[chains, samples]`` where they were drawn from another state.
         """
-        return summary(self, records, seed)
+        return summary(self, records, seed, log_weights)
 
     def sample(
         self, samples: int | None = None, *, walkers: int | None = None, seed: int | None = None
@@ -186,18 +210,8 @@ class State:
         start: npt.ArrayLike | None = None,
     ) -> Iterator[Record]:
         """The chains record by record (see `ChainSampler.records`), with the model's settings as defaults."""
-        sample = self.model.config.sample
-        for name, value, least in (("samples", samples, 2), ("walkers", walkers, 2), ("seed", seed, 0)):
-            if value is not None and value < least:
-                raise RunError(f"{name} = {value} is too small: give at least {least}")
-        return self.model.sampler(walkers or sample.walkers).records(
-            jnp.asarray(self.point),
-            samples=samples or sample.samples,
-            moves=sample.moves,
-            burn_in=sample.burn_in,
-            seed=sample.seed if seed is None else seed,
-            target=sample.acceptance,
-            energies=energies,
-            start=start,
-            progress=progress,
+        sampler, options = self.model.sampling(samples, walkers, seed)
+        found: Iterator[Record] = sampler.records(
+            jnp.asarray(self.point), **options, energies=energies, start=start, progress=progress
         )
+        return found

@@ -78,6 +78,24 @@ class Model:
             self._samplers.update(compiled)
         return self
 
+    def sampling(self, samples: int | None, walkers: int | None, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        """A chain sampler and its settings; None stands for what ``[sample]`` says.
+
+        Raises:
+            RunError: for a number that is too small.
+        """
+        sample = self.config.sample
+        for name, value, least in (("samples", samples, 2), ("walkers", walkers, 2), ("seed", seed, 0)):
+            if value is not None and value < least:
+                raise RunError(f"{name} = {value} is too small: give at least {least}")
+        return self.sampler(walkers or sample.walkers), {
+            "samples": samples or sample.samples,
+            "moves": sample.moves,
+            "burn_in": sample.burn_in,
+            "seed": sample.seed if seed is None else seed,
+            "target": sample.acceptance,
+        }
+
     def sampler(self, walkers: int) -> Any:
         """The chain sampler for a number of walkers, compiled once."""
         from qernel.estimators.chains import ChainSampler

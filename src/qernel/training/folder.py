@@ -93,7 +93,9 @@ class RunFolder:
         save_model(self.path / MODEL_FILE, self._config, self._wavefunction(state.average))
 
     def _open_metrics(self, state: TrainState) -> None:
-        self._metrics = MetricsFile(self.path / METRICS_FILE, self._parameters, int(state.iteration))
+        exchange = self._config.train.exchange > 0
+        path, iteration = self.path / METRICS_FILE, int(state.iteration)
+        self._metrics = MetricsFile(path, self._parameters, iteration, exchange=exchange)
 
     def _close_metrics(self, *, quietly: bool) -> None:
         metrics, self._metrics = self._metrics, None

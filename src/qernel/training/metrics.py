@@ -33,10 +33,19 @@ _COLUMNS = (
 
 
 class MetricsFile:
-    """Appends rows to a CSV file; opening it drops rows newer than the state training continues from."""
+    """Appends rows to a CSV file; opening it drops rows newer than the state training continues from.
 
-    def __init__(self, path: Path, parameters: tuple[str, ...], iteration: int):
-        header = ",".join(["iteration", "group", *parameters, *_COLUMNS]).encode() + b"\r\n"
+    Args:
+        path: of the file.
+        parameters: names of the family parameters.
+        iteration: of that state.
+        exchange: whether walkers are swapped between groups. The acceptance with the next group is then a column,
+            empty in the last group and in iterations without swaps.
+    """
+
+    def __init__(self, path: Path, parameters: tuple[str, ...], iteration: int, *, exchange: bool = False):
+        self._columns = (*_COLUMNS, "exchange_acceptance") if exchange else _COLUMNS
+        header = ",".join(["iteration", "group", *parameters, *self._columns]).encode() + b"\r\n"
         write_atomically(path, header + b"".join(self._kept(path, iteration)))
         self._handle = path.open("a", newline="")
 
@@ -55,9 +64,9 @@ class MetricsFile:
     def append(self, iteration: int, info: StepInfo) -> None:
         """Write one row per group."""
         writer = csv.writer(self._handle)
-        columns = [np.asarray(getattr(info, name)) for name in _COLUMNS]
+        columns = [np.asarray(getattr(info, name)) for name in self._columns]
         for group, point in enumerate(np.asarray(info.point)):
-            values = [f"{column[group]:.7g}" for column in columns]
+            values = [_number(name, column[group]) for name, column in zip(self._columns, columns, strict=True)]
             writer.writerow([iteration, group, *(f"{p:.7g}" for p in point), *values])
         self._handle.flush()  # whoever watches the training reads whole iterations, as they come
 
@@ -69,3 +78,8 @@ class MetricsFile:
     def close(self) -> None:
         """Flush and close."""
         self._handle.close()
+
+
+def _number(name: str, value: float) -> str:
+    """A value of a column; what was not attempted has none."""
+    return "" if name == "exchange_acceptance" and np.isnan(value) else f"{value:.7g}"

@@ -140,6 +140,7 @@ def training_step(
         burn_in=train.burn_in,
         laplacian=train.laplacian,
         chunk=train.chunk,
+        exchange_every=train.exchange,
         devices=devices,
     )
 

@@ -1,6 +1,7 @@
 """One training iteration as a pure function: move λ, sample, measure, update.
 
-The path of the walkers: drift of the family points → Metropolis sweep at the new points → local energies and
+The path of the walkers: drift of the family points → Metropolis sweep at the new points → swaps between
+neighbouring groups → local energies and
 score rows of every walker → per-group clipping, centring and balancing → optimiser → new parameters.
 """
 
@@ -18,7 +19,8 @@ from qernel.estimators.batched import refreshed_sweep, walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.estimators.order_parameter import crystal_order
 from qernel.optimise.base import Optimiser
-from qernel.sampling.devices import REPLICATED, over_walkers, walker_mesh
+from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, walker_mesh
+from qernel.sampling.exchange import exchange
 from qernel.sampling.metropolis import SweepInfo, Walkers, adapt_width
 from qernel.training.state import TrainState, drift_fractions, layout, relaxed, stratified_points
 from qernel.training.system import centred_system, split_over_parameters
@@ -28,6 +30,7 @@ from qernel.wavefunction import Wavefunction
 class StepInfo(NamedTuple):
     """What one iteration measured, per group ``[G]``; energies per electron in E0, over the finite walkers.
 
+    ``exchange_acceptance`` is that of swaps with the next group; nan in the last group, and in iterations without.
     ``skipped`` is a scalar: whether the update was not finite and the parameters stayed as they were.
     """
 
@@ -43,6 +46,7 @@ class StepInfo(NamedTuple):
     acceptance: Array
     translation_acceptance: Array
     hop_acceptance: Array
+    exchange_acceptance: Array
     width: Array
     bad_walkers: Array
     skipped: Array
@@ -116,12 +120,14 @@ def make_step(
     burn_in: int = 0,
     laplacian: str = "forward",
     chunk: int = 0,
+    exchange_every: int = 0,
     target_acceptance: float = 0.5,
     devices: int | None = None,
 ) -> Callable[[TrainState], tuple[TrainState, StepInfo]]:
     """The jitted training iteration for one ansatz and optimiser; arguments as in ``[train]``.
 
-    ``devices`` limits how many devices share the walkers; None means all there are.
+    ``exchange_every`` is ``train.exchange``. ``devices`` limits how many devices share the walkers; None means all
+    there are.
     """
     hamiltonian = template.hamiltonian
     functions = walker_functions(template, laplacian=laplacian, chunk=chunk)
@@ -129,13 +135,22 @@ def make_step(
     largest = hamiltonian.supercell.inscribed_radius
 
     def measure(
-        parameters: Array, walkers: Walkers, points: Array, keys: Array
-    ) -> tuple[Walkers, SweepInfo, LocalEnergy, Array]:
+        shared: tuple[Array, Array], walkers: Walkers, points: Array, keys: Array
+    ) -> tuple[Walkers, SweepInfo, Array, LocalEnergy, Array]:
+        parameters, iteration = shared
         walkers, info = refreshed_sweep(
             functions, parameters, walkers, points, keys, hamiltonian.supercell, moves=moves
         )
+        swapped = jnp.full_like(walkers.log_modulus, jnp.nan)
+        if exchange_every:
+            walkers, swapped = jax.lax.cond(
+                (iteration + 1) % exchange_every == 0,
+                lambda w: exchange(keys, w, lambda x: functions.log_modulus(parameters, x, points)),
+                lambda w: (w, swapped),
+                walkers,
+            )
         energies = functions.local_energy(parameters, walkers.positions, points)
-        return walkers, info, energies, functions.scores(parameters, walkers.positions, points)
+        return walkers, info, swapped, energies, functions.scores(parameters, walkers.positions, points)
 
     def step(state: TrainState) -> tuple[TrainState, StepInfo]:
         key, drift_key, sweep_key = jax.random.split(jax.random.wrap_key_data(state.key), 3)
@@ -143,7 +158,11 @@ def make_step(
         points = stratified_points(hamiltonian, fractions, margin)
         keys = jax.random.split(sweep_key, state.walkers.log_modulus.shape)
         mesh = walker_mesh(keys.shape[1], devices)
-        walkers, moved, energies, scores = over_walkers(measure, mesh)(state.parameters, state.walkers, points, keys)
+        outputs = (WALKERS, SPLIT, SPLIT, SPLIT, SPLIT)
+        shared = (state.parameters, state.iteration)
+        walkers, moved, swapped, energies, scores = over_walkers(measure, mesh, outputs)(
+            shared, state.walkers, points, keys
+        )
         acceptance = moved.acceptance.mean(1)
         width = adapt_width(walkers.width, acceptance, target=target_acceptance, rate=0.1, largest=largest)
         walkers = walkers._replace(width=width)
@@ -161,6 +180,7 @@ def make_step(
             acceptance=acceptance,
             translation_acceptance=moved.translation_acceptance.mean(1),
             hop_acceptance=moved.hop_acceptance.mean(1),
+            exchange_acceptance=swapped.mean(1),
             width=width,
             bad_walkers=bad,
             skipped=~usable,
