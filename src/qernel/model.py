@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from qernel.estimators.chains import Record
     from qernel.observables import Observable
+    from qernel.training.tensors import Tensors
 
 runtime.require_x64()
 
@@ -390,7 +391,28 @@ def load(run: str | Path) -> Model:
         RunError: if there is no such model, or its file is foreign or damaged.
     """
     from qernel.training.run import initial_wavefunction
-    from qernel.training.tensors import fit, read_tensors
+    from qernel.training.tensors import fit
+
+    path, config, tensors = _read(run)
+    template = initial_wavefunction(config, start=False)
+    arrays, static = eqx.partition(template, eqx.is_inexact_array)
+    wavefunction = eqx.combine(fit(path, tensors, arrays), static)
+    card_path = path.parent / _CARD_FILE
+    card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.exists() else {}
+    return Model(path.parent.resolve().name, config, wavefunction, card)
+
+
+def configuration(run: str | Path) -> Config:
+    """The configuration of a run folder or shipped model, without its wavefunction, which takes longer.
+
+    Raises:
+        RunError: as `load`.
+    """
+    return _read(run)[1]
+
+
+def _read(run: str | Path) -> tuple[Path, Config, Tensors]:
+    from qernel.training.tensors import read_tensors
 
     folder = Path(run)
     if not (folder / _MODEL_FILE).exists():
@@ -404,13 +426,7 @@ def load(run: str | Path) -> Model:
     text = metadata.get("config")
     if text is None:
         raise RunError(f"{path} carries no configuration: it is not a Qernel model")
-    config = load_config(_parse(text, path))
-    template = initial_wavefunction(config, start=False)
-    arrays, static = eqx.partition(template, eqx.is_inexact_array)
-    wavefunction = eqx.combine(fit(path, tensors, arrays), static)
-    card_path = folder / _CARD_FILE
-    card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.exists() else {}
-    return Model(folder.resolve().name, config, wavefunction, card)
+    return path, load_config(_parse(text, path)), tensors
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:

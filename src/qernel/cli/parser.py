@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import qernel
 from qernel.cli.arguments import positive, whole
 from qernel.cli.results_parser import AddCommand, add_lam, add_results_commands
+from qernel.cli.submit_parser import add_submit
 
 BENCH_STAGES = ("forward", "local_energy", "gradient", "sampling", "step")
 """What ``qernel bench`` can time."""
@@ -62,7 +63,9 @@ def build_parser() -> argparse.ArgumentParser:
     train = command("train", "train one wavefunction over a range of λ")
     _add_config(train)
     train.add_argument("--out", metavar="RUN", help="run folder to write (default: runs/CONFIG)")
-    train.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    begun = train.add_mutually_exclusive_group()
+    begun.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    begun.add_argument("--auto-resume", action="store_true", help="go on if there is a run in that folder, else start")
 
     add_results_commands(command)
 
@@ -93,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_config(validate)
 
     _add_compare(command)
+    add_submit(command, _add_overrides)
 
     models = command("models", "list the trained models that come with Qernel")
     models.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
