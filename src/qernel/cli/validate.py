@@ -56,8 +56,9 @@ def _cost(config: Config) -> Iterator[str]:
     devices = f"{need.devices} device{'s' * (need.devices != 1)}"
     yield f"parameters: {need.parameters}"
     memory = f"memory: about {size(need.memory)} for {train.groups}×{train.walkers} walkers"
+    memory += f" and {size(need.program)} for the program" if need.program else ""
     yield memory if need.available is None else f"{memory}, of {size(need.available)} there is"
-    if need.available is not None and need.memory > need.available:
+    if need.available is not None and need.memory + need.program > need.available:
         yield "train.chunk bounds the memory of derivatives; fewer train.groups or train.walkers need less altogether"
     yield (
         f"time: about {_brief(need.iteration)} an iteration, {duration(need.total)} for "
