@@ -35,7 +35,7 @@ def add_submit(command: AddCommand, add_overrides: Callable[[argparse.ArgumentPa
         action="extend",
         type=axis,
         default=[],
-        help="values of other keys, e.g. --vary model.width=16,32 model.film=true,false: every combination is a study",
+        help="values of other keys, e.g. --vary model.width=32,48 model.film=true,false: every combination is a study",
     )
     add_overrides(submit)
     add_lam(submit, required=False)
