@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from dataclasses import replace
 from typing import Any
@@ -124,7 +125,15 @@ def test_short_forms_exist_for_observables_only(state: State) -> None:
         state.structure_factor(cutof=1.0)
     with pytest.raises(QernelError, match="name at least one"):
         state.observe()
-    assert pickle.loads(pickle.dumps(np.asarray(state.point))).shape == (1,)
+
+
+def test_short_forms_do_not_disturb_copies(state: State) -> None:
+    """Copying and pickling look for special methods, also of objects without fields yet; in both ψ stays the same."""
+    x = np.array([[0.1, 0.2], [0.7, 0.4], [1.1, 0.3]])
+    wanted = state.log_psi(x)
+    for twin in (copy.copy(state), copy.deepcopy(state), pickle.loads(pickle.dumps(state))):
+        assert twin is not state and twin.lam == state.lam and twin.model.config == state.model.config
+        np.testing.assert_array_equal(twin.log_psi(x), wanted)
 
 
 @pytest.mark.slow

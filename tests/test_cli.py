@@ -656,7 +656,7 @@ def test_train_query_and_scan(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR2, 140)])
 def test_interrupted_training_can_be_resumed(number: int, code: int, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY.replace("iterations = 4", "iterations = 100000"))
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}

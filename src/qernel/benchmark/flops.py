@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from qernel.estimators.memory import inner_traces
 from qernel.sampling.devices import walker_mesh
 
 _EDGES = {"cpu": 1024}
@@ -42,7 +43,7 @@ def _count(jaxpr: Any) -> int:
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":
             total += _product(equation)
-        total += _repeats(equation) * sum(_count(inner) for inner in _inner(equation.params))
+        total += _repeats(equation) * sum(_count(inner) for inner in inner_traces(equation.params))
     return total
 
 
@@ -52,15 +53,6 @@ def _product(equation: Any) -> int:
     out = equation.outvars[0].aval
     complex_factors = 2 ** sum(jax.numpy.issubdtype(x.dtype, jax.numpy.complexfloating) for x in (left, right))
     return 2 * complex_factors * math.prod(out.shape) * math.prod(left.shape[axis] for axis in contracted)
-
-
-def _inner(parameters: dict[str, Any]) -> Iterator[Any]:
-    """The traces nested in an equation."""
-    for value in parameters.values():
-        for item in value if isinstance(value, (tuple, list)) else (value,):
-            closed = getattr(item, "jaxpr", item)
-            if hasattr(closed, "eqns"):
-                yield closed
 
 
 def matmul_rate(devices: int) -> float:

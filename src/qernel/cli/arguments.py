@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -85,6 +86,47 @@ def option(text: str) -> tuple[str, str, Any]:
         return name, key, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return name, key, value
+
+
+def axis(text: str) -> tuple[str, tuple[str, ...]]:
+    """``model.width=16,32`` as a key and its values, as text that ``--set`` takes."""
+    import tomllib
+
+    import tomlkit
+
+    path, equals, values = text.partition("=")
+    section, dot, key = path.partition(".")
+    if not (equals and dot and section.isidentifier() and key.isidentifier() and values.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not SECTION.KEY=VALUE,VALUE,..., e.g. model.width=16,32")
+    try:
+        parsed = tuple(tomlkit.item(value).as_string() for value in tomllib.loads(f"values = [{values}]")["values"])
+    except tomllib.TOMLDecodeError:  # words without quotes
+        parsed = tuple(value.strip() for value in values.split(","))
+    if len(set(parsed)) < len(parsed):
+        raise argparse.ArgumentTypeError(f"{text!r} has a value twice: give each once")
+    return path, parsed
+
+
+def time_limit(text: str) -> str:
+    """A time limit as SLURM takes it."""
+    if not re.fullmatch(r"\d{1,6}(:[0-5]?\d){0,2}|\d{1,4}-\d{1,2}(:[0-5]?\d){0,2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time limit: give MINUTES, H:MM:SS or DAYS-HOURS")
+    return text
+
+
+def sbatch_word(text: str) -> str:
+    """A value for a line of a job script, without spaces."""
+    if not re.fullmatch(r"[A-Za-z0-9_.,:;=@%&|*+/\[\]()~-]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a value for sbatch: letters, digits and ,.:=@&|*+/-_ only")
+    return text
+
+
+def sbatch_option(text: str) -> tuple[str, str]:
+    """``exclude=node7`` as name and value of an option of sbatch."""
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE with a long option of sbatch, e.g. exclude=node7")
+    return name, sbatch_word(value)
 
 
 def port(text: str) -> int:

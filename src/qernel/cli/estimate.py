@@ -6,8 +6,7 @@ machine is taken from a large one. Rough by design: it tells minutes from days.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +14,8 @@ import jax.numpy as jnp
 
 from qernel.benchmark.flops import matmul_flops, matmul_rate
 from qernel.config import Config
-from qernel.estimators.batched import walker_functions, walkers_at_once
+from qernel.estimators.batched import WalkerFunctions, walker_functions, walkers_at_once
+from qernel.estimators.memory import available_memory, live_bytes
 from qernel.wavefunction import build, parameter_count, parameter_layout
 
 EFFICIENCY = {"forward": 0.3, "folx": 0.2, "loop": 0.1}
@@ -39,7 +39,8 @@ class Estimate(NamedTuple):
 
     Attributes:
         parameters: trainable numbers.
-        memory: bytes at the peak of an iteration, in all.
+        memory: bytes of all arrays at the peak of an iteration, on all devices.
+        program: bytes of the process besides, where it shares its memory with the arrays.
         available: bytes the machine or the accelerator has, if known.
         iteration: seconds of one iteration.
         total: seconds of the whole run, with burn-in and without compilation.
@@ -49,6 +50,7 @@ class Estimate(NamedTuple):
 
     parameters: int
     memory: float
+    program: float
     available: float | None
     iteration: float
     total: float
@@ -66,10 +68,12 @@ def estimate(config: Config) -> Estimate:
     parameters = jax.eval_shape(lambda: parameter_layout(template)[0])
     positions = jnp.zeros((1, 1, hamiltonian.count, 2), dtype)
     points = jnp.zeros((1, len(hamiltonian.parameters)), dtype)
-    functions = walker_functions(template, laplacian=train.laplacian)
+    arguments = parameters, positions, points
+    # Under `jit` a trace is kept, and each function is traced once for all that is read off it.
+    functions = WalkerFunctions(*(jax.jit(f) for f in walker_functions(template, laplacian=train.laplacian)))
 
     def operations(function: Callable[..., Any]) -> int:
-        return matmul_flops(function, parameters, positions, points)
+        return matmul_flops(function, *arguments)
 
     derivatives, scores = operations(functions.local_energy), operations(functions.scores)
     walker = (train.moves + 1) * operations(functions.log_modulus) + derivatives + scores
@@ -83,27 +87,40 @@ def estimate(config: Config) -> Estimate:
     if train.optimiser == "spring":
         solve = 2 * rows**2 * size / slow + rows**3 / 3 / _DOUBLE
         seconds += solve / (speed * SOLVE_EFFICIENCY)
-    total = seconds * (train.burn_in + train.iterations)
-    memory = dtype.itemsize * (copies(jax.device_count()) * rows * size + _working_set(config))
-    if train.optimiser == "spring":
-        memory += 2 * 8 * rows**2  # the kernel and its Cholesky factor
-    return Estimate(parameter_count(template), memory, available_memory(), seconds, total, speed, jax.device_count())
+    memory = dtype.itemsize * _STATES * size * jax.device_count() + _peak(config, size, functions, arguments)
+    return Estimate(
+        parameters=parameter_count(template),
+        memory=memory,
+        program=_PROGRAM if jax.default_backend() == "cpu" else 0.0,
+        available=available_memory(),
+        iteration=seconds,
+        total=seconds * (train.burn_in + train.iterations),
+        speed=speed,
+        devices=jax.device_count(),
+    )
 
 
-def _working_set(config: Config) -> float:
-    """Numbers alive in the local energies of the walkers evaluated at once: a few jets of 2N + 2 components."""
-    train, model = config.train, config.model
-    count = config.system.count
-    at_once = min(train.chunk or walkers_at_once(count), train.walkers)
-    width = 4 * model.width + model.heads * count + model.determinants * count
-    return 4.0 * at_once * (2 * count + 2) * count * width
+_PROGRAM = 1.6e9
+"""Bytes of Python, JAX and what the compiler leaves behind (docs/benchmarks.md): hardly a question of N."""
+
+_STATES = 6
+"""Vectors of all parameters before and after a step: the parameters, their average, the direction."""
 
 
-def available_memory() -> float | None:
-    """Bytes of memory of the accelerators, or of the machine where there are none."""
-    if jax.default_backend() != "cpu":
-        stats = [device.memory_stats() or {} for device in jax.devices()]
-        return float(sum(entry.get("bytes_limit", 0) for entry in stats)) or None
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return None
-    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+def _peak(config: Config, size: int, functions: WalkerFunctions, arguments: Sequence[Any]) -> float:
+    """Bytes at the worst of three moments of an iteration: local energies, score rows, the solve."""
+    train, devices = config.train, jax.device_count()
+    parts = 2 if config.is_complex else 1
+    rows = train.groups * train.walkers * parts
+    stored = jnp.dtype(train.precision).itemsize * rows * size
+    share = max(train.walkers // devices, 1)
+
+    def working(function: Callable[..., Any], laplacian: bool) -> float:
+        single = live_bytes(function, *arguments)
+        at_once = train.chunk or walkers_at_once(share, config.system.count, lambda: single, laplacian=laplacian)
+        return devices * min(at_once, share) * single
+
+    # The rows of a group are gathered before they join those of the others.
+    scores = stored * (1 + 1 / train.groups) + working(functions.scores, False)
+    solve = copies(devices) * stored + (2 * 8 * rows**2 if train.optimiser == "spring" else 0)  # the kernel, factorised
+    return max(working(functions.local_energy, True), scores, solve)

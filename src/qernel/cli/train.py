@@ -16,22 +16,29 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``qernel train``."""
     add_config(parser)
     parser.add_argument("--out", metavar="RUN", help="run folder to write (default: runs/CONFIG)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    begun = parser.add_mutually_exclusive_group()
+    begun.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    begun.add_argument("--auto-resume", action="store_true", help="go on if there is a run in that folder, else start")
 
 
 def run(options: argparse.Namespace) -> int:
     """Train a configuration into a run folder."""
     config = load_config(options.config, options.set)
     out = Path(options.out or Path("runs") / Path(options.config).stem)
-    if train_with_progress(config, out, resume=options.resume):
+    if train_with_progress(config, out, resume=None if options.auto_resume else options.resume):
         print(
-            f"next: qernel query {out} --lam {sum(config.family.lam) / 2:g}, or qernel scan {out} --lam {_grid(config)}"
+            f"next: qernel query {out} --lam {sum(config.family.lam) / 2:g}, or qernel scan {out} --lam {grid(config)}"
         )
     return 0
 
 
-def train_with_progress(config: Config, out: Path, *, resume: bool) -> bool:
+def train_with_progress(config: Config, out: Path, *, resume: bool | None) -> bool:
     """Train, with the progress on standard error and the outcome on standard output.
+
+    Args:
+        config: what to train.
+        out: the run folder.
+        resume: continue the run in ``out`` instead of starting one; None: if there is one.
 
     Returns:
         Whether this process is the one that writes and speaks, of several that train together.
@@ -40,9 +47,12 @@ def train_with_progress(config: Config, out: Path, *, resume: bool) -> bool:
     runtime.configure(runtime.usable_devices(config.train.walkers, config.sample.walkers))
     runtime.join()
     from qernel.training import processes
+    from qernel.training.checkpoint import Checkpoints
     from qernel.training.run import train
     from qernel.training.watchdog import end_process
 
+    if resume is None:
+        resume = bool(Checkpoints(out, config.fingerprint(), config.train.keep_checkpoints).paths())
     if not processes.first():
         train(config, out, resume=resume, on_stall=end_process)
         return False
@@ -55,6 +65,7 @@ def train_with_progress(config: Config, out: Path, *, resume: bool) -> bool:
     return True
 
 
-def _grid(config: Config) -> str:
+def grid(config: Config) -> str:
+    """The λ of a first scan, as ``--lam`` takes them."""
     low, high = config.family.lam
     return f"{low:g}:{high:g}:21" if low < high else f"{0.9 * low:g}:{1.1 * high:g}:3"

@@ -66,9 +66,10 @@ def _cost(config: Config) -> Iterator[str]:
     devices = f"{need.devices} device{'s' * (need.devices != 1)}"
     yield f"parameters: {need.parameters}"
     memory = f"memory: about {size(need.memory)} for {train.groups}×{train.walkers} walkers"
+    memory += f" and {size(need.program)} for the program" if need.program else ""
     yield memory if need.available is None else f"{memory}, of {size(need.available)} there is"
-    if need.available is not None and need.memory > need.available:
-        yield "train.chunk bounds the memory of derivatives; fewer train.groups or train.walkers need less altogether"
+    if need.available is not None and need.memory + need.program > need.available:
+        yield "that does not fit: fewer train.groups or train.walkers need less"
     yield (
         f"time: about {_brief(need.iteration)} an iteration, {duration(need.total)} for "
         f"{train.burn_in} + {train.iterations} iterations, on {devices} of {need.speed / 1e9:.0f} GFLOP/s in all"

@@ -232,7 +232,7 @@ class TrainConfig(Section):
         default=100.0, description="Iterations over which the parameters that are kept as the model are averaged."
     )
     chunk: Whole = Field(
-        default=0, description="Walkers of a group differentiated at once, to bound memory; 0: all of them."
+        default=0, description="Walkers of a group differentiated at once; 0: as many as pay off and fit into memory."
     )
     burn_in: Whole = Field(
         default=20, description="Iterations that only sample, before the first update of the parameters."

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from qernel.estimators.local_energy import LocalEnergy, local_energy
+from qernel.estimators.memory import SHARE, device_memory, live_bytes
 from qernel.lattice import Supercell
 from qernel.sampling.metropolis import SweepInfo, Walkers, sweep
 from qernel.wavefunction import Wavefunction, log_psi, parameter_layout
@@ -49,14 +50,29 @@ _ACCELERATOR_ROWS = 2**20
 """The same on anything else: enough to fill the device, and a few gigabytes."""
 
 
-def walkers_at_once(electrons: int) -> int:
-    """How many walkers' Laplacians to propagate together on the present backend.
+_SMALL = 2**18
+"""Walkers × N² up to which derivatives fit into any memory (64 walkers of 54 electrons: 40 to 120 MB)."""
 
-    Measured on a CPU, width 64: one walker at a time is 1.9 times faster than 16 at once for 24 electrons, and
-    16 at once 1.1 times faster than one for 6 electrons.
+
+def walkers_at_once(walkers: int, electrons: int, need: Callable[[], int], *, laplacian: bool) -> int:
+    """How many walkers' derivatives to compute together on the present backend: as many as pay off and fit.
+
+    Measured on a CPU, width 64: Laplacians of one walker at a time are 1.9 times faster than of 16 at once for 24
+    electrons, and 16 at once 1.1 times faster than one for 6 electrons.
+
+    Args:
+        walkers: of a group on one device: at most so many.
+        electrons: N.
+        need: bytes of one walker (`qernel.estimators.memory.live_bytes`); only called where it may matter.
+        laplacian: whether Jacobians are propagated.
     """
-    rows = _ROWS.get(jax.default_backend(), _ACCELERATOR_ROWS)
-    return max(1, rows // (2 * electrons**2))
+    most = walkers
+    if laplacian:
+        rows = _ROWS.get(jax.default_backend(), _ACCELERATOR_ROWS)
+        most = min(most, max(1, rows // (2 * electrons**2)))
+    if most == 1 or most * electrons**2 <= _SMALL:
+        return most
+    return max(1, min(most, int(SHARE * device_memory() / need())))
 
 
 def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) -> WalkerFunctions:
@@ -65,8 +81,8 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
     Args:
         template: any instance of the ansatz; only its structure is used.
         laplacian: a key of `qernel.laplacian.methods.LAPLACIANS`.
-        chunk: walkers of a group evaluated at once in derivatives, to bound memory; 0 means as many as pay off
-            (`walkers_at_once`).
+        chunk: walkers of a group evaluated at once in derivatives, to bound memory; 0 means as many as pay off and
+            fit (`walkers_at_once`).
 
     Returns:
         Functions of (parameters ``[P]``, positions ``[G, W, N, 2]``, points ``[G, p]``); the scores have shape
@@ -74,12 +90,16 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
     """
     rebuild = parameter_layout(template)[1]
 
-    def over_groups(single: Callable[..., Any], chunked: bool) -> Callable[..., Any]:
+    def over_groups(single: Callable[..., Any], at_once: Callable[..., int]) -> Callable[..., Any]:
         def walkers(parameters: Array, positions: Array, point: Array) -> Any:
             def one(x: Array) -> Any:
                 return single(parameters, x, point)
 
-            size = chunk or walkers_at_once(positions.shape[1]) if chunked else positions.shape[0]
+            def need() -> int:
+                shapes = (parameters.shape, positions.shape[1:], point.shape)
+                return live_bytes(single, *(jax.ShapeDtypeStruct(shape, positions.dtype) for shape in shapes))
+
+            size = at_once(positions.shape, need)
             if size == 1:
                 # Without a batch axis: one of length 1 would take the large matrix products apart.
                 return jax.lax.map(one, positions)
@@ -105,4 +125,12 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
             parts.append(jax.grad(lambda p: jnp.imag(logarithm(p)))(parameters))
         return jnp.stack(parts)
 
-    return WalkerFunctions(over_groups(modulus, False), over_groups(energy, True), over_groups(scores, chunk > 0))
+    def everything(shape: tuple[int, ...], _: Callable[[], int]) -> int:
+        return shape[0]
+
+    def fitting(laplacian: bool) -> Callable[..., int]:
+        return lambda shape, need: chunk or walkers_at_once(shape[0], shape[1], need, laplacian=laplacian)
+
+    return WalkerFunctions(
+        over_groups(modulus, everything), over_groups(energy, fitting(True)), over_groups(scores, fitting(False))
+    )

@@ -8,13 +8,13 @@ from typing import Any
 
 import equinox as eqx
 
-from qernel.config import load_config
+from qernel.config import Config, load_config
 from qernel.errors import RunError
 from qernel.model.card import read_card
 from qernel.model.trained import Model
 from qernel.training.folder import MODEL_FILE
 from qernel.training.run import initial_wavefunction
-from qernel.training.tensors import fit, read_tensors
+from qernel.training.tensors import Tensors, fit, read_tensors
 
 _CARD_FILE = "card.json"
 
@@ -39,6 +39,23 @@ def load(run: str | Path) -> Model:
     Raises:
         RunError: if there is no such model, or its file is foreign or damaged.
     """
+    path, config, tensors = _read(run)
+    template = initial_wavefunction(config, start=False)
+    arrays, static = eqx.partition(template, eqx.is_inexact_array)
+    wavefunction = eqx.combine(fit(path, tensors, arrays), static)
+    return Model(path.parent.resolve().name, config, wavefunction, read_card(path.parent / _CARD_FILE))
+
+
+def configuration(run: str | Path) -> Config:
+    """The configuration of a run folder or shipped model, without its wavefunction, which takes longer.
+
+    Raises:
+        RunError: as `load`.
+    """
+    return _read(run)[1]
+
+
+def _read(run: str | Path) -> tuple[Path, Config, Tensors]:
     folder = Path(run)
     if not (folder / MODEL_FILE).exists():
         if str(run) not in shipped():
@@ -51,11 +68,7 @@ def load(run: str | Path) -> Model:
     text = metadata.get("config")
     if text is None:
         raise RunError(f"{path} carries no configuration: it is not a Qernel model")
-    config = load_config(_parse(text, path))
-    template = initial_wavefunction(config, start=False)
-    arrays, static = eqx.partition(template, eqx.is_inexact_array)
-    wavefunction = eqx.combine(fit(path, tensors, arrays), static)
-    return Model(folder.resolve().name, config, wavefunction, read_card(folder / _CARD_FILE))
+    return path, load_config(_parse(text, path)), tensors
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:

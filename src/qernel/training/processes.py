@@ -26,12 +26,12 @@ def first() -> bool:
     return jax.process_index() == 0
 
 
-def agreed(*flags: bool) -> tuple[bool, ...]:
-    """Each flag as it is if any process has raised it."""
+def agreed(*flags: int) -> tuple[int, ...]:
+    """The largest value that each flag, or number, has in any process."""
     if not several():
         return flags
-    gathered = np.asarray(multihost_utils.process_allgather(np.array(flags))).reshape(-1, len(flags))
-    return tuple(bool(gathered[:, index].any()) for index in range(len(flags)))
+    gathered = multihost_utils.process_allgather(np.array([int(flag) for flag in flags]))
+    return tuple(int(value) for value in np.asarray(gathered).reshape(-1, len(flags)).max(0))
 
 
 def from_first(tree: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,7 +53,7 @@ def train(
     Raises:
         RunError: if the folder holds something else or is in use, nothing in it can be resumed, it cannot be
             written, or the energy is lost beyond repair.
-        Interrupted: after Ctrl-C or SIGTERM, with a checkpoint written.
+        Interrupted: after Ctrl-C, SIGTERM or SIGUSR2, with a checkpoint written.
     """
     processes.check_shares(config.train.walkers)
     template = initial_wavefunction(config, start=not resume)
@@ -76,7 +75,8 @@ def train(
                 if finished:
                     return out
             with folder.begin(state):
-                begun, _ = processes.agreed(True, False)
+                processes.agreed(True, False)
+                begun = True
                 watchdog = _watchdog(config, out, on_stall)
                 _loop(config, template, processes.from_first(state), folder, report, watchdog, after_step)
     except OSError as error:
@@ -219,14 +219,13 @@ def _loop(
             late = train.time_limit_s is not None and reporter.seconds > train.time_limit_s
             reporter.step(iteration, info, last=iteration == total or late)
             late = (after_step is not None and after_step(iteration, reporter.stepping)) or late
-            stop, late = processes.agreed(bool(stopped), late)
-            ends = iteration == total or late
+            stop, over = processes.agreed(stopped[0] if stopped else 0, late)
+            ends = iteration == total or bool(over)
             if stop and not ends:
                 save(finished=False)
                 if folder is None:
                     return
-                number = stopped[0] if stopped else signal.SIGTERM
-                raise Interrupted(f"stopped at iteration {iteration} of {total}", folder.path, number)
+                raise Interrupted(f"stopped at iteration {iteration} of {total}", folder.path, stop)
             if iteration % train.checkpoint_every == 0 and guard.settled and not ends:
                 save(finished=False)
     if not guard.settled:
