@@ -26,6 +26,9 @@ pytestmark = [
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium-driver)"),
 ]
 
+PATIENCE = 600.0
+"""Seconds until something is taken never to happen: on a busy machine compilation alone takes minutes."""
+
 TAB, ENTER, END, RIGHT = "\ue004", "\ue007", "\ue010", "\ue014"
 
 SETTINGS = {
@@ -51,7 +54,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subproc
     environment = {**os.environ, "QERNEL_DEVICES": "1"}
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     try:
-        await_true(lambda: process.poll() is not None or len(list(run.glob("checkpoint-*"))) > 1, 240)
+        await_true(lambda: process.poll() is not None or len(list(run.glob("checkpoint-*"))) > 1, PATIENCE)
         assert process.poll() is None, process.communicate()
         yield process, run
     finally:
@@ -69,7 +72,7 @@ def server(training: tuple[subprocess.Popen[str], Path]) -> Iterator[Server]:
 
 def iteration(browser: Browser) -> int:
     """The iteration that the page shows."""
-    return int(browser.until(ITERATION, 60))
+    return int(browser.until(ITERATION, PATIENCE))
 
 
 def kept(browser: Browser, name: str, tmp_path: Path) -> None:
@@ -103,42 +106,42 @@ def test_beside_a_training_run_with_two_users(
         with Browser(tmp_path / "two") as two:
             for browser in (one, two):
                 browser.open(address)
-                browser.until("return document.querySelectorAll('.panel').length === 2", 60)
+                browser.until("return document.querySelectorAll('.panel').length === 2", PATIENCE)
                 assert browser.run("return document.querySelector('[data-is=model]').value") == "run"
             # The curves of both groups, and they go on.
             seen = iteration(one)
             assert one.run("return document.querySelectorAll('#training-chart polyline').length") == 2
-            one.until(f"{ITERATION} > {seen}", 60)
+            one.until(f"{ITERATION} > {seen}", PATIENCE)
             assert iteration(two) >= seen
             # Each user has a λ, and gets densities at it.
             one.type(".panel input[type=range]", END)
-            for browser, lam in ((one, 1.25), (two, 0.625)):
-                browser.until(f"{CAPTION}.startsWith('λ = {lam:g}, live')", 300)
+            for browser, lam in ((one, 1.25), (two, 0.63)):
+                browser.until(f"{CAPTION}.startsWith('λ = {lam:g}, live')", PATIENCE)
             assert len(server.explorer.samplings) == 4  # two panels each
             kept(one, "explore-training.png", tmp_path)
             assert one.complaints() == [] and two.complaints() == []
         # The second browser is closed in the middle of its samplings: they end, the others go on.
-        await_true(lambda: len(server.explorer.samplings) == 2)
-        before = sorted((sampling.state.lam, sampling.count) for sampling in server.explorer.samplings)
-        await_true(lambda: all(sampling.count > before[-1][1] for sampling in server.explorer.samplings), 60)
-        assert {sampling.state.lam for sampling in server.explorer.samplings} == {lam for lam, _ in before}
+        await_true(lambda: len(server.explorer.samplings) == 2, PATIENCE)
+        assert {sampling.state.lam for sampling in server.explorer.samplings} == {1.25, 0.88}
+        most = max(sampling.count for sampling in server.explorer.samplings)
+        await_true(lambda: all(sampling.count > most for sampling in server.explorer.samplings), PATIENCE)
         # Training has not noticed. Stopped, it says so, and the page that nothing is new.
         assert process.poll() is None
         seen = iteration(one)
-        one.until(f"{ITERATION} > {seen}", 60)
+        one.until(f"{ITERATION} > {seen}", PATIENCE)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode == 130
-        one.until(f"{STATE}.includes('nothing new for')", 60)
+        one.until(f"{STATE}.includes('nothing new for')", PATIENCE)
         assert one.complaints() == []
-    await_true(lambda: not server.explorer.samplings)
+    await_true(lambda: not server.explorer.samplings, PATIENCE)
 
 
 def test_everything_is_reached_and_named_by_keyboard(server: Server, tmp_path: Path) -> None:
     with Browser(tmp_path / "profile") as browser:
         browser.open(f"http://{HOST}:{server.port}/")
-        browser.until("return document.querySelectorAll('.panel').length === 2", 60)
-        browser.until("return !document.querySelector('[data-is=downloads]').hidden", 300)
+        browser.until("return document.querySelectorAll('.panel').length === 2", PATIENCE)
+        browser.until("return !document.querySelector('[data-is=downloads]').hidden", PATIENCE)
         found = focuses(browser)
         # A group of radio buttons is one stop, by the arrows one goes on.
         wanted = browser.run("""const all = "a[href], button, input, select, summary";
@@ -152,13 +155,13 @@ def test_everything_is_reached_and_named_by_keyboard(server: Server, tmp_path: P
         # Add a panel and remove it again: the focus goes to the new panel, and back to the button.
         browser.run("document.getElementById('add').focus()")
         browser.press(ENTER)
-        browser.until("return document.querySelectorAll('.panel').length === 3", 10)
+        browser.until("return document.querySelectorAll('.panel').length === 3", PATIENCE)
         assert browser.focused() == ("select", "Model")
         for _ in range(3):
             browser.press(TAB)
         assert browser.focused() == ("button", "Remove this panel")
         browser.press(ENTER)
-        browser.until("return document.querySelectorAll('.panel').length === 2", 10)
+        browser.until("return document.querySelectorAll('.panel').length === 2", PATIENCE)
         assert browser.focused() == ("button", "Add a panel to compare")
         # An exact value; one out of bounds is put back.
         field = ".panel input[type=number]"
