@@ -25,6 +25,7 @@ from qernel.config import Config, load_config
 from qernel.errors import RunError
 from qernel.estimators.quantity import Quantity
 from qernel.lattice import FloatArray, holds_root_three
+from qernel.storage import outside
 
 if TYPE_CHECKING:
     import xarray
@@ -41,6 +42,7 @@ _CARD_FILE = "card.json"
 class Energies(NamedTuple):
     """Energies per electron at one point, with how they were sampled.
 
+    ``extrapolating``: outside the interval the model was trained on; ``in_gap``: in a gap of it, so interpolated.
     ``order_parameter`` is ⟨|ρ_K|²⟩ of the same samples, None where K is no wave vector of the supercell. ``direction``
     says where the chains came from: ``fresh``, or carried ``up`` or ``down`` in λ.
     """
@@ -59,13 +61,14 @@ class Energies(NamedTuple):
     order_parameter: Quantity | None = None
     order_parameter_rhat: float = float("nan")
     direction: str = "fresh"
+    in_gap: bool = False
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>"
             for name in ("energy", "kinetic", "moire", "interaction")
         )
-        note = " (extrapolating)" if self.extrapolating else ""
+        note = f" ({text})" if (text := outside(self._asdict())) else ""
         return f"<table><caption>λ = {self.lam:g}{note}, per electron</caption>{rows}</table>"
 
 
@@ -110,6 +113,11 @@ class State:
         ranges = self.model.ranges.values()
         # A tolerance, because the ends of a printed range are rounded.
         return any(not low - 1e-9 <= p <= high + 1e-9 for p, (low, high) in zip(self.point, ranges, strict=True))
+
+    @property
+    def in_gap(self) -> bool:
+        """Whether λ lies inside a gap of the interval the model was trained on."""
+        return any(low + 1e-9 < self.lam < high - 1e-9 for low, high in self.model.hamiltonian.gaps)
 
     def __repr__(self) -> str:
         return f"State(model={self.model.name!r}, lam={self.lam:g})"
@@ -201,6 +209,7 @@ class State:
             extrapolating=self.extrapolating,
             order_parameter=order,
             order_parameter_rhat=order_rhat,
+            in_gap=self.in_gap,
         )
 
     def sample(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from qernel.model import Model
 
 TABLE, DATA, RECORD, FIGURE = "energies.csv", "energies.nc", "energies.json", "phase_diagram"
+_LAST = ("extrapolating", ORDER, f"{ORDER}_error", f"{ORDER}_rhat", "direction", "in_gap")
 _FILES = (TABLE, DATA, RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf")
 
 
@@ -104,14 +105,14 @@ def _table(rows: Sequence[Mapping[str, Any]], others: Mapping[str, float]) -> st
         names += [name, f"{name}_error"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, *DIAGNOSTICS, "extrapolating", ORDER, f"{ORDER}_error", f"{ORDER}_rhat", "direction"])
+    writer.writerow([*names, *DIAGNOSTICS, *_LAST])
     for entry in rows:
         energies = [entry[name][part] for name in ENERGIES for part in ("value", "error")]
         diagnostics = [entry[name] for name in DIAGNOSTICS]
-        flag = "true" if entry["extrapolating"] else "false"
+        outside, between = ("true" if entry[name] else "false" for name in ("extrapolating", "in_gap"))
         order = entry[ORDER] or {"value": "", "error": ""}
-        last = [order["value"], order["error"], entry[f"{ORDER}_rhat"], entry["direction"]]
-        writer.writerow([entry["lam"], *others.values(), *energies, *diagnostics, flag, *last])
+        last = [outside, order["value"], order["error"], entry[f"{ORDER}_rhat"], entry["direction"], between]
+        writer.writerow([entry["lam"], *others.values(), *energies, *diagnostics, *last])
     return text.getvalue()
 
 
@@ -127,6 +128,7 @@ def _units(others: Mapping[str, float]) -> dict[str, str]:
         "rhat": "1",
         "effective_samples": "independent samples",
         "extrapolating": "whether the point lies outside the trained range",
+        "in_gap": "whether lam lies in a gap of the trained range",
         ORDER: "1, <|rho_K|^2>",
         f"{ORDER}_error": "1, one standard error",
         f"{ORDER}_rhat": "1",
@@ -144,6 +146,7 @@ def _draw(model: Model, rows: Sequence[Mapping[str, Any]], out: Path) -> None:
         [row["interaction"]["value"] for row in rows],
         [row["interaction"]["error"] for row in rows],
         trained_range=model.ranges["lam"],
+        gaps=model.hamiltonian.gaps,
         energy_unit_meV=model.config.energy_unit_meV,
         title=describe(model.config.system.electrons, model.config.system.cells),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from qernel.storage import outside
+
 if TYPE_CHECKING:
     from qernel.estimators.quantity import Quantity
     from qernel.model import Energies, Model
@@ -36,7 +38,7 @@ def energy_table(model: Model, results: Sequence[Energies], others: Mapping[str,
                 f"{result.autocorrelation:.1f}",
                 f"{result.rhat:.3f}",
                 f"{result.effective_samples:.0f}",
-                "extrapolating" if result.extrapolating else "",
+                outside(result._asdict()),
             ]
         )
     unit = model.config.energy_unit_meV

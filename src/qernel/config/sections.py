@@ -17,6 +17,7 @@ from qernel.config.types import (
     Expects,
     Flag,
     Lam,
+    MaybeGaps,
     MaybeGateDistance,
     MaybeGateInterval,
     MaybeInterval,
@@ -45,7 +46,10 @@ REDUCED_KEYS = ("V0", "U")
 RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 """[family] keys that turn the constant of the same name into a conditioning parameter."""
 
-LATER_KEYS: dict[str, tuple[str, ...]] = {"model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features")}
+LATER_KEYS: dict[str, tuple[str, ...]] = {
+    "family": ("gaps",),
+    "model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features"),
+}
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
 
 _MATERIAL = Material()
@@ -115,6 +119,9 @@ class FamilyConfig(Section):
         default=(1.0, 1.0),
         description="λ, the factor on the moiré depth: [low, high], or one fixed value.",
         examples=[[0.4, 1.4], 1.0],
+    )
+    gaps: MaybeGaps = Field(
+        default=None, description="Intervals inside lam that are left out of training.", examples=[[[0.7, 0.9]]]
     )
     U: MaybeNonNegativeInterval = Field(
         default=None, description="Interaction strengths in E0 a_M, [low, high].", examples=[[8.0, 12.0]]

@@ -56,6 +56,8 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
 
 
 def _phase_diagram(data: xarray.Dataset) -> Figures:
+    import numpy as np
+
     from qernel.plots.energies import phase_diagram
 
     low, high = data.attrs["trained_lam"]
@@ -66,6 +68,7 @@ def _phase_diagram(data: xarray.Dataset) -> Figures:
         data["lam"].values,
         *columns,
         trained_range=(float(low), float(high)),
+        gaps=[(float(a), float(b)) for a, b in np.reshape(data.attrs.get("trained_gaps", []), (-1, 2))],
         energy_unit_meV=data.attrs.get("E0_meV"),
         title=f"{count} on {cells} moiré cells",
     )
