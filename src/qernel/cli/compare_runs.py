@@ -71,7 +71,7 @@ def measure_all(
             # What is measured is measured as the first model is: [sample] may differ if that was allowed.
             config = config.model_copy(update={"sample": sample})
             paths = Checkpoints(path, config.fingerprint(), 1).paths()
-            progress = _Lines(f"measuring {entry.label}, seed {seed}")
+            progress = Lines(f"measuring {entry.label}, seed {seed}")
             measure = runs.measure_checkpoint
             found[entry.label].append(
                 runs.measured(path, config, paths, entry.label, sampling, options.points, measure, progress)
@@ -95,7 +95,7 @@ def _finished(path: Path, config: Config) -> bool:
     return Checkpoints(path, config.fingerprint(), 1).finished()
 
 
-class _Lines:
+class Lines:
     """A line on standard error every ten seconds."""
 
     def __init__(self, what: str) -> None:
@@ -105,6 +105,7 @@ class _Lines:
         self._next = self._clock() + LINE_SECONDS
 
     def __call__(self, fraction: float) -> None:
+        """Take note of the fraction done."""
         if self._clock() >= self._next:
             self._next = self._clock() + LINE_SECONDS
             _say(f"{self._what}: {fraction:.0%}")

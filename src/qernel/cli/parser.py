@@ -6,8 +6,9 @@ import argparse
 from typing import Any, NoReturn
 
 import qernel
-from qernel.cli.arguments import positive, whole
-from qernel.cli.results_parser import AddCommand, add_lam, add_results_commands
+from qernel.cli.arguments import add_config, add_overrides, positive, whole
+from qernel.cli.comparison_parser import add_comparison_commands
+from qernel.cli.results_parser import add_lam, add_results_commands
 
 BENCH_STAGES = ("forward", "local_energy", "gradient", "sampling", "step")
 """What ``qernel bench`` can time."""
@@ -60,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=summary, description=text, allow_abbrev=False)
 
     train = command("train", "train one wavefunction over a range of λ")
-    _add_config(train)
+    add_config(train)
     train.add_argument("--out", metavar="RUN", help="run folder to write (default: runs/CONFIG)")
     train.add_argument("--resume", action="store_true", help="go on with the run in that folder")
 
@@ -72,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
         "The best Slater determinants in plane waves: liquid and crystal branches, from many starts and sweeps up and "
         "down in λ. Parameters of the family other than λ are taken in the middle of their intervals.",
     )
-    _add_config(hf)
+    add_config(hf)
     add_lam(hf)
     hf.add_argument(
         "--cutoff",
@@ -90,9 +91,9 @@ def build_parser() -> argparse.ArgumentParser:
         "Check a configuration without running it. The output is the complete configuration, in TOML, with what "
         "follows from it in comments: units, size of the model, memory and time.",
     )
-    _add_config(validate)
+    add_config(validate)
 
-    _add_compare(command)
+    add_comparison_commands(command)
 
     models = command("models", "list the trained models that come with Qernel")
     models.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -123,7 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--out", metavar="DIR", default="qernel-bench", help="folder to write (default: %(default)s)")
     bench.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    _add_overrides(bench)
+    add_overrides(bench)
 
     demo = command(
         "demo",
@@ -133,58 +134,3 @@ def build_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--out", metavar="DIR", default="qernel-demo", help="folder to write (default: %(default)s)")
     return parser
-
-
-def _add_compare(command: AddCommand) -> None:
-    compare = command(
-        "compare",
-        "train several models under equal conditions and compare their accuracy",
-        "Train every configuration with every seed, measure all of them at the same λ on fresh chains, and report "
-        "excess energies per electron against parameters and training time, with the ratios of both between ansätze "
-        "at equal accuracy. "
-        "The same command goes on where it was stopped; nothing is trained or measured twice.",
-    )
-    compare.add_argument(
-        "configs", metavar="CONFIG", nargs="+", help="TOML files or presets that differ in [model] alone"
-    )
-    compare.add_argument("--seeds", metavar="N", nargs="+", type=whole(0), default=[1, 2, 3], help="default: 1 2 3")
-    add_lam(compare, required=False)
-    budget = compare.add_mutually_exclusive_group()
-    budget.add_argument(
-        "--budget-s", metavar="S", type=positive, help="seconds of training steps per run, compilation excluded"
-    )
-    budget.add_argument("--iterations", metavar="N", type=whole(1), help="iterations per run (default: as configured)")
-    compare.add_argument(
-        "--reference",
-        metavar="FILE",
-        help="exact energies as JSON, CSV or NetCDF (default: the lowest energy found among the models)",
-    )
-    compare.add_argument(
-        "--allow", metavar="SECTION.KEY", nargs="+", action="extend", default=[], help="keys that may differ"
-    )
-    compare.add_argument(
-        "--points", metavar="N", type=whole(1), default=4, help="measured points of each learning curve (default: 4)"
-    )
-    compare.add_argument("--samples", metavar="N", type=whole(2), help="records per chain (default: as configured)")
-    compare.add_argument("--walkers", metavar="N", type=whole(2), help="chains per λ (default: as configured)")
-    compare.add_argument(
-        "--out", metavar="DIR", default="qernel-compare", help="folder to write (default: %(default)s)"
-    )
-    compare.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    _add_overrides(compare)
-
-
-def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", metavar="CONFIG", help="a TOML file or the name of a preset (n2, n3, n6, n24, ...)")
-    _add_overrides(parser)
-
-
-def _add_overrides(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--set",
-        metavar="SECTION.KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="replace values of the configuration, e.g. --set train.iterations=500 system.dielectric=6",
-    )
