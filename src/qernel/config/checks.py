@@ -21,7 +21,9 @@ LARGE_SOLVE = 4096
 _ROTATIONS = {"triangular": ((-1, 1), (-1, 0)), "square": ((0, 1), (-1, 0))}
 
 READERS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("kv_heads", "experts", "active_experts", "expert_width", "shared_width"), ("qernel",)),
+    **dict.fromkeys(
+        ("kv_heads", "experts", "active_experts", "expert_width", "shared_width", "expert_balance"), ("qernel",)
+    ),
     "mlp_width": ("psiformer",),
     **dict.fromkeys(
         ("width", "blocks", "heads", "determinants", "harmonics", "moire_harmonics", "conditioning_width"),

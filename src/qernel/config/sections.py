@@ -48,7 +48,7 @@ RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 
 LATER_KEYS: dict[str, tuple[str, ...]] = {
     "family": ("gaps",),
-    "model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features"),
+    "model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features", "expert_balance"),
 }
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
 
@@ -149,6 +149,11 @@ class ModelConfig(Section):
     expert_width: Count = Field(default=16, description="Hidden width of a routed expert (qernel).")
     shared_width: Count = Field(default=16, description="Hidden width of the expert that always acts (qernel).")
     mlp_width: Count = Field(default=64, description="Hidden width of the MLP after attention (psiformer).")
+    expert_balance: NonNegative = Field(
+        default=0.0,
+        description="Logits by which an iteration moves router biases towards equal load; 0: they follow the energy.",
+        examples=[0.02],
+    )
     determinants: Count = Field(default=2, description="Determinants summed in ψ.")
     orbitals: Literal["network", "bloch", "hartree_fock"] = Field(
         default="network",

@@ -21,6 +21,7 @@ class WalkerFunctions(NamedTuple):
     log_modulus: Callable[[Array, Array, Array], Array]
     local_energy: Callable[[Array, Array, Array], LocalEnergy]
     scores: Callable[[Array, Array, Array], Array]
+    gates: Callable[[Array, Array, Array], Array]
 
 
 def refreshed_sweep(
@@ -70,7 +71,8 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
 
     Returns:
         Functions of (parameters ``[P]``, positions ``[G, W, N, 2]``, points ``[G, p]``); the scores have shape
-        ``[G, W, parts, P]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ.
+        ``[G, W, parts, P]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ, the gates ``[G, W, blocks,
+        experts]`` (see `Wavefunction.gates`).
     """
     rebuild = parameter_layout(template)[1]
 
@@ -105,4 +107,12 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
             parts.append(jax.grad(lambda p: jnp.imag(logarithm(p)))(parameters))
         return jnp.stack(parts)
 
-    return WalkerFunctions(over_groups(modulus, False), over_groups(energy, True), over_groups(scores, chunk > 0))
+    def gates(parameters: Array, positions: Array, point: Array) -> Array:
+        return rebuild(parameters).gates(positions, point)
+
+    return WalkerFunctions(
+        over_groups(modulus, False),
+        over_groups(energy, True),
+        over_groups(scores, chunk > 0),
+        over_groups(gates, False),
+    )

@@ -17,9 +17,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from qernel.estimators.batched import refreshed_sweep, walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.estimators.order_parameter import crystal_order
-from qernel.optimise.base import Optimiser
+from qernel.optimise.base import Optimiser, Schedule
 from qernel.sampling.devices import REPLICATED, over_walkers, walker_mesh
 from qernel.sampling.metropolis import SweepInfo, Walkers, adapt_width
+from qernel.training.balance import nudged, open_experts, steered_places
 from qernel.training.state import TrainState, drift_fractions, layout, relaxed, stratified_points
 from qernel.wavefunction import Wavefunction
 
@@ -120,14 +121,17 @@ def make_step(
     chunk: int = 0,
     target_acceptance: float = 0.5,
     devices: int | None = None,
+    expert_balance: Schedule | None = None,
 ) -> Callable[[TrainState], tuple[TrainState, StepInfo]]:
     """The jitted training iteration for one ansatz and optimiser; arguments as in ``[train]``.
 
-    ``devices`` limits how many devices share the walkers; None means all there are.
+    ``devices`` limits how many devices share the walkers; None means all there are. ``expert_balance`` gives the logits
+    by which router biases move towards equal load (`qernel.training.balance`); None: they follow the energy.
     """
     hamiltonian = template.hamiltonian
     functions = walker_functions(template, laplacian=laplacian, chunk=chunk)
     count = hamiltonian.count
+    places = steered_places(template)
     largest = hamiltonian.supercell.inscribed_radius
 
     def measure(
@@ -157,6 +161,10 @@ def make_step(
         usable = jnp.isfinite(update).all()
         learning = (state.iteration >= burn_in) & usable
         parameters = jnp.where(learning, state.parameters - update, state.parameters)
+        if expert_balance is not None:
+            load = open_experts(functions, mesh, state.parameters, walkers, points).mean((0, 1))
+            rate = expert_balance(state.iteration - burn_in)
+            parameters = jnp.where(learning, nudged(parameters, places, load, rate), parameters)
         updates = state.iteration + 1 - burn_in
         # A mean over the recent tenth of the run at first, then over a fixed number of iterations.
         fading = (1.0 / jnp.clip(0.1 * updates, 1.0, average)).astype(parameters.dtype)
