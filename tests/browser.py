@@ -70,6 +70,18 @@ class Browser:
         element = next(iter(self._call("POST", self._session + "/element", query).values()))
         self._call("POST", f"{self._session}/element/{element}/value", {"text": keys})
 
+    def press(self, keys: str) -> None:
+        """Send keys to whatever has the focus."""
+        self._call("POST", f"{self._session}/element/{self._focus()}/value", {"text": keys})
+
+    def focused(self) -> tuple[str, str]:
+        """What has the focus: its tag, and its name as a screen reader says it."""
+        element = f"{self._session}/element/{self._focus()}"
+        return self._call("GET", element + "/name"), self._call("GET", element + "/computedlabel")
+
+    def _focus(self) -> str:
+        return str(next(iter(self._call("GET", self._session + "/element/active").values())))
+
     def until(self, script: str, seconds: float) -> Any:
         """Wait for a script to return something true, and return that."""
         end = time.monotonic() + seconds

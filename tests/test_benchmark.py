@@ -13,8 +13,8 @@ import pytest
 from qernel.benchmark.flops import matmul_flops
 from qernel.benchmark.measure import SYSTEMS, Timing, configuration, scaling_exponent
 from qernel.benchmark.stages import REFERENCE, STAGES, with_method
+from qernel.cli import bench
 from qernel.cli.entry import main
-from qernel.cli.parser import BENCH_STAGES
 from qernel.sampling.devices import walker_mesh
 from qernel.training.run import initial_wavefunction
 
@@ -84,7 +84,7 @@ def test_the_oracle_agrees_at_the_sizes_that_matter(ansatz: str, electrons: int)
 
 
 def test_the_command_knows_every_stage() -> None:
-    assert tuple(STAGES) == BENCH_STAGES
+    assert tuple(STAGES) == bench.STAGES
 
 
 def test_scaling_exponent() -> None:

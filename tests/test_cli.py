@@ -22,8 +22,8 @@ import pytest
 from qernel import runtime
 from qernel.cli import demo, entry, main, tables
 from qernel.cli.arguments import flatten, lam_values
-from qernel.cli.parser import build_parser
-from qernel.cli.progress import MeasuringProgress, TrainingProgress
+from qernel.cli.parser import COMMANDS, build_parser
+from qernel.cli.progress import PartsProgress, TrainingProgress
 from qernel.config import Config, load_config, presets
 from qernel.errors import Interrupted, QernelError, RunError
 from qernel.estimators.quantity import Quantity
@@ -85,6 +85,7 @@ class FakeModel:
         self.config: Config = load_config("n6", [f"{key}={value}" for key, value in table.items()])
         self.hamiltonian = self.config.hamiltonian()
         self.parameters = 15760
+        self.card = None
         self.wavefunction = {"weight": np.ones(3), "name": "not a number"}
         self.ranges = dict(zip(self.hamiltonian.parameters, self.hamiltonian.ranges, strict=True))
         self.asked: list[dict[str, Any]] = []
@@ -95,7 +96,9 @@ class FakeModel:
         outside = not low <= lam <= high
         between = any(start < lam < end for start, end in self.hamiltonian.gaps)
 
-        def energy(samples: int | None = None, *, progress: Callable[[float], None], **settings: Any) -> Result:
+        def energy(
+            samples: int | None = None, *, progress: Callable[[float], None], keep: Any = None, **settings: Any
+        ) -> Result:
             progress(1.0)
             self.asked.append({"lam": lam, "samples": samples, **settings, **others})
             return Result(lam, outside, rhat=self.rhat, in_gap=between)
@@ -209,7 +212,7 @@ def test_misuse_is_one_sentence(line: str, words: str, capsys: pytest.CaptureFix
     assert words in failure(capsys, *line.split())
 
 
-@pytest.mark.parametrize("line", ["--help", "train --help", "query --help", "scan -h", "--version"])
+@pytest.mark.parametrize("line", ["--help", "scan -h", "--version", *(f"{name} --help" for name in COMMANDS)])
 def test_help_goes_to_standard_output(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(line.split()) == 0
     out, err = capsys.readouterr()
@@ -390,7 +393,7 @@ def test_texts() -> None:
 
 def test_models(capsys: pytest.CaptureFixture[str], model: FakeModel) -> None:
     assert main(["models", "--json"]) == 0
-    expected = {"name": "n6", "electrons": 6, "cells": 9, "lam": [0.4, 1.4], "parameters": 15760}
+    expected = {"name": "n6", "electrons": 6, "cells": 9, "lam": [0.4, 1.4], "parameters": 15760, "card": None}
     assert json.loads(capsys.readouterr().out) == {"models": [expected]}
     assert main(["models"]) == 0
     assert "0.4 to 1.4" in capsys.readouterr().out
@@ -546,13 +549,35 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     with TrainingProgress() as progress:
         for report in reports():
             progress(report)
-    with MeasuringProgress(2) as measuring:
+    with PartsProgress(2) as measuring:
         for lam in (0.5, 1.0):
-            measuring.begin(lam)
+            measuring.begin(f"measuring λ = {lam:g}")
             for fraction in (0.5, 1.0):
                 measuring(fraction)
     out, err = capsys.readouterr()
     assert out == "" and "100/100" in err and "-19.000(20)" in err
+    assert "measuring λ = 1 (2 of 2)" in err and "100%" in err
+
+
+def test_progress_of_parts_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with PartsProgress() as quiet:
+        quiet.show("pairs", 0.5)
+    assert capsys.readouterr().err == ""  # the first line comes after ten seconds
+    monkeypatch.setattr("qernel.cli.progress.LINE_SECONDS", -1.0)
+    with PartsProgress(2) as progress:
+        for lam in (0.5, 1.0):
+            progress.begin(f"λ = {lam:g}")
+        progress(0.25)
+    with PartsProgress() as progress:
+        progress.show("pairs", 0.5)
+    assert capsys.readouterr().err.splitlines() == [
+        "λ = 0.5 (1 of 2), 0%",
+        "λ = 1 (2 of 2), 0%",
+        "λ = 1 (2 of 2), 25%",
+        "pairs, 50%",
+    ]
 
 
 # The environment JAX starts in

@@ -163,6 +163,9 @@ def test_what_a_comparison_reports(
     assert stored["mean_excess"].sel(model="qernel-4").values[-1] == pytest.approx(expected)
     assert main(["plot", "accuracy", str(out / "comparison.nc"), "--out", str(tmp_path / "again")]) == 0
     assert len(list((tmp_path / "again").iterdir())) == 6
+    assert main(["report", str(out), "--out", str(tmp_path / "report.html")]) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Comparison" in page and "<td>0.0625</td>" in page and "excess energy of compared models" in page
     capsys.readouterr()
 
     monkeypatch.setattr("qernel.plots.style.save", lambda *_: None)

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
+import jax
 import numpy as np
 import pytest
 import uvicorn
@@ -211,6 +213,7 @@ def test_downloads(server: Server, lines: list[dict[str, Any]]) -> None:
         ("energies.csv", b"lam,"),
         ("density.csv", b"a1,a2,"),
         ("density.png", b"\x89PNG"),
+        ("density.pdf", b"%PDF"),
         ("conditional_density.png", b"\x89PNG"),
     ):
         with server.ask(f"/api/result/{token}/{kind}") as response:
@@ -231,10 +234,10 @@ def test_a_closed_request_ends_its_sampling(server: Server, endless: None) -> No
             for response in (one, other):
                 assert response.readline().startswith(b"{")
             assert len(server.explorer.samplings) == 2
-        _await(lambda: [sampling.state.lam for sampling in server.explorer.samplings] == [0.9])
+        await_true(lambda: [sampling.state.lam for sampling in server.explorer.samplings] == [0.9])
         for _ in range(5):  # the other user goes on
             assert other.readline().startswith(b"{")
-    _await(lambda: not server.explorer.samplings)
+    await_true(lambda: not server.explorer.samplings)
 
 
 def test_open_streams_do_not_hold_up_the_end(server: Server, endless: None) -> None:
@@ -247,7 +250,8 @@ def test_open_streams_do_not_hold_up_the_end(server: Server, endless: None) -> N
     assert not other.explorer.samplings
 
 
-def _await(condition: Any, seconds: float = 30.0) -> None:
+def await_true(condition: Callable[[], Any], seconds: float = 30.0) -> None:
+    """Wait for a condition."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -265,6 +269,28 @@ def test_training_curves(server: Server, run: Path) -> None:
     assert server.json(f"/api/training?model=tiny&stamp={answer['stamp']}")["iteration"] == 30
     with server.ask("/api/training?model=n6") as response:
         assert response.status == 404
+
+
+def test_new_parameters_of_a_training_run_compile_nothing(run: Path, model: Model, tmp_path: Path) -> None:
+    entry = Entry("training", tmp_path)
+    (tmp_path / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    before = entry.model()
+    first = before.at(0.7).energy()
+    arrays, static = eqx.partition(before.wavefunction, eqx.is_inexact_array)
+    moved = eqx.combine(jax.tree.map(lambda a: 1.05 * a, arrays), static)
+    save_model(tmp_path / "model.safetensors", before.config, moved)
+    os.utime(tmp_path / "model.safetensors", ns=(1, 1))
+    after = entry.model()
+    assert after is not before
+    second = after.at(0.7).energy()
+    assert after.sampler(8)._advance is before.sampler(8)._advance and after.sampler(8)._advance._cache_size() == 1
+    assert second.energy != first.energy
+    assert second == load(tmp_path).at(0.7).energy()  # compiled anew: the same numbers
+    assert before.at(0.7).energy() == first
+    other = load_config({**SETTINGS, "sample": {**TINY["sample"], "moves": 3}})
+    save_model(tmp_path / "model.safetensors", other, moved)
+    os.utime(tmp_path / "model.safetensors", ns=(2, 2))
+    assert not entry.model()._samplers
 
 
 def test_stored_results_are_those_of_this_model(run: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,8 +102,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     file = save(DATA.isel(lam=[0, 2]), tmp_path / "observables.nc")
     assert main(["plot", "density", str(file)]) == 0
     assert (tmp_path / "density-lam1.4.png").read_bytes().startswith(b"\x89PNG")
-    assert main(["plot", "versus_lam", str(file), "--variable", "energy", "--out", str(tmp_path / "figures")]) == 0
+    line = ["plot", "versus_lam", str(file), "--variable", "energy", "--out", str(tmp_path / "figures")]
+    assert main(line) == 0
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"energy.png", "energy.pdf"}
+    assert main([*line, "--format", "svg"]) == 0
+    assert (tmp_path / "figures" / "energy.svg").exists()
     capsys.readouterr()
     for line, words in (
         (["density", str(file)], "density-lam0.4.png already exists"),

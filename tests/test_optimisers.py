@@ -13,6 +13,7 @@ from jax import Array
 
 from qernel.config import TrainConfig
 from qernel.optimise import OPTIMISERS, Adam, Optimiser, Schedule, Spring, Tuning, build_optimiser
+from qernel.optimise.spring import damped_solution, gram
 from qernel.training.state import as_configured, relaxed
 
 every_optimiser = pytest.mark.parametrize("name", OPTIMISERS)
@@ -158,6 +159,30 @@ def test_spring_survives_one_huge_row() -> None:
     start = spring.init(jnp.zeros(400, jnp.float32))
     update, _ = spring.update(single, jnp.asarray(RNG.normal(size=60), jnp.float32), start)
     assert np.isfinite(np.asarray(update)).all() and float(jnp.linalg.norm(update)) <= 0.1 + 1e-5
+
+
+def test_damping_grows_until_the_kernel_has_a_factor() -> None:
+    kernel = jnp.diag(jnp.asarray([1.0, 0.5, -2e-3]))
+    solution = jax.jit(damped_solution)(kernel, jnp.ones(3), jnp.asarray(1e-5))
+    np.testing.assert_allclose(solution, 1.0 / (np.array([1.0, 0.5, -2e-3]) + 1e-2), rtol=1e-9)
+    plain = damped_solution(jnp.abs(kernel), jnp.ones(3), jnp.asarray(1e-5))
+    np.testing.assert_allclose(plain, 1.0 / (np.array([1.0, 0.5, 2e-3]) + 1e-5), rtol=1e-9)
+
+
+def test_the_kernel_is_accurate_where_few_parameters_have_most_of_every_score() -> None:
+    """As the embedding of λ, near a transition: in float32 the other parameters are below the rounding of these."""
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(64, 2000)).astype(np.float32)
+    rows[:, rng.choice(2000, 300, replace=False)] *= 1e3
+    exact = rows.astype(np.float64) @ rows.T.astype(np.float64)
+    kernel, product, combination, _ = gram(jnp.asarray(rows))
+    error, plain = (np.linalg.norm(np.asarray(k) - exact, 2) for k in (kernel, rows @ rows.T))
+    assert error < 1e-2 * plain
+    # What is left is the rounding of the others.
+    assert error < np.finfo(np.float32).eps * np.trace(exact) * 1e-5
+    vector, weights = rng.normal(size=2000).astype(np.float32), rng.normal(size=64)
+    np.testing.assert_allclose(product(jnp.asarray(vector)), rows @ vector, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(combination(jnp.asarray(weights)), weights @ rows, rtol=1e-4, atol=1e-2)
 
 
 def test_springs_norm_constraint_bounds_the_step_and_keeps_its_direction() -> None:

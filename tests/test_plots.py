@@ -147,13 +147,17 @@ def test_density_map_errors() -> None:
 
 
 def test_saved_files_are_reproducible(tmp_path: Path) -> None:
-    first = plots.save(diagram(trained_range=(0.3, 1.6)), tmp_path / "new" / "lam-1.05")
-    second = plots.save(diagram(trained_range=(0.3, 1.6)), str(tmp_path / "again"))
-    assert [path.name for path in first] == ["lam-1.05.png", "lam-1.05.pdf"]
+    assert len(plots.save(diagram(), tmp_path / "default")) == 2
+    formats = ("png", "pdf", "svg")
+    first = plots.save(diagram(trained_range=(0.3, 1.6)), tmp_path / "new" / "lam-1.05", formats)
+    second = plots.save(diagram(trained_range=(0.3, 1.6)), str(tmp_path / "again"), formats)
+    assert [path.name for path in first] == ["lam-1.05.png", "lam-1.05.pdf", "lam-1.05.svg"]
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
     assert first[0].read_bytes().startswith(b"\x89PNG") and b"Software" not in first[0].read_bytes()
     assert first[1].read_bytes().startswith(b"%PDF") and b"CreationDate" not in first[1].read_bytes()
+    vector = first[2].read_text(encoding="utf-8")
+    assert "<svg" in vector and "interaction energy" in vector and "dc:date" not in vector  # text stays text
 
 
 def test_figures_show_themselves_in_notebooks() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+import test_transition as transition
 from figure_data import dataset
 from qernel.cli import main
 from qernel.estimators.quantity import parenthesis
@@ -128,3 +131,32 @@ def test_other_sources(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         err = capsys.readouterr().err
         assert words in err and err.count("\n") == 1
     assert (folder / "report.html").read_bytes() == before and not list((tmp_path / "empty").iterdir())
+
+
+def test_records_of_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What ``qernel transition`` and ``qernel hf`` leave, beside the scan and in folders of their own."""
+    scan = tmp_path / "run" / "scan"
+    made_up = transition.dataset(transition.made_up("jump"))
+    save(made_up.assign_attrs({**dataset().attrs, **made_up.attrs}), scan / "energies.nc")
+    assert main(["transition", str(scan), "--out", str(scan / "transition"), "--resamples", "100"]) == 0
+    evidence = json.loads((scan / "transition" / "transition.json").read_text())["evidence"]
+    hf = tmp_path / "run" / "hf"
+    hf.mkdir()
+    shutil.copy(Path(__file__).parents[1] / "studies" / "hartree_fock" / "n6.json", hf / "hartree_fock.json")
+    (hf / "density-crystal.png").write_bytes((scan / "transition" / "transition.png").read_bytes())
+    assert main(["report", str(tmp_path / "run")]) == 0
+    page = Page((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
+    titles = [text for text in page.texts if text.startswith(("Transition", "Hartree"))]
+    assert {"Transition, from energies.nc", "Hartree–Fock"} <= set(titles)
+    assert set(evidence) <= set(page.texts)
+    assert "-17.44289" in page.texts  # λ = 1
+    captions = [image["alt"] for image in page.all("img")]
+    for caption in ("Interaction energy with the fitted curves", "Branches against λ", "Density of the crystal"):
+        assert captions.count(caption) == 1
+    assert main(["report", str(hf / "hartree_fock.json"), "--out", str(tmp_path / "hf.html")]) == 0
+    capsys.readouterr()
+    for content in ("{", "[]", '{"results": []}'):
+        (hf / "hartree_fock.json").write_text(content)
+        assert main(["report", str(hf)]) == 2
+        err = capsys.readouterr().err
+        assert "hartree_fock.json is damaged" in err and err.count("\n") == 1

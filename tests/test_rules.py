@@ -11,8 +11,9 @@ from jax import Array
 
 from qernel.laplacian import attention
 from qernel.laplacian.attention import attend
-from qernel.laplacian.determinant import readout_log_det
+from qernel.laplacian.determinant import log_det, readout_log_det
 from qernel.laplacian.jet import Jet
+from qernel.wavefunction.orbitals import weighted_sum
 from test_jet import X, constant, exact, local, own, quick, smooth
 
 HEADS, GROUPS, SIZE = 2, 3, 4
@@ -79,3 +80,28 @@ def test_read_out_determinants(basis: str, complex: bool, block: tuple[int, int]
     got, expected, value = quick(lambda: (logarithm(exact(features), lift(orbitals)), exact(plain), plain(X)))
     assert_exact(got, expected)
     np.testing.assert_allclose(got.value, value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("complex", [False, True])
+def test_a_determinant_on_its_node_counts_with_its_derivatives(complex: bool) -> None:
+    """ψ = det A + 2 det B where A is exactly singular: Δψ/ψ from the polynomial in the entries of A and B."""
+    singular = jnp.asarray([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 1.0, 2.0]])
+    regular = jnp.asarray([[1.0, 2.0, 0.5], [0.0, 1.0, 3.0], [2.0, 1.0, 1.0]])
+    there = jnp.stack([singular, regular], axis=1) * (1.0 + (0.5j if complex else 0.0))
+    moving = smooth(3, 2, 3)
+
+    def matrices(x: Array) -> Array:
+        return there + moving(x) - moving(X)
+
+    def total(x: Array) -> Array:
+        (a, d), (b, e), (c, f) = matrices(x)
+        dets = jnp.stack([jnp.dot(u, jnp.cross(v, w)) for u, v, w in ((a, b, c), (d, e, f))])
+        return jnp.log(dets @ jnp.asarray([1.0, 2.0]))
+
+    def by_rule() -> Any:
+        sign, log = log_det(exact(matrices))
+        return weighted_sum(sign * jnp.asarray([1.0, 2.0]), log)[1]
+
+    got, expected = quick(lambda: (by_rule(), exact(total)))
+    np.testing.assert_allclose(got.data.real, expected.data.real, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got.data[1:].imag, expected.data[1:].imag, rtol=1e-5, atol=1e-6)

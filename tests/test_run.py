@@ -11,17 +11,24 @@ import numpy as np
 import pytest
 
 import qernel
+import runs
+from qernel.config import Config
 from qernel.errors import Interrupted, RunError
 from qernel.training.folder import CONFIG_FILE, METRICS_FILE, MODEL_FILE
 from qernel.training.lock import LOCK_FILE
 from qernel.training.report import Report
 from qernel.training.run import train
-from runs import config, newest, same_state
+from runs import newest, same_state
 
 STORED_LOW = (-1.0, 31.36081)
 STORED_MIDDLE = (1.0, 26.46279)
 STORED_HIGH = (1.0, 27.90474)
 """(sign, log|ψ|) of the shipped model at one configuration, as of version 0.1.0."""
+
+
+def config(**train_section: object) -> Config:
+    """The smallest run, with walkers that are swapped between groups."""
+    return runs.config(**{"exchange": 3, **train_section})
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +42,10 @@ def test_a_run_leaves_its_files(finished: Path) -> None:
     rows = list(csv.DictReader((finished / METRICS_FILE).read_text().splitlines()))
     assert [int(r["iteration"]) for r in rows] == [i for i in range(1, 11) for _ in range(2)]
     assert all(np.isfinite(float(r["energy"])) and float(r["error"]) > 0 for r in rows)
+    attempts = [r for r in rows if r["exchange_acceptance"]]
+    swapped = {(int(r["iteration"]), r["group"]): float(r["exchange_acceptance"]) for r in attempts}
+    assert list(swapped) == [(3, "0"), (6, "0"), (9, "0")]
+    assert all(0.0 <= value <= 1.0 for value in swapped.values())
 
 
 def stop_at(iteration: int) -> object:

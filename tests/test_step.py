@@ -26,7 +26,8 @@ from qernel.sampling.devices import walker_mesh
 from qernel.sampling.metropolis import spread_walkers
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.training.state import TrainState, as_configured, drift_fractions, layout, stratified_points
-from qernel.training.step import StepInfo, centred_system, make_step
+from qernel.training.step import StepInfo, make_step
+from qernel.training.system import centred_system
 from qernel.wavefunction import Wavefunction, build, log_psi, parameter_layout
 
 RNG = np.random.default_rng(11)
@@ -264,7 +265,7 @@ def test_the_gradient_is_that_of_the_integrated_energy(name: str) -> None:
 
 
 CASE = Case("psiformer", "twisted")
-SETTINGS = {"moves": 3, "clip": 5.0, "balance": 0.5, "drift": 0.3, "average": 10.0}
+SETTINGS = {"moves": 3, "clip": 5.0, "balance": 0.5, "drift": 0.3, "average": 10.0, "exchange_every": 3}
 TRAIN = TrainConfig(learning_rate=0.05, norm_constraint=1e-2)
 
 
@@ -333,6 +334,12 @@ def test_burn_in_samples_without_learning(run: Any) -> None:
     assert float(jnp.linalg.norm(learnt.parameters - burnt.parameters)) <= 0.1 * (1 + 1e-9)
 
 
+def test_groups_swap_walkers_in_every_third_iteration(run: Any) -> None:
+    acceptance = np.array([info.exchange_acceptance for _, info in run[1:]])
+    assert np.isnan(acceptance[:, 1]).all(), "the last group has no neighbour above"
+    assert np.isnan(acceptance[[0, 1, 3], 0]).all() and 0.0 < acceptance[2, 0] <= 1.0
+
+
 def test_the_family_point_drifts_inside_its_stratum(run: Any) -> None:
     points = np.array([np.asarray(info.point)[:, 0] for _, info in run[1:]])
     assert len(np.unique(points[:, 0])) == 4
@@ -370,6 +377,9 @@ def test_strata_cover_the_range_of_lambda_and_others_roam() -> None:
     edges = np.linspace(0.3, 1.6, 14)
     assert np.all(points[:, 0] >= edges[:-1]) and np.all(points[:, 0] <= edges[1:])
     np.testing.assert_allclose(points[:, 1], 8.0 + 4.0 * np.asarray(fractions[:, 1]), rtol=1e-12)
+    wider = np.asarray(stratified_points(family, fractions, margin=0.1))
+    np.testing.assert_allclose(wider[:, 0], 0.3 - 0.13 + 1.2 * (points[:, 0] - 0.3), rtol=1e-12)
+    np.testing.assert_array_equal(wider[:, 1], points[:, 1])
 
 
 def test_strata_leave_gaps_out_and_none_crosses_one() -> None:
@@ -381,3 +391,6 @@ def test_strata_leave_gaps_out_and_none_crosses_one() -> None:
     np.testing.assert_allclose(ends, [expected, np.add(expected, 0.05)], rtol=1e-12)
     # However few groups there are, every part has one.
     np.testing.assert_allclose(stratified_points(family, jnp.full((3, 1), 0.5))[:, 0], [0.55, 0.975, 1.35], rtol=1e-12)
+    # A margin lengthens the outer parts alone.
+    wider = stratified_points(family, jnp.full((3, 1), 0.5), margin=0.1)
+    np.testing.assert_allclose(wider[:, 0], [0.5, 0.975, 1.4], rtol=1e-12)

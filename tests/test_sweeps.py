@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,13 +19,15 @@ import pytest
 import qernel
 from qernel.cli import main
 from qernel.config import load_config
-from qernel.errors import RunError
-from qernel.estimators.chains import ChainSampler, Record
+from qernel.errors import NotFinite, RunError
+from qernel.estimators.chains import ChainSampler, Record, Replicas
 from qernel.estimators.order_parameter import crystal_order
+from qernel.estimators.replicas import exchanged
 from qernel.estimators.sweeps import carried
 from qernel.hamiltonian.moire import moire_potential
 from qernel.model import Model
 from qernel.sampling.starts import registry_positions
+from qernel.training.run import initial_wavefunction
 from qernel.transition import Curve, read_scan
 from qernel.transition.scan import merged
 from runs import TINY
@@ -47,6 +50,25 @@ class Remembering:
             positions = 0.5 * positions + 0.5 * lam + 0.1 * rng.normal(size=(6, 2, 2))
             noise = rng.normal(size=6)
             yield Record(noise, noise - 5.0 * lam, noise, noise, 0 * noise, positions, np.full(6, 0.5))
+
+    def replicas(self, points: jax.Array, *, samples: int, seed: int, **options: Any) -> Iterator[Replicas]:
+        self.asked.append({"lam": np.asarray(points)[:, 0].tolist(), "seed": seed})
+        columns = [
+            self.records(point, samples=samples, seed=seed + 100 * g, start=None) for g, point in enumerate(points)
+        ]
+        for records in zip(*columns, strict=True):
+            yield Replicas(list(records), np.array([0.5, 0.01, *[0.9] * (len(points) - 3)]))
+
+    def reweighed(self, points: jax.Array, record: Record) -> tuple[np.ndarray, Record]:
+        """|ψ_λ|² is Gaussian in one coordinate, with its mean at λ and the width `WIDTH`; the energy is its square."""
+        here, there = np.asarray(points)[:, 0]
+        x = record.positions[:, 0, 0]
+        squares = 2 * x**2
+        log = ((x - here) ** 2 - (x - there) ** 2) / (2 * WIDTH**2)
+        return log, record._replace(kinetic=squares, moire=0 * x, interaction=0 * x)
+
+
+WIDTH = 0.2
 
 
 @pytest.fixture
@@ -99,7 +121,8 @@ def test_the_order_parameter_of_energies_is_the_one_of_the_kernel(model: Model) 
 
 def test_a_sweep_is_written_and_read(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "scan"
-    line = ["scan", "small", "--lam", "0.5:1.0:7", "--sweeps", "up", "down", "--out", str(out), "--json"]
+    line = ["scan", "small", "--lam", "0.5:1.0:7", "--sweeps", "up", "down", "--out", str(out)]
+    line += ["--observable", "structure_factor", "--json"]
     assert main(line) == 0
     data = json.loads(capsys.readouterr().out)
     assert set(data) == {"system", "model", "results", "sweeps"} and set(data["sweeps"]) == {"up", "down"}
@@ -114,6 +137,9 @@ def test_a_sweep_is_written_and_read(model: Model, tmp_path: Path, capsys: pytes
     assert float(stored["interaction_down"][2]) == data["sweeps"]["down"][2]["interaction"]["value"]
     assert float(stored["order_parameter_down_error"][2]) == data["sweeps"]["down"][2]["order_parameter"]["error"]
     assert {"energy_down_rhat", "order_parameter_rhat"} <= set(stored) and stored.attrs["direction"] == "up"
+    observed = qernel.open(out / "observables.nc")
+    np.testing.assert_allclose(observed["lam"], stored["lam"], rtol=1e-12)
+    assert observed["structure_factor"].sizes["lam"] == 7 and "density" not in observed
     scan = read_scan(out)
     assert set(scan.sweeps) == {"up", "down"} and len(scan.lam) == 7
     assert main([*line[:-1], "--start", "registries"]) == 2
@@ -177,3 +203,124 @@ def test_real_chains_start_where_they_are_told() -> None:
     assert order(one) > 0.12 and not np.allclose(one, other)
     with pytest.raises(ValueError, match=r"start has shape \(3, 2, 2\): expected \(6, 2, 2\)"):
         next(sampler.records(jnp.array([1.0]), start=start[:3], **options))
+
+
+def test_a_local_energy_that_is_no_number_is_said_so() -> None:
+    wavefunction = initial_wavefunction(SMALL)
+    broken = jax.tree.map(
+        lambda leaf: jnp.full_like(leaf, jnp.nan) if eqx.is_inexact_array(leaf) else leaf, wavefunction
+    )
+    chains = ChainSampler(broken, 6).records(jnp.asarray([0.7]), samples=2, moves=2, burn_in=0, seed=0)
+    with pytest.raises(NotFinite, match=r"at lam = 0\.7 the local energy of 6 of 6 walkers is not finite"):
+        next(chains)
+
+
+def test_an_exchange_scan_tells_the_acceptance_of_every_pair(
+    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "scan"
+    line = ["scan", "small", "--lam", "0.5", "0.6", "0.7", "0.8", "--exchange", "--observable", "--out", str(out)]
+    assert main(line) == 0
+    shown = capsys.readouterr()
+    assert "less than 5% of the swaps are accepted between λ = 0.6 and 0.7 (1.0%)" in shown.err
+    assert shown.out.splitlines()[1].endswith("swaps with next")
+    assert main([*line, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [pair["lam"] for pair in data["exchange"]] == [[0.5, 0.6], [0.6, 0.7], [0.7, 0.8]]
+    assert [pair["acceptance"] for pair in data["exchange"]] == pytest.approx([0.5, 0.01, 0.9])
+    assert {row["direction"] for row in data["results"]} == {"exchange"} and "sweeps" not in data
+    together = [one["lam"] for one in model.chains.asked if isinstance(one["lam"], list)]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(together, [[0.5, 0.6, 0.7, 0.8]] * 2)
+    stored = qernel.open(out / "energies.nc")
+    np.testing.assert_allclose(stored["exchange_acceptance"], [0.5, 0.01, 0.9])
+    np.testing.assert_allclose(stored["pair_high"], [0.6, 0.7, 0.8])
+    assert main(["scan", "small", "--lam", "0.5", "--exchange"]) == 2
+    assert "give at least two with --lam" in capsys.readouterr().err
+    assert main(["scan", "small", "--lam", "0.5", "0.6", "--exchange", "--sweeps", "up"]) == 2
+    assert "use one of them" in capsys.readouterr().err
+
+
+def test_weights_carry_gaussian_records_to_a_neighbour(model: Model) -> None:
+    """Mean λ'² + s², effective fraction exp(−δ²/s²), error bars that hold it; λ' = λ gives the records' own numbers."""
+    state, count = model.at(0.5), 2
+    chains = model.chains  # type: ignore[attr-defined]
+    pulls, fractions = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        noise = rng.normal(size=6)
+        blank = Record(noise, noise, noise, noise, noise, np.zeros((6, 2, 2)), np.full(6, 0.5))
+        drawn = rng.normal(0.5, WIDTH, size=(60, 6, 2, 2))
+        records = [blank._replace(positions=positions) for positions in drawn]
+        found = state.reweighted(0.6, records, seed)
+        pulls.append((count * found.energy.value - 2 * (0.6**2 + WIDTH**2)) / (count * found.energy.error))
+        fractions.append(found.effective_fraction)
+    assert abs(np.mean(pulls)) < 4 / 40**0.5 and 0.6 < np.std(pulls) < 1.4
+    assert np.mean(fractions) == pytest.approx(np.exp(-((0.1 / WIDTH) ** 2)), rel=0.05)
+    assert (found.lam, found.reweighted_from, found.direction) == (0.6, 0.5, "reweighted")
+    assert found.effective_samples <= 360 * found.effective_fraction
+    with pytest.raises(RunError, match=r"λ = 0\.85 cannot be reweighted from λ = 0\.5: .* below 20%"):
+        state.reweighted(0.85, records, seed)
+    own = [chains.reweighed(np.array([[0.5], [0.5]]), record)[1] for record in records]
+    same, expected = state.reweighted(0.5, records, seed), state.energies_of(own, seed)
+    assert same.energy.value == pytest.approx(expected.energy.value, rel=1e-12)
+    assert same.energy.error == pytest.approx(expected.energy.error, rel=1e-12)
+    assert same.effective_fraction == pytest.approx(1.0, rel=1e-12)
+
+
+def test_a_scan_marks_what_is_reweighted(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "scan"
+    grid = ["0.5", "0.6", "0.7", "0.8", "0.9", "1.0"]
+    line = ["scan", "small", "--lam", *grid, "--reweight", "2", "--observable", "--out", str(out), "--json"]
+    assert main(line) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [row["lam"] for row in data["results"]] == pytest.approx([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+    assert len(data["reweighted"]) == 10
+    first, second = data["reweighted"][:2]
+    assert (first["lam"], first["reweighted_from"]) == pytest.approx((0.5 + 0.1 / 3, 0.5))
+    assert (second["lam"], second["reweighted_from"]) == pytest.approx((0.5 + 0.2 / 3, 0.6))
+    assert first["direction"] == "reweighted" and 0.2 < first["effective_fraction"] < 1
+    stored = qernel.open(out / "energies.nc")
+    assert stored.sizes["lam"] == 6 and stored.sizes["lam_reweighted"] == 10
+    assert float(stored["interaction_reweighted_error"][0]) == first["interaction"]["error"]
+    assert float(stored["effective_samples_reweighted"][0]) == first["effective_samples"]
+    with (out / "energies.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert set(json.loads((out / "energies.json").read_text())["units"]) == set(rows[0])
+    assert [row["reweighted_from"] for row in rows[:6]] == [""] * 6 and float(rows[6]["reweighted_from"]) == 0.5
+    assert len(read_scan(out).lam) == 6, "numbers that share records are no independent data for a fit"
+
+
+def test_exchange_and_weights_agree_with_separate_chains() -> None:
+    """A Slater determinant at three λ: together, each alone, and reweighted from its neighbour; and λ' = λ exactly."""
+    from qernel.training.run import initial_wavefunction
+
+    config = load_config(
+        {**TINY, "model": {"ansatz": "slater"}, "sample": {"walkers": 32, "samples": 40, "burn_in": 60}}
+    )
+    real = Model("slater", config, initial_wavefunction(config))
+    states = [real.at(lam) for lam in (0.5, 0.6, 0.7)]
+    together, acceptance = exchanged(states, seed=2)
+    assert acceptance.shape == (2,) and np.all((acceptance > 0.5) & (acceptance < 1))
+    records = list(states[0].records(None, None, 3, energies=True, progress=None))
+    apart = [states[1].energy(seed=4), states[0].reweighted(0.6, records, 3), together[1]]
+    for name in ("energy", "kinetic", "moire", "interaction", "order_parameter"):
+        for one, other in itertools.combinations([getattr(found, name) for found in apart], 2):
+            difference = one - other
+            assert abs(difference.value) < 4 * difference.error, (name, one, other)
+            assert difference.error < 0.3
+    assert 0.8 < apart[1].effective_fraction < 1 and together[0].direction == "exchange"
+    same, own = states[0].reweighted(0.5, records, 3), states[0].energies_of(records, 3)
+    assert same.energy.value == pytest.approx(own.energy.value, rel=1e-6)
+    assert same.energy.error == pytest.approx(own.energy.error, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_reweighted_energies_of_the_shipped_model_are_those_sampled_there() -> None:
+    shipped = qernel.load("n6")
+    state = shipped.at(0.9)
+    records = list(state.records(60, 64, 5, energies=True, progress=None))
+    found, sampled = state.reweighted(1.0, records, 5), shipped.at(1.0).energy(60, walkers=64, seed=6)
+    for name in ("energy", "kinetic", "moire", "interaction", "order_parameter"):
+        difference = getattr(found, name) - getattr(sampled, name)
+        assert abs(difference.value) < 4 * difference.error, name
+    assert (found.energy - sampled.energy).error < 0.01 and found.effective_fraction > 0.9

@@ -44,6 +44,10 @@ class OtherRun(RunError):
     """A checkpoint that belongs to another configuration."""
 
 
+class NotFinite(QernelError):
+    """A local energy that is no number, so that no mean of it is one."""
+
+
 class Interrupted(QernelError):
     """A run stopped by a signal, with its state saved; the message says how to go on.
 

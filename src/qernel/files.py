@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 PARTIAL = ".partial"
@@ -31,6 +32,18 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def occupied(path: Path, ignoring: Collection[str] = ()) -> bool:
+    """Whether something is there that new results would be mixed with: a file, or a folder that is not empty.
+
+    Args:
+        path: where they shall go.
+        ignoring: names in the folder that do not count; files that were never finished do not count either.
+    """
+    if not path.is_dir():
+        return path.exists()
+    return any(entry.name not in ignoring and not entry.name.endswith(PARTIAL) for entry in path.iterdir())
 
 
 def sync_folder(folder: Path) -> None:

@@ -103,21 +103,3 @@ def whole(least: int) -> Callable[[str], int]:
         return int(text)
 
     return convert
-
-
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """A configuration and changes of it."""
-    parser.add_argument("config", metavar="CONFIG", help="a TOML file or the name of a preset (n2, n3, n6, n24, ...)")
-    add_overrides(parser)
-
-
-def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Changes of the configurations of a command."""
-    parser.add_argument(
-        "--set",
-        metavar="SECTION.KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="replace values of the configuration, e.g. --set train.iterations=500 system.dielectric=6",
-    )

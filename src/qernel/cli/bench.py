@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import qernel
 from qernel import runtime
+from qernel.cli.arguments import whole
+from qernel.cli.options import add_json, add_overrides
 from qernel.cli.tables import columns
 from qernel.errors import RunError
 from qernel.storage import to_json
@@ -23,6 +25,36 @@ if TYPE_CHECKING:
     from qernel.benchmark.measure import Timing
 
 TABLE, RECORD = "bench.txt", "bench.json"
+
+STAGES = ("forward", "local_energy", "gradient", "sampling", "step")
+"""The names of `qernel.benchmark.stages.STAGES`, which needs JAX."""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel bench``."""
+    parser.description = (
+        "Time log ψ, local energy, score rows, sampling and a whole training iteration per walker, in turns with the "
+        f"same computation through a general forward-Laplacian library, and write DIR/{TABLE} and DIR/{RECORD}."
+    )
+    parser.add_argument(
+        "--electrons",
+        metavar="N",
+        nargs="+",
+        type=whole(1),
+        default=[6, 24, 54],
+        help="systems of filling 2/3: 2, 6, 24, 54, 96, 150 (default: 6 24 54)",
+    )
+    parser.add_argument("--stage", nargs="+", choices=STAGES, default=list(STAGES), help="stages (default: all)")
+    parser.add_argument(
+        "--devices",
+        metavar="N",
+        type=whole(1),
+        default=1,
+        help="devices; CPU cores are limited to as many (default: 1)",
+    )
+    parser.add_argument("--out", metavar="DIR", default="qernel-bench", help="folder to write (default: %(default)s)")
+    add_json(parser)
+    add_overrides(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -23,9 +23,10 @@ import numpy as np
 import qernel
 from qernel import runtime
 from qernel.cli import outputs
-from qernel.cli.arguments import flatten
+from qernel.cli.arguments import flatten, positive, whole
 from qernel.cli.compare_runs import measure_all, train_all
 from qernel.cli.compare_tables import report
+from qernel.cli.options import add_chains, add_json, add_lam, add_overrides
 from qernel.cli.results import RHAT_LIMIT, listed, warn
 from qernel.comparison.conditions import UNLIMITED, Budget, Entry, check_equal, entries
 from qernel.comparison.reference import Reference, Row, at, read_rows
@@ -40,6 +41,41 @@ BUDGET_FILE, MODELS, ENERGIES, DATA, RECORD = (
     "comparison.nc",
     "comparison.json",
 )
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel compare``."""
+    parser.description = (
+        "Train every configuration with every seed, measure all of them at the same λ on fresh chains, and report "
+        "excess energies per electron against parameters and training time, with the ratios of both between ansätze "
+        "at equal accuracy. "
+        "The same command goes on where it was stopped; nothing is trained or measured twice."
+    )
+    parser.add_argument(
+        "configs", metavar="CONFIG", nargs="+", help="TOML files or presets that differ in [model] alone"
+    )
+    parser.add_argument("--seeds", metavar="N", nargs="+", type=whole(0), default=[1, 2, 3], help="default: 1 2 3")
+    add_lam(parser, required=False)
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument(
+        "--budget-s", metavar="S", type=positive, help="seconds of training steps per run, compilation excluded"
+    )
+    budget.add_argument("--iterations", metavar="N", type=whole(1), help="iterations per run (default: as configured)")
+    parser.add_argument(
+        "--reference",
+        metavar="FILE",
+        help="exact energies as JSON, CSV or NetCDF (default: the lowest energy found among the models)",
+    )
+    parser.add_argument(
+        "--allow", metavar="SECTION.KEY", nargs="+", action="extend", default=[], help="keys that may differ"
+    )
+    parser.add_argument(
+        "--points", metavar="N", type=whole(1), default=4, help="measured points of each learning curve (default: 4)"
+    )
+    add_chains(parser)
+    parser.add_argument("--out", metavar="DIR", default="qernel-compare", help="folder to write (default: %(default)s)")
+    add_json(parser)
+    add_overrides(parser)
 
 
 def run(options: argparse.Namespace) -> int:

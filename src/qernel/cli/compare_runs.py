@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from qernel.cli.progress import LINE_SECONDS, TrainingProgress
+from qernel.cli.progress import PartsProgress, TrainingProgress
 from qernel.comparison import runs
 from qernel.comparison.clock import Clock
 from qernel.comparison.conditions import Budget, Entry, budgeted
@@ -71,11 +71,12 @@ def measure_all(
             # What is measured is measured as the first model is: [sample] may differ if that was allowed.
             config = config.model_copy(update={"sample": sample})
             paths = Checkpoints(path, config.fingerprint(), 1).paths()
-            progress = Lines(f"measuring {entry.label}, seed {seed}")
             measure = runs.measure_checkpoint
-            found[entry.label].append(
-                runs.measured(path, config, paths, entry.label, sampling, options.points, measure, progress)
-            )
+            with PartsProgress() as progress:
+                progress.begin(f"measuring {entry.label}, seed {seed}")
+                found[entry.label].append(
+                    runs.measured(path, config, paths, entry.label, sampling, options.points, measure, progress)
+                )
         sizes[entry.label] = parameters_of(entry.config)
     return found, sizes
 
@@ -93,22 +94,6 @@ def _finished(path: Path, config: Config) -> bool:
     from qernel.training.checkpoint import Checkpoints
 
     return Checkpoints(path, config.fingerprint(), 1).finished()
-
-
-class Lines:
-    """A line on standard error every ten seconds."""
-
-    def __init__(self, what: str) -> None:
-        import time
-
-        self._what, self._clock = what, time.monotonic
-        self._next = self._clock() + LINE_SECONDS
-
-    def __call__(self, fraction: float) -> None:
-        """Take note of the fraction done."""
-        if self._clock() >= self._next:
-            self._next = self._clock() + LINE_SECONDS
-            _say(f"{self._what}: {fraction:.0%}")
 
 
 def _say(text: str) -> None:

@@ -6,6 +6,21 @@ import argparse
 import sys
 
 from qernel import runtime
+from qernel.cli.arguments import port
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel explore``."""
+    parser.description = (
+        "Serve a page on this machine alone (127.0.0.1) on which the parameters of models are moved by sliders: "
+        "density, electrons, energies, order parameter, live sampling, and the training curves of runs. "
+        "Ctrl-C ends it."
+    )
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="*", help="run folders to show beside the shipped models, the first one first"
+    )
+    parser.add_argument("--port", metavar="N", type=port, help="port to listen on (default: a free one)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address only")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,6 +10,18 @@ from qernel.errors import QernelError
 from qernel.storage import open, tables, to_json, to_object
 
 
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel export``."""
+    parser.description = (
+        "Write the contents of a NetCDF file of Qernel as CSV, one table for the single numbers and one for each "
+        "array, or as one JSON object."
+    )
+    parser.add_argument("file", metavar="FILE", help="a file written by qernel scan or qernel observe")
+    parser.add_argument("--format", choices=("csv", "json"), required=True, help="what to write")
+    parser.add_argument("--out", metavar="PATH", help="folder (csv) or file (json) (default: beside FILE)")
+    parser.add_argument("--variable", metavar="NAME", help="print the table of one variable instead (csv)")
+
+
 def run(options: argparse.Namespace) -> int:
     """Write the tables into a folder, the JSON object into a file, or one table to standard output."""
     dataset = open(options.file)

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import qernel
 from qernel import runtime
 from qernel.cli import outputs
-from qernel.cli.arguments import flatten
-from qernel.cli.progress import LINE_SECONDS
+from qernel.cli.arguments import flatten, positive
+from qernel.cli.options import add_config, add_json, add_lam
+from qernel.cli.progress import PartsProgress
 from qernel.cli.results import ENERGIES, system, warn
 from qernel.cli.tables import columns, describe
 from qernel.config import Config, load_config
@@ -34,12 +33,27 @@ if TYPE_CHECKING:
 RECORD, FIGURE = "hartree_fock.json", "branches"
 
 
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel hf``."""
+    parser.description = (
+        "The best Slater determinants in plane waves: liquid and crystal branches, from many starts and sweeps up and "
+        "down in λ. Parameters of the family other than λ are taken in the middle of their intervals."
+    )
+    add_config(parser)
+    add_lam(parser)
+    parser.add_argument(
+        "--cutoff", metavar="E0", type=positive, help="kinetic cut-off of the plane waves in E0 (default: 300)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder to write: all branches as JSON, and figures")
+    add_json(parser)
+
+
 def run(options: argparse.Namespace) -> int:
     """Solve, print the table or the JSON object, and write the folder if there is to be one."""
     config = load_config(options.config, options.set)
     out = None if options.out is None else Path(options.out)
     if out is not None:
-        _refuse_overwriting(out)
+        outputs.refuse_occupied(out)
     runtime.configure(1)
     from qernel.hartree_fock import lowest, search, transition
     from qernel.hartree_fock.search import CUTOFF
@@ -49,8 +63,8 @@ def run(options: argparse.Namespace) -> int:
     cutoff = options.cutoff or CUTOFF
     _enough(config, cutoff)
     begin = time.monotonic()
-    with _Progress() as progress:
-        found = search(hamiltonian, points, cutoff=cutoff, progress=progress)
+    with PartsProgress() as progress:
+        found = search(hamiltonian, points, cutoff=cutoff, progress=progress.show)
         results = [row(lowest(branches)) for branches in found]
     crossing = transition(found)
     data = {"system": system(config, hamiltonian, hamiltonian.middle), "results": results, "transition": crossing}
@@ -143,11 +157,6 @@ def _enough(config: Config, cutoff: float) -> None:
         )
 
 
-def _refuse_overwriting(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} already exists and is not an empty folder: choose another --out")
-
-
 def _branches(found: Sequence[Branches]) -> dict[str, list[dict[str, Any]]]:
     kinds = ("liquid", "crystal", "symmetric")
     return {kind: [row(branches[kind]) for branches in found if kind in branches] for kind in kinds}
@@ -166,30 +175,3 @@ def _write(out: Path, config: Config, found: Sequence[Branches], data: Mapping[s
         save(density_map(density, cell.vectors, cell.primitive), out / f"density-{kind}")
     # Last: a folder with this file is complete.
     outputs.write_text(out / RECORD, to_json(data, indent=1) + "\n")
-
-
-class _Progress:
-    """What is being done, on standard error: a bar on a terminal, a line now and then elsewhere."""
-
-    def __enter__(self) -> Self:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._terminal = sys.stderr.isatty()
-        parts = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        self._bar = Progress(*parts, console=Console(stderr=True), transient=True, disable=not self._terminal)
-        self._task = self._bar.add_task("starting", total=1.0)
-        self._bar.start()
-        self._shown = time.monotonic()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
-    def __call__(self, text: str, fraction: float) -> None:
-        self._bar.update(self._task, description=text, completed=fraction)
-        if not self._terminal and time.monotonic() - self._shown > LINE_SECONDS:
-            self._shown = time.monotonic()
-            print(f"{text} ({fraction:.0%})", file=sys.stderr, flush=True)

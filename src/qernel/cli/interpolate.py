@@ -22,9 +22,11 @@ import numpy as np
 import qernel
 from qernel import runtime
 from qernel.cli import outputs
-from qernel.cli.arguments import flatten
-from qernel.cli.compare_runs import Lines, train_all
+from qernel.cli.arguments import flatten, whole
+from qernel.cli.compare_runs import train_all
 from qernel.cli.compare_tables import interpolation_report
+from qernel.cli.options import add_chains, add_config, add_json, add_lam
+from qernel.cli.progress import PartsProgress
 from qernel.cli.results import RHAT_LIMIT, warn
 from qernel.comparison import interpolation
 from qernel.comparison.conditions import Budget, Entry, budgeted
@@ -52,6 +54,39 @@ UNITS = {
     "order_parameter": "1, <|rho_K|^2>",
     "cost": "updates x walkers",
 }
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel interpolate``."""
+    parser.description = (
+        "Train the configuration as it is (family.lam without family.gaps), on the whole range of the λ asked for, and "
+        "for each λ alone, every kind with the same number of updates × walkers; report energies above the exact ones "
+        "and differences of densities in the gaps, beyond the ends and elsewhere. train.margin is taken as 0. "
+        "The same command goes on where it was stopped; nothing is trained or measured twice."
+    )
+    add_config(parser)
+    parser.add_argument("--seeds", metavar="N", nargs="+", type=whole(0), default=[1, 2], help="default: 1 2")
+    add_lam(parser, required=False)
+    parser.add_argument(
+        "--iterations", metavar="N", type=whole(1), help="updates of each shared model (default: as configured)"
+    )
+    parser.add_argument(
+        "--single-groups",
+        metavar="G",
+        type=whole(1),
+        help="groups of walkers, all at one λ, of a single-λ model: fewer leave it more updates "
+        "(default: as configured for the shared models)",
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="FILE",
+        help="exact energies as JSON, CSV or NetCDF (default: the lowest energy found among the models)",
+    )
+    add_chains(parser)
+    parser.add_argument(
+        "--out", metavar="DIR", default="qernel-interpolate", help="folder to write (default: %(default)s)"
+    )
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -156,9 +191,10 @@ def _measured(plan: Plan, out: Path, options: argparse.Namespace) -> tuple[Any, 
 
         path, config = folder(out, entry.label, seed), budgeted(entry.config, seed, budget)
         newest = Checkpoints(path, config.fingerprint(), 1).paths()[0]
-        progress = Lines(f"measuring {entry.label}, seed {seed}")
         rows = read(path)
-        found = points.measure_run(path, config, newest, entry.label, lam, sampling, points.sampler, progress)
+        with PartsProgress() as progress:
+            progress.begin(f"measuring {entry.label}, seed {seed}")
+            found = points.measure_run(path, config, newest, entry.label, lam, sampling, points.sampler, progress)
         return found, rows[-1][1] if rows else 0.0
 
     found: dict[str, list[list[points.Point]]] = {kind: [] for kind in KINDS}

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from qernel import runtime
 from qernel.cli import outputs
-from qernel.cli.arguments import flatten
-from qernel.cli.progress import MeasuringProgress
+from qernel.cli.arguments import flatten, option
+from qernel.cli.options import add_json, add_measurement
+from qernel.cli.progress import PartsProgress
 from qernel.cli.results import RHAT_LIMIT, listed, other_parameters, states_at, system_of, warn
 from qernel.cli.tables import columns
 from qernel.errors import QernelError
+from qernel.observables.registry import BUILT_IN
 from qernel.storage import OUTSIDE, measured, open, outside, save, to_json
 
 if TYPE_CHECKING:
@@ -29,6 +31,29 @@ if TYPE_CHECKING:
     from qernel.observables import Observable
 
 FILE = "observables.nc"
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel observe``."""
+    parser.description = (
+        "Measure observables at given λ into DIR/observables.nc, with errors, units and provenance. Observables: "
+        f"{', '.join(BUILT_IN)}, and those of installed packages."
+    )
+    add_measurement(parser)
+    parser.add_argument(
+        "--observable", metavar="NAME", nargs="+", action="extend", required=True, help="what to measure"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="NAME.KEY=VALUE",
+        nargs="+",
+        action="extend",
+        type=option,
+        default=[],
+        help="options of observables, e.g. --set density.grid=64 structure_factor.cutoff=3",
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/observe, or NAME-observe)")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(to_json(_payload(model, dataset, others, out / FILE)))
     else:
-        print(_table(dataset))
+        print(table(dataset))
         print(f"\nwritten: {out / FILE}")
     return 0
 
@@ -78,9 +103,9 @@ def _measure(
 
     results = []
     states = states_at(model, points, options)
-    with MeasuringProgress(len(states)) as progress:
+    with PartsProgress(len(states)) as progress:
         for state in states:
-            progress.begin(state.lam)
+            progress.begin(f"measuring λ = {state.lam:g}")
             settings = {"samples": options.samples, "walkers": options.walkers, "seed": options.seed}
             results.append(state.observe(*chosen, **settings, progress=progress))
     return along_lam(results)
@@ -115,7 +140,7 @@ def _single(dataset: xarray.Dataset) -> list[str]:
     return [name for name in measured(dataset) if dataset[name].dims == ("lam",)]
 
 
-def _table(dataset: xarray.Dataset) -> str:
+def table(dataset: xarray.Dataset) -> str:
     """The single numbers of every λ, then the arrays that are only in the file."""
     from qernel.estimators.quantity import parenthesis
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import qernel
 from qernel.errors import RunError
-from qernel.files import write_atomically
+from qernel.files import occupied, write_atomically
 from qernel.provenance import weights_digest
 from qernel.storage import to_json
 
@@ -84,10 +84,20 @@ def claim(out: Path, name: str, wanted: Mapping[str, Any], what: str) -> None:
         if stored != plain:
             raise RunError(f"{out} holds a {what} {stored}, not {plain}: choose another --out")
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if occupied(out):
         raise RunError(f"{out} exists and is no comparison: choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, to_json(plain) + "\n")
+
+
+def refuse_occupied(out: Path) -> None:
+    """Results that are no repetition of others need a folder of their own.
+
+    Raises:
+        RunError: if ``out`` is a file, or a folder that is not empty.
+    """
+    if occupied(out):
+        raise RunError(f"{out} already exists and is not an empty folder: choose another --out")
 
 
 def refuse_existing(paths: Sequence[Path]) -> None:

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 from typing import Any, NoReturn
 
 import qernel
-from qernel.cli.arguments import add_config, add_overrides, positive, whole
-from qernel.cli.comparison_parser import add_comparison_commands
-from qernel.cli.results_parser import add_lam, add_results_commands
 
-BENCH_STAGES = ("forward", "local_energy", "gradient", "sampling", "step")
-"""What ``qernel bench`` can time."""
+COMMANDS = {
+    "train": "train one wavefunction over a range of λ",
+    "query": "energies of a trained wavefunction at given λ",
+    "scan": "a table of energies and the phase diagram over a grid of λ",
+    "transition": "whether a scan shows a phase transition, and at which λ",
+    "observe": "densities, correlations, occupations, ... of a trained wavefunction",
+    "plot": "a figure from a file of results or from a run's metrics",
+    "report": "one HTML file with figures, tables and provenance",
+    "explore": "a page in the browser with a λ slider: density, energies, training",
+    "export": "a file of results as CSV tables or JSON",
+    "hf": "unrestricted Hartree–Fock at given λ, without training",
+    "validate": "check a configuration; print it in full, with units and cost",
+    "compare": "train several models under equal conditions and compare their accuracy",
+    "interpolate": "hold a model with gaps in its trained λ against models without, and single-λ models",
+    "models": "list the trained models that come with Qernel",
+    "bench": "time every stage of training beside a general forward Laplacian",
+    "demo": "train six electrons over λ, then draw their phase diagram",
+}
+"""Every command in one line. Its module in this folder has its name, a ``declare(parser)`` and a ``run(options)``."""
 
 _DESCRIPTION = "Neural-network variational Monte Carlo of moiré electrons: one wavefunction for a whole range of λ."
 
@@ -47,6 +62,28 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class CommandParser(Parser):
+    """The parser of one command, which its module declares when the command is chosen.
+
+    Importing all commands for every call would make each of them wait for what the others need.
+
+    Args:
+        command: a key of `COMMANDS`.
+        options: of an argument parser.
+    """
+
+    def __init__(self, *, command: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._undeclared: str | None = command
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Declare the arguments, then parse."""
+        if self._undeclared is not None:
+            import_module(f"qernel.cli.{self._undeclared}").declare(self)
+            self._undeclared = None
+        return super().parse_known_args(args, namespace)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of ``qernel``; the chosen command is in ``options.command``."""
     formatter = argparse.RawDescriptionHelpFormatter
@@ -54,83 +91,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="qernel", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=formatter, allow_abbrev=False
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-
-    def command(name: str, summary: str, description: str = "") -> argparse.ArgumentParser:
-        text = description or summary[:1].upper() + summary[1:] + "."
-        return commands.add_parser(name, help=summary, description=text, allow_abbrev=False)
-
-    train = command("train", "train one wavefunction over a range of λ")
-    add_config(train)
-    train.add_argument("--out", metavar="RUN", help="run folder to write (default: runs/CONFIG)")
-    train.add_argument("--resume", action="store_true", help="go on with the run in that folder")
-
-    add_results_commands(command)
-
-    hf = command(
-        "hf",
-        "unrestricted Hartree–Fock at given λ, without training",
-        "The best Slater determinants in plane waves: liquid and crystal branches, from many starts and sweeps up and "
-        "down in λ. Parameters of the family other than λ are taken in the middle of their intervals.",
-    )
-    add_config(hf)
-    add_lam(hf)
-    hf.add_argument(
-        "--cutoff",
-        metavar="E0",
-        type=positive,
-        default=None,
-        help="kinetic cut-off of the plane waves in E0 (default: 300)",
-    )
-    hf.add_argument("--out", metavar="DIR", help="folder to write: all branches as JSON, and figures")
-    hf.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-
-    validate = command(
-        "validate",
-        "check a configuration; print it in full, with units and cost",
-        "Check a configuration without running it. The output is the complete configuration, in TOML, with what "
-        "follows from it in comments: units, size of the model, memory and time.",
-    )
-    add_config(validate)
-
-    add_comparison_commands(command)
-
-    models = command("models", "list the trained models that come with Qernel")
-    models.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-
-    bench = command(
-        "bench",
-        "time every stage of training beside a general forward Laplacian",
-        "Time log ψ, local energy, score rows, sampling and a whole training iteration per walker, in turns with the "
-        "same computation through a general forward-Laplacian library, and write DIR/bench.txt and DIR/bench.json.",
-    )
-    bench.add_argument(
-        "--electrons",
-        metavar="N",
-        nargs="+",
-        type=whole(1),
-        default=[6, 24, 54],
-        help="systems of filling 2/3: 2, 6, 24, 54, 96, 150 (default: 6 24 54)",
-    )
-    bench.add_argument(
-        "--stage", nargs="+", choices=BENCH_STAGES, default=list(BENCH_STAGES), help="stages (default: all)"
-    )
-    bench.add_argument(
-        "--devices",
-        metavar="N",
-        type=whole(1),
-        default=1,
-        help="devices; CPU cores are limited to as many (default: 1)",
-    )
-    bench.add_argument("--out", metavar="DIR", default="qernel-bench", help="folder to write (default: %(default)s)")
-    bench.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    add_overrides(bench)
-
-    demo = command(
-        "demo",
-        "train six electrons over λ, then draw their phase diagram",
-        "Train the preset n6 (six electrons on 3×3 moiré cells, a few minutes on two cores) into DIR/model, or take "
-        "the model that is there, and measure it at eleven λ from 0.4 to 1.4 into DIR.",
-    )
-    demo.add_argument("--out", metavar="DIR", default="qernel-demo", help="folder to write (default: %(default)s)")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=CommandParser)
+    for name, summary in COMMANDS.items():
+        text = summary[:1].upper() + summary[1:] + "."
+        commands.add_parser(name, command=name, help=summary, description=text, allow_abbrev=False)
     return parser

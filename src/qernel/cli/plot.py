@@ -8,14 +8,37 @@ from typing import TYPE_CHECKING
 
 from qernel.cli import outputs
 from qernel.errors import QernelError, RunError
-from qernel.plots.kinds import VERSUS_LAM, draw
+from qernel.plots.kinds import KINDS, TRANSITION, VERSUS_LAM, draw
+from qernel.plots.style import FORMATS, save
 
 if TYPE_CHECKING:
     from qernel.plots.kinds import Figures
 
 
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel plot``."""
+    parser.description = (
+        "Draw a figure again from stored data, as PNG and PDF, or SVG. "
+        + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
+        + f"; {TRANSITION}: the fits of qernel transition; {VERSUS_LAM}: a single number against λ; "
+        "convergence: energy and order parameter of a run."
+    )
+    parser.add_argument(
+        "kind",
+        metavar="KIND",
+        choices=(*KINDS, TRANSITION, VERSUS_LAM, "convergence"),
+        help="what to draw (listed above)",
+    )
+    parser.add_argument("file", metavar="FILE", help="a .nc file; for convergence a run folder or its metrics.csv")
+    parser.add_argument("--variable", metavar="NAME", help=f"the single number that {VERSUS_LAM} draws")
+    parser.add_argument(
+        "--format", nargs="+", choices=FORMATS, default=["png", "pdf"], help="what to write (default: png pdf)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder to write (default: that of FILE)")
+
+
 def run(options: argparse.Namespace) -> int:
-    """Draw, and write each figure as PNG and PDF."""
+    """Draw, and write each figure in the formats asked for."""
     source = Path(options.file)
     if options.variable is not None and options.kind != VERSUS_LAM:
         raise QernelError(f"--variable is for {VERSUS_LAM}: leave it out with {options.kind}")
@@ -31,12 +54,10 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.out) if options.out else source.parent
     stem = options.variable or options.kind
     bases = {folder / (f"{stem}-{key}" if key else stem): figure for key, figure in figures.items()}
-    paths = [base.with_name(base.name + suffix) for base in bases for suffix in (".png", ".pdf")]
+    paths = [base.with_name(f"{base.name}.{suffix}") for base in bases for suffix in options.format]
     outputs.refuse_existing(paths)
-    from qernel.plots.style import save
-
     for base, figure in bases.items():
-        save(figure, base)
+        save(figure, base, options.format)
     print(f"written: {', '.join(str(path) for path in paths)}")
     return 0
 

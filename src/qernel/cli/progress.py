@@ -14,7 +14,7 @@ from qernel.estimators.quantity import parenthesis
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
     from qernel.training.report import Report
 
@@ -41,8 +41,9 @@ class TrainingProgress:
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
+            from rich.progress import MofNCompleteColumn
 
-            self._bar = _bar(Console(stderr=True))
+            self._bar = _bar(Console(stderr=True), MofNCompleteColumn())
             self._live = Live(self._bar, console=self._bar.console, refresh_per_second=4)
             self._live.__enter__()
         return self
@@ -120,25 +121,25 @@ class TrainingProgress:
         return Group(self._bar, table)
 
 
-class MeasuringProgress:
-    """Shows how far a measurement of several λ has come; a context manager.
+class PartsProgress:
+    """Shows how far work of several equal parts has come; a context manager.
 
     Args:
-        count: number of λ to be measured.
+        parts: how many there are.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._index = -1
+    def __init__(self, parts: int = 1) -> None:
+        self._parts, self._index = parts, -1
+        self._what = "starting"
         self._start = self._shown = time.monotonic()
-        self._lam = 0.0
         self._bar: Progress | None = None
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
             from rich.console import Console
+            from rich.progress import TaskProgressColumn
 
-            self._bar = _bar(Console(stderr=True), transient=True)
+            self._bar = _bar(Console(stderr=True), TaskProgressColumn(), transient=True)
             self._bar.start()
         return self
 
@@ -146,37 +147,38 @@ class MeasuringProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def begin(self, lam: float) -> None:
-        """Say that the measurement at ``lam`` begins."""
+    def begin(self, what: str) -> None:
+        """Say that the next part begins."""
         self._index += 1
-        self._lam = lam
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], description=f"λ = {lam:g}")
-        self(0.0)
+        count = f" ({self._index + 1} of {self._parts})" if self._parts > 1 else ""
+        self.show(what + count, 0.0)
 
     def __call__(self, fraction: float) -> None:
-        """Show the fraction done of the measurement at the present λ."""
-        done = self._index + fraction
-        now = time.monotonic()
+        """Show the fraction done of the present part."""
+        self.show(self._what, fraction)
+
+    def show(self, what: str, fraction: float) -> None:
+        """Say what is being done, and show the fraction done of the present part."""
+        self._what = what
+        done, now = max(self._index, 0) + fraction, time.monotonic()
         if self._bar is not None:
-            left = (now - self._start) / done * (self._count - done) if done > 0.5 else None
+            left = (now - self._start) / done * (self._parts - done) if done > 0.5 else None
             text = "" if left is None else f"{duration(left)} left"
-            self._bar.update(self._bar.task_ids[0], completed=done, total=self._count, left=text)
+            self._bar.update(self._bar.task_ids[0], description=what, completed=done, total=self._parts, left=text)
         elif now - self._shown > LINE_SECONDS:
             self._shown = now
-            text = f"measuring λ = {self._lam:g} ({self._index + 1} of {self._count}), {fraction:.0%}"
-            print(text, file=sys.stderr, flush=True)
+            print(f"{what}, {fraction:.0%}", file=sys.stderr, flush=True)
 
 
-def _bar(console: Any, *, transient: bool = False) -> Progress:
-    """A bar with one task."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+def _bar(console: Any, count: ProgressColumn, *, transient: bool = False) -> Progress:
+    """A bar with one task; ``count`` says how much of it is done."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        count,
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
         console=console,

@@ -6,9 +6,16 @@ import argparse
 
 from qernel import runtime
 from qernel.cli.arguments import flatten
+from qernel.cli.options import add_json, add_measurement
 from qernel.cli.results import measure, other_parameters, payload
 from qernel.cli.tables import energy_table
 from qernel.storage import to_json
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel query``."""
+    add_measurement(parser)
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -8,6 +8,17 @@ from pathlib import Path
 from qernel.cli import outputs
 
 
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel report``."""
+    parser.description = (
+        "Write a self-contained HTML page about a run (its training and what was measured in its folder), about a "
+        "folder of results (scan, observe, transition, hf, compare), or about one file of results. It opens without a "
+        "network."
+    )
+    parser.add_argument("source", metavar="RUN_OR_RESULTS", help="a run folder, a folder of results, or a file in one")
+    parser.add_argument("--out", metavar="FILE", help="file to write (default: report.html in that folder)")
+
+
 def run(options: argparse.Namespace) -> int:
     """Write the report."""
     source = Path(options.source)

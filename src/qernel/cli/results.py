@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qernel.cli.progress import MeasuringProgress
+from qernel.cli.progress import PartsProgress
 from qernel.errors import QernelError
-from qernel.storage import OUTSIDE
 
 if TYPE_CHECKING:
-    import xarray
-
     from qernel.config import Config
+    from qernel.estimators.chains import Record
     from qernel.hamiltonian.family import Hamiltonian
+    from qernel.lattice import FloatArray
     from qernel.model import Energies, Model, State
 
 ENERGIES = ("energy", "kinetic", "moire", "interaction")
@@ -30,46 +29,87 @@ RHAT_LIMIT = 1.05
 """Beyond this the chains at one λ have not come to agree."""
 
 
+SWAPS_LIMIT = 0.05
+"""Accepted fraction of swaps between two λ below which hardly any configuration passes."""
+
+
+class Measured(NamedTuple):
+    """Energies in increasing λ for each kind of chains, and the accepted fraction of swaps between neighbours."""
+
+    sweeps: dict[str, list[Energies]]
+    swaps: FloatArray | None
+
+
 def measure(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[Energies]:
     """Energies at each λ with the sampling settings of the command, and warnings about them."""
-    return measure_sweeps(model, points, options, ["fresh"])["fresh"]
+    return measure_sweeps(model, points, options, ["fresh"]).sweeps["fresh"]
 
 
 def measure_sweeps(
-    model: Model, points: Sequence[float], options: argparse.Namespace, sweeps: Sequence[str], start: Any = None
-) -> dict[str, list[Energies]]:
-    """The same for chains that start fresh at each λ, and for those carried up or down, in increasing λ each.
+    model: Model,
+    points: Sequence[float],
+    options: argparse.Namespace,
+    sweeps: Sequence[str],
+    start: Any = None,
+    keep: Callable[[State, Sequence[Record], int], None] | None = None,
+) -> Measured:
+    """The same for chains that start fresh at each λ, for those carried up or down, and for those that are swapped.
 
     Args:
         model: the trained wavefunction.
-        points: λ, increasing where chains are carried.
+        points: λ, increasing unless all chains are fresh.
         options: ``samples``, ``walkers``, ``seed``, ``at``.
-        sweeps: of ``fresh``, ``up``, ``down``.
+        sweeps: of ``fresh``, ``up``, ``down``; or ``exchange`` alone.
         start: configurations ``[W, N, 2]`` that chains start from.
+        keep: called with each state, its records and their seed, for the first of the sweeps.
     """
     states = states_at(model, points, options)
     settings: dict[str, Any] = {"walkers": options.walkers, "seed": options.seed}
     settings |= {} if start is None else {"start": start}
     results: dict[str, list[Energies]] = {}
-    with MeasuringProgress(len(states) * len(sweeps)) as progress:
+    swaps = None
+    with PartsProgress(1 if "exchange" in sweeps else len(states) * len(sweeps)) as progress:
+
+        def begin(lam: float, last: float | None = None) -> None:
+            progress.begin(f"measuring λ = {lam:g}" + ("" if last is None else f" to {last:g} together"))
+
         for sweep in sweeps:
+            kept: dict[str, Any] = {"keep": keep if sweep == sweeps[0] else None, "progress": progress}
             if sweep == "fresh":
                 results[sweep] = []
                 for state in states:
-                    progress.begin(state.lam)
-                    results[sweep].append(state.energy(options.samples, **settings, progress=progress))
+                    begin(state.lam)
+                    results[sweep].append(state.energy(options.samples, **settings, **kept))
+            elif sweep == "exchange":
+                from qernel.estimators.replicas import exchanged
+
+                begin(states[0].lam, states[-1].lam)
+                results[sweep], swaps = exchanged(states, samples=options.samples, **settings, **kept)
             else:
                 from qernel.estimators.sweeps import carried
 
-                shown: dict[str, Any] = {"begin": progress.begin, "progress": progress}
-                results[sweep] = carried(states, sweep, samples=options.samples, **settings, **shown)
+                kept["begin"] = begin
+                results[sweep] = carried(states, sweep, samples=options.samples, **settings, **kept)
+    _warn(results, swaps)
+    return Measured(results, swaps)
+
+
+def _warn(results: Mapping[str, Sequence[Energies]], swaps: FloatArray | None) -> None:
+    """Warnings about chains that did not mix."""
     stuck = [result.lam for rows in results.values() for result in rows if not result.rhat <= RHAT_LIMIT]
     if stuck:
         warn(
             f"the chains disagree (rhat above {RHAT_LIMIT}) at λ = {listed(list(dict.fromkeys(stuck)))}: "
             "their error bars are too small, measure with more --samples"
         )
-    return results
+    lams = [result.lam for result in results.get("exchange", [])]
+    pairs = zip(lams, lams[1:], () if swaps is None else swaps.tolist(), strict=False)
+    few = [f"{low:g} and {high:g} ({value:.1%})" for low, high, value in pairs if value < SWAPS_LIMIT]
+    if few:
+        warn(
+            f"less than {SWAPS_LIMIT:.0%} of the swaps are accepted between λ = {'; '.join(few)}: "
+            "take values of λ closer together there"
+        )
 
 
 def states_at(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[State]:
@@ -134,64 +174,6 @@ def row(result: Energies) -> dict[str, Any]:
         f"{ORDER}_rhat": float(result.order_parameter_rhat),
         "direction": result.direction,
     }
-
-
-def dataset(
-    model: Model,
-    results: Sequence[Energies],
-    others: Mapping[str, float],
-    sweeps: Mapping[str, Sequence[Energies]] | None = None,
-) -> xarray.Dataset:
-    """The results along λ, as the file that `qernel.open` reads.
-
-    Args:
-        model: that was measured.
-        results: at each λ.
-        others: parameters that are the same at each λ.
-        sweeps: chains that were carried in λ, by direction: stored as ``energy_up`` and so on.
-    """
-    import xarray
-
-    from qernel.observables.dataset import parameter_attributes
-    from qernel.provenance import model_attributes
-
-    rows = [row(result) for result in results]
-    data = _curves(rows)
-    for name in DIAGNOSTICS:
-        stored = name if name == "acceptance" else f"energy_{name}"
-        data[stored] = ("lam", [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
-    for name, text in OUTSIDE.items():
-        data[name] = ("lam", [int(entry[name]) for entry in rows], {"units": "1", "long_name": text})
-    for sweep, energies in (sweeps or {}).items():
-        if sweep != "fresh":
-            data |= _curves([row(result) for result in energies], sweep)
-    coordinates: dict[str, Any] = {"lam": ("lam", [entry["lam"] for entry in rows], parameter_attributes("lam"))}
-    coordinates |= {name: ((), value, parameter_attributes(name)) for name, value in others.items()}
-    attributes = model_attributes(model) | {"direction": rows[0]["direction"]}
-    return xarray.Dataset(data, coordinates, attributes)
-
-
-def _curves(rows: Sequence[Mapping[str, Any]], sweep: str = "") -> dict[str, Any]:
-    """Energies and order parameter with their errors, as variables along λ."""
-    from qernel.observables.energy import PARTS
-
-    texts = {name: (PARTS[name], "E0") for name in ENERGIES}
-    if all(entry[ORDER] is not None for entry in rows):
-        texts[ORDER] = ("<|rho_K|^2>, rho_K = (1/N) sum_i exp(iK.r_i)", "1")
-    data: dict[str, Any] = {}
-    for name, (text, unit) in texts.items():
-        stored = f"{name}_{sweep}" if sweep else name
-        text += f", chains carried {sweep} in lam" if sweep else ""
-        about = {"units": unit, "long_name": text, "ancillary_variables": f"{stored}_error"}
-        data[stored] = ("lam", [entry[name]["value"] for entry in rows], about)
-        about = {"units": unit, "long_name": f"one standard error of {stored}"}
-        data[f"{stored}_error"] = ("lam", [entry[name]["error"] for entry in rows], about)
-    for name, rhat in (("energy", "rhat"), (ORDER, f"{ORDER}_rhat")):
-        if name in texts and (sweep or name == ORDER):
-            stored = f"{name}_{sweep}" if sweep else name
-            about = {"units": "1", "long_name": f"rank-normalised split R-hat of {stored}"}
-            data[f"{stored}_rhat"] = ("lam", [entry[rhat] for entry in rows], about)
-    return data
 
 
 def warn(sentence: str) -> None:

@@ -2,6 +2,7 @@
 
 DIR/energies.csv            a row for each λ (and direction), to open with a data-frame library
 DIR/energies.nc             the same for `qernel.open`, `qernel plot` and `qernel report`, with units and provenance
+DIR/observables.nc          density, S(q) and fidelity susceptibility on the same samples, as of `qernel observe`
 DIR/energies.json           the same as ``--json`` prints, with units and provenance
 DIR/phase_diagram.png/.pdf  energy and interaction energy per electron against λ
 """
@@ -9,8 +10,6 @@ DIR/phase_diagram.png/.pdf  energy and interaction energy per electron against �
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,19 +18,65 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qernel import runtime
-from qernel.cli import outputs
-from qernel.cli.arguments import flatten
-from qernel.cli.results import DIAGNOSTICS, ENERGIES, ORDER, dataset, measure_sweeps, other_parameters, payload, row
-from qernel.cli.tables import describe, energy_table
+from qernel.cli import observe, outputs
+from qernel.cli.arguments import flatten, whole
+from qernel.cli.kept import Kept
+from qernel.cli.options import add_json, add_measurement
+from qernel.cli.results import Measured, measure_sweeps, other_parameters, payload, row, warn
+from qernel.cli.scan_files import dataset, table, units
+from qernel.cli.tables import describe, energy_table, reweighted_table
+from qernel.errors import QernelError
+from qernel.observables.registry import BUILT_IN, SCANNED, make
 from qernel.storage import save as save_dataset
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
-    from qernel.model import Model
+    from qernel.model import Energies, Model
 
 TABLE, DATA, RECORD, FIGURE = "energies.csv", "energies.nc", "energies.json", "phase_diagram"
-_LAST = ("extrapolating", ORDER, f"{ORDER}_error", f"{ORDER}_rhat", "direction", "in_gap")
-_FILES = (TABLE, DATA, RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf")
+_FILES = (TABLE, DATA, RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf", observe.FILE)
+_REWEIGHTED = ("reweighted_from", "effective_fraction")
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel scan``."""
+    add_measurement(parser)
+    parser.add_argument(
+        "--sweeps",
+        nargs="+",
+        choices=("fresh", "up", "down"),
+        default=["fresh"],
+        help="where chains start: fresh at every λ (default), or where they ended at the λ below (up) or above (down); "
+        "table and figure show the first that is named, the files all of them",
+    )
+    parser.add_argument(
+        "--exchange",
+        action="store_true",
+        help="sample all λ together and let neighbours swap configurations, where chains get stuck near a transition",
+    )
+    parser.add_argument(
+        "--reweight",
+        metavar="K",
+        type=whole(0),
+        default=0,
+        help="also give the energies at K values of λ between each two, from the records of the nearest one",
+    )
+    parser.add_argument(
+        "--observable",
+        metavar="NAME",
+        nargs="*",
+        choices=tuple(BUILT_IN),
+        default=list(SCANNED),
+        help=f"measured on the same samples (default: {' '.join(SCANNED)}); none if no NAME is given",
+    )
+    parser.add_argument(
+        "--start",
+        choices=("spread", "registries"),
+        default="spread",
+        help="chains start spread over the cell (default), or as crystals in their three registries",
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/scan, or NAME-scan)")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,11 +93,14 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     """Measure, write the files and print the table, or the JSON object."""
     others = other_parameters(model, options.at)
     points = sorted(flatten(options.lam))
-    sweeps = list(dict.fromkeys(options.sweeps))
+    sweeps = _chains(options, points)
+    chosen = [make(name) for name in dict.fromkeys(options.observable)]
     request = outputs.request(model, points, others, options)
     # Only where they differ from the default: earlier scans do not have them.
     request |= {"sweeps": sweeps} if sweeps != ["fresh"] else {}
     request |= {"start": options.start} if options.start != "spread" else {}
+    request |= {"reweight": options.reweight} if options.reweight else {}
+    request |= {"observables": [repr(item) for item in chosen]} if chosen else {}
     start = None
     if options.start == "registries":
         from qernel.sampling.starts import registry_positions
@@ -61,33 +109,75 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     outputs.refuse_overwriting(out, _FILES, request, _stored(out / RECORD), "scan")
     out.mkdir(parents=True, exist_ok=True)
 
-    found = measure_sweeps(model, points, options, sweeps, start)
-    results = found[sweeps[0]]
+    kept = Kept(points, chosen, options.reweight)
+    found = measure_sweeps(model, points, options, sweeps, start, kept)
+    for sentence in kept.refused:
+        warn(sentence)
+    results = found.sweeps[sweeps[0]]
     data = payload(model, results, others)
-    if sweeps != ["fresh"]:
-        data["sweeps"] = {sweep: [row(result) for result in rows] for sweep, rows in found.items()}
+    if set(sweeps) & {"up", "down"}:
+        data["sweeps"] = {sweep: [row(result) for result in rows] for sweep, rows in found.sweeps.items()}
+    if found.swaps is not None:
+        pairs = zip(points, points[1:], found.swaps.tolist(), strict=False)
+        data["exchange"] = [{"lam": [low, high], "acceptance": value} for low, high, value in pairs]
+    if options.reweight:
+        data["reweighted"] = [_reweighted(result) for result in kept.reweighted]
     provenance = {
         "request": request,
         "command": shlex.join(options.line),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     about = {"request": to_json(request), "history": provenance["command"]}
-    save_dataset(dataset(model, results, others, found).assign_attrs(about), out / DATA)
-    outputs.write_text(out / TABLE, _table([row(result) for rows in found.values() for result in rows], others))
+    save_dataset(dataset(model, results, others, found, kept.reweighted).assign_attrs(about), out / DATA)
+    observed = kept.dataset
+    if observed is not None:
+        save_dataset(observed.assign_attrs(about), out / observe.FILE)
+    more = _REWEIGHTED if options.reweight else ()
+    rows = [row(result) for rows in found.sweeps.values() for result in rows] + data.get("reweighted", [])
+    outputs.write_text(out / TABLE, table(rows, others, more))
     _draw(model, data["results"], out)
     # Last: a folder with this file is complete.
     outputs.write_text(
-        out / RECORD, to_json({**data, "units": _units(others), "provenance": provenance}, indent=2) + "\n"
+        out / RECORD, to_json({**data, "units": units(others, more), "provenance": provenance}, indent=2) + "\n"
     )
     if options.json:
         print(to_json(data))
     else:
-        for sweep, rows in found.items():
-            print(energy_table(model, rows, others))
-            if sweep != "fresh":
-                print(f"(chains carried {sweep} in λ)")
-        print(f"\nwritten: {', '.join(str(out / name) for name in _FILES)}")
+        _show(model, found, kept, others)
+        print(f"\nwritten: {', '.join(str(out / name) for name in _FILES if (out / name).exists())}")
     return 0
+
+
+def _chains(options: argparse.Namespace, points: Sequence[float]) -> list[str]:
+    """The kinds of chains asked for."""
+    sweeps = list(dict.fromkeys(options.sweeps))
+    if not options.exchange:
+        return sweeps
+    if sweeps != ["fresh"]:
+        raise QernelError(
+            f"--exchange samples all λ together, --sweeps {' '.join(sweeps)} one after the other: use one of them"
+        )
+    if len(points) < 2:
+        raise QernelError("--exchange swaps configurations between values of λ: give at least two with --lam")
+    return ["exchange"]
+
+
+def _reweighted(result: Energies) -> dict[str, Any]:
+    return row(result) | {name: float(getattr(result, name)) for name in _REWEIGHTED}
+
+
+def _show(model: Model, found: Measured, kept: Kept, others: Mapping[str, float]) -> None:
+    """The tables for people."""
+    for sweep, rows in found.sweeps.items():
+        print(energy_table(model, rows, others, swaps=None if found.swaps is None else found.swaps.tolist()))
+        if sweep in ("up", "down"):
+            print(f"(chains carried {sweep} in λ)")
+    if kept.reweighted:
+        print("\nReweighted from the records at the nearest λ above, whose noise they share:")
+        print(reweighted_table(kept.reweighted))
+    observed = kept.dataset
+    if observed is not None:
+        print(f"\nOn the same samples:\n{observe.table(observed)}")
 
 
 def _stored(path: Path) -> Any:
@@ -96,44 +186,6 @@ def _stored(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))["provenance"]["request"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _table(rows: Sequence[Mapping[str, Any]], others: Mapping[str, float]) -> str:
-    """The results as CSV, numbers in full precision."""
-    names = ["lam", *others]
-    for name in ENERGIES:
-        names += [name, f"{name}_error"]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, *DIAGNOSTICS, *_LAST])
-    for entry in rows:
-        energies = [entry[name][part] for name in ENERGIES for part in ("value", "error")]
-        diagnostics = [entry[name] for name in DIAGNOSTICS]
-        outside, between = ("true" if entry[name] else "false" for name in ("extrapolating", "in_gap"))
-        order = entry[ORDER] or {"value": "", "error": ""}
-        last = [outside, order["value"], order["error"], entry[f"{ORDER}_rhat"], entry["direction"], between]
-        writer.writerow([entry["lam"], *others.values(), *energies, *diagnostics, *last])
-    return text.getvalue()
-
-
-def _units(others: Mapping[str, float]) -> dict[str, str]:
-    """Unit of each column of the table."""
-    conditions = {"U": "E0 a_M", "phase_deg": "degrees", "gate_distance": "a_M"}
-    units = {"lam": "V0 (factor on the moiré depth)"} | {name: conditions[name] for name in others}
-    for name in ENERGIES:
-        units |= {name: "E0 per electron", f"{name}_error": "E0 per electron, one standard error"}
-    return units | {
-        "acceptance": "fraction of moves",
-        "autocorrelation": "records",
-        "rhat": "1",
-        "effective_samples": "independent samples",
-        "extrapolating": "whether the point lies outside the trained range",
-        "in_gap": "whether lam lies in a gap of the trained range",
-        ORDER: "1, <|rho_K|^2>",
-        f"{ORDER}_error": "1, one standard error",
-        f"{ORDER}_rhat": "1",
-        "direction": "fresh chains at every lam, or chains carried up or down in lam",
-    }
 
 
 def _draw(model: Model, rows: Sequence[Mapping[str, Any]], out: Path) -> None:

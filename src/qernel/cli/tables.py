@@ -12,8 +12,21 @@ if TYPE_CHECKING:
     from qernel.model import Energies, Model
 
 
-def energy_table(model: Model, results: Sequence[Energies], others: Mapping[str, float]) -> str:
-    """What `query` and `scan` print: a row for each λ, energies per electron in E0."""
+def energy_table(
+    model: Model,
+    results: Sequence[Energies],
+    others: Mapping[str, float],
+    *,
+    swaps: Sequence[float] | None = None,
+) -> str:
+    """What `query` and `scan` print: a row for each λ, energies per electron in E0.
+
+    Args:
+        model: that was measured.
+        results: at each λ.
+        others: parameters that are the same at each λ.
+        swaps: accepted fraction of the swaps between each λ and the next one.
+    """
     head = [
         "λ",
         "energy",
@@ -26,8 +39,10 @@ def energy_table(model: Model, results: Sequence[Energies], others: Mapping[str,
         "rhat",
         "eff. samples",
     ]
+    shown = [f"{value:.2f}" for value in swaps] + [""] if swaps is not None else []
+    head += ["swaps with next"] if shown else []
     rows = []
-    for result in results:
+    for index, result in enumerate(results):
         parts = (result.energy, result.kinetic, result.moire, result.interaction)
         rows.append(
             [
@@ -38,6 +53,7 @@ def energy_table(model: Model, results: Sequence[Energies], others: Mapping[str,
                 f"{result.autocorrelation:.1f}",
                 f"{result.rhat:.3f}",
                 f"{result.effective_samples:.0f}",
+                *shown[index : index + 1],
                 outside(result._asdict()),
             ]
         )
@@ -46,6 +62,22 @@ def energy_table(model: Model, results: Sequence[Energies], others: Mapping[str,
     title += "".join(f"{name} = {value:g}, " for name, value in others.items())
     title += "energies per electron in E0" + ("" if unit is None else f" = {unit:.6g} meV")
     return f"{title}\n{columns([[*head, ''], *rows])}"
+
+
+def reweighted_table(results: Sequence[Energies]) -> str:
+    """Energies at λ between those that were sampled."""
+    rows = [["λ", "energy", "kinetic", "moiré", "interaction", "from λ", "effective", "eff. samples", ""]]
+    for result in results:
+        parts = (result.energy, result.kinetic, result.moire, result.interaction)
+        share = f"{result.effective_fraction:.1%}"
+        cells = [
+            *(_of(part) for part in parts),
+            f"{result.reweighted_from:g}",
+            share,
+            f"{result.effective_samples:.0f}",
+        ]
+        rows.append([f"{result.lam:g}", *cells, outside(result._asdict())])
+    return columns(rows)
 
 
 def _of(quantity: Quantity) -> str:

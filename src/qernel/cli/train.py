@@ -6,9 +6,17 @@ import argparse
 from pathlib import Path
 
 from qernel import runtime
+from qernel.cli.options import add_config
 from qernel.cli.progress import TrainingProgress
 from qernel.cli.tables import duration
 from qernel.config import Config, load_config
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel train``."""
+    add_config(parser)
+    parser.add_argument("--out", metavar="RUN", help="run folder to write (default: runs/CONFIG)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
 
 
 def run(options: argparse.Namespace) -> int:

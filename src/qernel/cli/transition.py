@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qernel.cli import outputs
+from qernel.cli.arguments import number, whole
+from qernel.cli.options import add_json
 from qernel.cli.tables import columns
 from qernel.errors import QernelError
 from qernel.storage import to_json
@@ -15,6 +17,29 @@ if TYPE_CHECKING:
     from qernel.transition import Transition
 
 RECORD, FIGURE = "transition.json", "transition"
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel transition``."""
+    parser.description = (
+        "Fit the interaction energy of a scan with curves that have a kink, a jump or a rounded step and with smooth "
+        "ones, compare them, and check the file against Hellmann–Feynman and concavity. A λ_c is printed only where "
+        "the data show one."
+    )
+    parser.add_argument("scan", metavar="SCAN", help="a folder of qernel scan, or a .nc file with its energies")
+    parser.add_argument(
+        "--between",
+        metavar=("LOW", "HIGH"),
+        nargs=2,
+        type=lambda text: number(text, text, hint=""),
+        help="fit only this range of λ, where the branches away from the transition bend",
+    )
+    parser.add_argument(
+        "--resamples", metavar="N", type=whole(100), default=400, help="data sets drawn for the errors (default: 400)"
+    )
+    parser.add_argument("--seed", metavar="N", type=whole(0), default=0, help="seed of these (default: 0)")
+    parser.add_argument("--out", metavar="DIR", help=f"folder to write: {RECORD} and a figure")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,11 +7,21 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from qernel import runtime
+from qernel.cli.options import add_config
 from qernel.cli.tables import duration, size
 from qernel.config import Config, load_config
 
 if TYPE_CHECKING:
     from qernel.hamiltonian.family import Hamiltonian
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel validate``."""
+    parser.description = (
+        "Check a configuration without running it. The output is the complete configuration, in TOML, with what "
+        "follows from it in comments: units, size of the model, memory and time."
+    )
+    add_config(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -79,6 +79,7 @@ def plan(config: Config, lam: Sequence[float], iterations: int, single_groups: i
             f"--single-groups {single_groups} leaves no update for {len(points)} single-λ models that together cost "
             f"{iterations} iterations of {config.train.groups} groups: give a smaller one, or more --iterations"
         )
+    config = _on(config, config.family.lam, config.family.gaps)
     span = (min(low, points[0]), max(high, points[-1]))
     shared = [Entry("gaps", "gaps", config), Entry("whole", "whole", _on(config, span))]
     singles = [
@@ -105,7 +106,8 @@ def default_points(family: FamilyConfig) -> list[float]:
     return sorted({float(f"{value:.12g}") for value in points})
 
 
-def _on(config: Config, lam: tuple[float, float], **train: Any) -> Config:
-    """The configuration with another, gapless range of λ."""
-    family = config.family.model_copy(update={"lam": lam, "gaps": None})
-    return config.model_copy(update={"family": family, "train": config.train.model_copy(update=train)})
+def _on(config: Config, lam: tuple[float, float], gaps: Any = None, **train: Any) -> Config:
+    """The configuration with another range of λ, at whose ends training ends: no margin."""
+    family = config.family.model_copy(update={"lam": lam, "gaps": gaps})
+    changed = config.train.model_copy(update={"margin": 0.0, **train})
+    return config.model_copy(update={"family": family, "train": changed})

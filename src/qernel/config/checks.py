@@ -199,6 +199,12 @@ def _train(config: Config) -> Iterator[Problem]:
             ("model.complex", "system.twist"),
             f"model.complex = false cannot satisfy system.twist = {list(system.twist)}: use complex = 'auto'",
         )
+    if config.train.exchange and config.train.groups < 2:
+        yield Problem(
+            ("train.exchange", "train.groups"),
+            f"train.exchange = {config.train.exchange} swaps walkers between λ groups, and train.groups = 1: "
+            "use exchange = 0, or more groups",
+        )
 
 
 def notes(config: Config) -> list[str]:

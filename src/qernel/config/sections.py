@@ -49,6 +49,7 @@ RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 LATER_KEYS: dict[str, tuple[str, ...]] = {
     "family": ("gaps",),
     "model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features", "expert_balance"),
+    "train": ("margin", "exchange"),
 }
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
 
@@ -212,6 +213,10 @@ class TrainConfig(Section):
     groups: Count = Field(default=8, description="Walker groups, each at its own point of the family.")
     walkers: Annotated[Count, Field(ge=2)] = Field(default=32, description="Walkers per group.")
     moves: Count = Field(default=20, description="Metropolis moves of every walker between two steps.")
+    exchange: Whole = Field(
+        default=0,
+        description="Iterations between swaps of walkers of neighbouring λ groups (replica exchange); 0: never.",
+    )
     optimiser: Literal["spring", "adam"] = Field(default="spring", description="Natural gradient (SPRING) or Adam.")
     learning_rate: Positive = Field(default=0.05, description="Learning rate at step 0.")
     decay: Positive = Field(
@@ -229,6 +234,9 @@ class TrainConfig(Section):
     )
     drift: UnitInterval = Field(
         default=0.02, description="Random step of λ per iteration, as a fraction of a group's stratum."
+    )
+    margin: Annotated[NonNegative, Field(le=0.5)] = Field(
+        default=0.0, description="λ is trained beyond both ends of its range, by this fraction of its length."
     )
     average: Annotated[Positive, Field(ge=1)] = Field(
         default=100.0, description="Iterations over which the parameters that are kept as the model are averaged."

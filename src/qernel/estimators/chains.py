@@ -1,4 +1,4 @@
-"""Sampling a trained wavefunction at one point of its family: chains, energies, configurations.
+"""Sampling a trained wavefunction at points of its family: chains, energies, configurations.
 
 Measuring is kept apart from training: chains start spread over the cell, the step width adapts during
 burn-in only, and every record keeps its chain index so that errors can account for autocorrelation.
@@ -7,6 +7,7 @@ burn-in only, and every record keeps its chain index so that errors can account 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,9 +18,11 @@ import numpy.typing as npt
 from jax import Array
 from jax.sharding import NamedSharding
 
+from qernel.errors import NotFinite
 from qernel.estimators.batched import refreshed_sweep, walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, walker_mesh
+from qernel.sampling.exchange import exchange
 from qernel.sampling.metropolis import Walkers, adapt_width, spread_walkers
 from qernel.wavefunction import Wavefunction, parameter_layout
 
@@ -39,6 +42,16 @@ class Record(NamedTuple):
     acceptance: npt.NDArray[np.float64]
 
 
+class Replicas(NamedTuple):
+    """A record of every point, and the fraction of swaps accepted since the last one between neighbours, ``[G - 1]``.
+
+    Without exchange, and for one point, there is no such fraction: ``[0]``.
+    """
+
+    records: list[Record]
+    exchange_acceptance: npt.NDArray[np.float64]
+
+
 class ChainSampler:
     """Compiled sampling of one wavefunction, reused for every point of the family.
 
@@ -55,12 +68,22 @@ class ChainSampler:
         self._functions = walker_functions(wavefunction, laplacian=laplacian, chunk=chunk)
         mesh = walker_mesh(walkers)
         self._advance = jax.jit(
-            lambda moves, *arguments: over_walkers(partial(self._sweep, moves), mesh, (WALKERS, SPLIT))(*arguments),
-            static_argnums=0,
+            lambda moves, swap, *arguments: over_walkers(
+                partial(self._sweep, moves, swap), mesh, (WALKERS, SPLIT, SPLIT)
+            )(*arguments),
+            static_argnums=(0, 1),
         )
         self._measure = jax.jit(over_walkers(self._local_energy, mesh, SPLIT))
+        self._reweigh = jax.jit(over_walkers(self._weights_and_energies, mesh, (SPLIT, SPLIT)))
         # Inputs always lie where outputs do: anything else is compiled again, which takes longer than sampling.
-        self._split, self._replicated = NamedSharding(mesh, SPLIT), NamedSharding(mesh, REPLICATED)
+        split, self._replicated = NamedSharding(mesh, SPLIT), NamedSharding(mesh, REPLICATED)
+        self._layout = Walkers(split, split, self._replicated)  # type: ignore[arg-type]
+
+    def of(self, wavefunction: Wavefunction) -> ChainSampler:
+        """The same sampler for other parameters of the same ansatz: nothing is compiled again."""
+        other = copy(self)
+        other._parameters, _ = parameter_layout(wavefunction)
+        return other
 
     def records(
         self,
@@ -87,26 +110,64 @@ class ChainSampler:
             energies: whether to evaluate local energies (zeros otherwise).
             start: configurations ``[W, N, 2]`` in a_M before burn-in; spread over the cell by default.
             progress: called with the fraction done.
+
+        Raises:
+            NotFinite: if a walker has a local energy that is not finite.
         """
+        options: dict[str, Any] = {"samples": samples, "moves": moves, "burn_in": burn_in, "seed": seed}
+        options |= {"target": target, "energies": energies, "start": start, "progress": progress}
+        for replicas in self.replicas(jnp.asarray(point)[None], swap=False, **options):
+            yield replicas.records[0]
+
+    def replicas(
+        self,
+        points: Array,
+        *,
+        samples: int,
+        moves: int,
+        burn_in: int,
+        seed: int,
+        target: float = 0.5,
+        energies: bool = True,
+        start: npt.ArrayLike | None = None,
+        progress: Callable[[float], None] | None = None,
+        swap: bool = True,
+    ) -> Iterator[Replicas]:
+        """The same at several points together, neighbours swapping configurations after every ``moves`` moves.
+
+        Chains at one point stay independent of each other; chain w at one point and chain w at another are not.
+
+        Args:
+            points: ``[G, p]``, in the order in which they are neighbours.
+            samples: records per chain.
+            moves: moves between records.
+            burn_in: moves before the first record.
+            seed: of the chains.
+            target: acceptance the step widths are adapted to.
+            energies: whether to evaluate local energies.
+            start: configurations ``[W, N, 2]`` before burn-in, the same at every point.
+            progress: called with the fraction done.
+            swap: whether there are swaps.
+        """
+        groups = len(points)
+        swap = swap and groups > 1
         key = jax.random.key(seed)
         start_key, key = jax.random.split(key)
         cell = self._hamiltonian.supercell
         dtype = self._parameters.dtype
-        shape = (1, self.walkers, self._hamiltonian.count)
+        shape = (groups, self.walkers, self._hamiltonian.count)
         walkers = spread_walkers(start_key, cell, shape, width=0.1, dtype=dtype)
         if start is not None:
             if np.shape(start) != walkers.positions.shape[1:]:
                 raise ValueError(f"start has shape {np.shape(start)}: expected {walkers.positions.shape[1:]}")
-            walkers = walkers._replace(positions=jnp.asarray(start, dtype)[None])
-        # Where outputs lie, inputs lie: the sweep is compiled once.
-        layout = Walkers(self._split, self._split, self._replicated)  # type: ignore[arg-type]
-        walkers = jax.device_put(walkers, layout)
-        points = jnp.asarray(point, dtype)[None]
+            walkers = walkers._replace(positions=jnp.tile(jnp.asarray(start, dtype), (groups, 1, 1, 1)))
+        walkers = jax.device_put(walkers, self._layout)
+        points = jnp.asarray(points, dtype)
         blocks = -(-burn_in // moves)
         for block in range(blocks + samples):
             measuring = block >= blocks
-            keys = jax.random.split(jax.random.fold_in(key, block), (1, self.walkers))
-            walkers, accepted = self._advance(moves, self._parameters, walkers, points, keys)
+            keys = jax.random.split(jax.random.fold_in(key, block), (groups, self.walkers))
+            walkers, accepted, swapped = self._advance(moves, swap, self._parameters, walkers, points, keys)
             # Waiting here keeps one computation in flight: several that talk between devices can block each
             # other for ever on XLA's CPU thread pool.
             acceptance = _host(accepted)
@@ -114,7 +175,18 @@ class ChainSampler:
                 progress((block + 1) / (blocks + samples))
             if measuring:
                 parts = self._energies(walkers, points, keys, energies)
-                yield Record(**parts, positions=_host(walkers.positions)[0], acceptance=acceptance[0])
+                positions = _host(walkers.positions)
+                yield Replicas(
+                    [
+                        Record(
+                            **{name: part[group] for name, part in parts.items()},
+                            positions=positions[group],
+                            acceptance=acceptance[group],
+                        )
+                        for group in range(groups)
+                    ],
+                    _host(swapped)[:-1].mean(1) if swap else np.empty(0),
+                )
             else:
                 # Large nudges first, so that a poor starting width costs little; frozen once measuring.
                 rate = 1.0 if block < blocks // 2 else 0.3
@@ -130,22 +202,67 @@ class ChainSampler:
     def _energies(
         self, walkers: Walkers, points: Array, keys: Array, wanted: bool
     ) -> dict[str, npt.NDArray[np.float64]]:
-        """The energies of a `Record` for every chain; zeros if they are not wanted."""
+        """The energies of a `Record` for every chain ``[G, W]``; zeros if they are not wanted."""
         if not wanted:
-            return dict.fromkeys([*LocalEnergy._fields, "kinetic_imaginary"], np.zeros(self.walkers))
-        parts = self._measure(self._parameters, walkers, points, keys)
-        energies = {name: _host(part)[0] for name, part in parts._asdict().items()}
-        return {name: part.real for name, part in energies.items()} | {"kinetic_imaginary": energies["kinetic"].imag}
+            nothing = np.zeros((len(points), self.walkers))
+            return dict.fromkeys([*LocalEnergy._fields, "kinetic_imaginary"], nothing)
+        energies = _parts(self._measure(self._parameters, walkers, points, keys))
+        bad = ~np.isfinite(sum(energies.values()))
+        if bad.any():
+            group = int(bad.any(axis=1).argmax())
+            place = self._hamiltonian.parameters[0], float(points[group, 0])
+            raise NotFinite(
+                "at {} = {:.6g} the local energy of {} of {} walkers is not finite, so there is no mean: "
+                "sample with another seed; if it comes back, the numbers of the model are out of range there, "
+                'train it further or with train.precision = "float64"'.format(
+                    *place, int(bad[group].sum()), self.walkers
+                )
+            )
+        return energies
+
+    def reweighed(self, points: Array, record: Record) -> tuple[npt.NDArray[np.float64], Record]:
+        """The weights of a record at another point, and the record with the local energies of that point.
+
+        Args:
+            points: where it was drawn and where it is wanted, ``[2, p]``.
+            record: of this sampler.
+
+        Returns:
+            log |ψ_wanted/ψ_drawn|² ``[W]``, and the record.
+        """
+        dtype = self._parameters.dtype
+        shape = (1, self.walkers)
+        start = Walkers(jnp.asarray(record.positions, dtype)[None], jnp.zeros(shape, dtype), jnp.ones(1, dtype))
+        walkers = jax.device_put(start, self._layout)
+        keys = jax.random.split(jax.random.key(0), shape)
+        logs, energies = self._reweigh(self._parameters, walkers, jnp.asarray(points, dtype), keys)
+        parts = {name: part[0] for name, part in _parts(energies).items()}
+        return _host(logs)[0], record._replace(**parts)
 
     def _sweep(
-        self, moves: int, parameters: Array, walkers: Walkers, points: Array, keys: Array
-    ) -> tuple[Walkers, Array]:
+        self, moves: int, swap: bool, parameters: Array, walkers: Walkers, points: Array, keys: Array
+    ) -> tuple[Walkers, Array, Array]:
         cell = self._hamiltonian.supercell
         walkers, info = refreshed_sweep(self._functions, parameters, walkers, points, keys, cell, moves=moves)
-        return walkers, info.acceptance
+        swapped = jnp.full_like(info.acceptance, jnp.nan)
+        if swap:
+            walkers, swapped = exchange(keys, walkers, lambda x: self._functions.log_modulus(parameters, x, points))
+        return walkers, info.acceptance, swapped
 
     def _local_energy(self, parameters: Array, walkers: Walkers, points: Array, keys: Array) -> LocalEnergy:
         return self._functions.local_energy(parameters, walkers.positions, points)
+
+    def _weights_and_energies(
+        self, parameters: Array, walkers: Walkers, points: Array, keys: Array
+    ) -> tuple[Array, LocalEnergy]:
+        here, there = (self._functions.log_modulus(parameters, walkers.positions, p[None]) for p in points)
+        return 2 * (there - here), self._local_energy(parameters, walkers, points[1:], keys)
+
+
+def _parts(energies: LocalEnergy) -> dict[str, npt.NDArray[np.float64]]:
+    """Local energies as the energies of a `Record`, ``[G, W]``."""
+    parts = {name: _host(part) for name, part in energies._asdict().items()}
+    return {name: part.real for name, part in parts.items()} | {"kinetic_imaginary": parts["kinetic"].imag}
 
 
 def _host(array: Array) -> npt.NDArray[Any]:

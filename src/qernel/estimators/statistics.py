@@ -217,6 +217,20 @@ def ratio_of_weighted(series: npt.ArrayLike, log_weights: npt.ArrayLike) -> Summ
     )
 
 
+def effective_fraction(log_weights: npt.ArrayLike) -> float:
+    """Kish's (Σw)²/(n Σw²): the share of n weighted samples that equally weighted ones would need for the same error.
+
+    Args:
+        log_weights: log w ``[chains, samples]``, dimensionless; an overall factor does not matter.
+
+    Raises:
+        ValueError: if a log weight is nan or +inf, or every weight is zero.
+        TypeError: if they are complex.
+    """
+    weights = _weights(log_weights, np.shape(log_weights))
+    return 1.0 / (weights.size * float(np.sum(weights**2)))
+
+
 def _checked(series: npt.ArrayLike, name: str) -> FloatArray:
     """``series`` as a float64 copy ``[chains, samples]`` without nan."""
     array = np.asarray(series)

@@ -10,6 +10,7 @@ import numpy as np
 from qernel.lattice import FloatArray
 
 if TYPE_CHECKING:
+    from qernel.estimators.chains import Record
     from qernel.model import Energies, State
 
 DIRECTIONS = ("up", "down")
@@ -24,6 +25,7 @@ def carried(
     seed: int | None = None,
     start: FloatArray | None = None,
     begin: Callable[[float], None] | None = None,
+    keep: Callable[[State, Sequence[Record], int], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[Energies]:
     """Energies at every state, each chain starting where it ended at the λ before and equilibrating again.
@@ -38,6 +40,7 @@ def carried(
         seed: of the chains; default likewise.
         start: configurations ``[W, N, 2]`` in a_M at the first λ; spread over the cell by default.
         begin: called with each λ before it is measured.
+        keep: called with each state, its records and their seed, after it is measured.
         progress: called with the fraction done at one λ.
 
     Returns:
@@ -54,5 +57,7 @@ def carried(
         own = int(np.random.SeedSequence([base, DIRECTIONS.index(direction), index]).generate_state(1)[0] >> 1)
         records = list(state.records(samples, walkers, own, energies=True, start=positions, progress=progress))
         results.append(state.energies_of(records, own)._replace(direction=direction))
+        if keep is not None:
+            keep(state, records, own)
         positions = records[-1].positions
     return results if direction == "up" else results[::-1]

@@ -50,7 +50,7 @@ class Entry:
         Raises:
             RunError: if there is none yet, or its file is damaged.
         """
-        return self._fresh("model", [self.folder / MODEL_FILE], lambda: load(self.folder))
+        return self._fresh("model", [self.folder / MODEL_FILE], self._read_model)
 
     def stored(self) -> xarray.Dataset | None:
         """Observables against λ measured earlier with these very parameters: of ``qernel observe``."""
@@ -70,6 +70,10 @@ class Entry:
         ):
             return None
         return stored.sel(lam=state.lam, method="nearest")
+
+    def _read_model(self) -> Model:
+        model, (_, before) = load(self.folder), self._kept.get("model", (None, None))
+        return model if before is None else model.sampled_like(before)
 
     def _measured(self, needs: Sequence[str], *names: str) -> xarray.Dataset | None:
         paths = [path for path in (self.folder / name for name in names) if path.exists()]

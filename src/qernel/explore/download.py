@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,9 @@ from qernel.storage import outside, save, tables
 if TYPE_CHECKING:
     import xarray
 
-KINDS = ("netcdf", "energies.csv", "density.csv", "density.png", "conditional_density.png")
+_MEDIA = {"png": "image/png", "pdf": "application/pdf"}
+_MAPS = ("density", "conditional_density")
+KINDS = ("netcdf", "energies.csv", "density.csv", *(f"{name}.{form}" for name in _MAPS for form in _MEDIA))
 """What a result can be downloaded as."""
 
 
@@ -34,12 +35,13 @@ def download(dataset: xarray.Dataset, kind: str) -> tuple[bytes, str, str]:
         table = tables(dataset)["scalars" if name == "energies" else name]
         text: str = table.to_csv(index=False, lineterminator="\n")
         return text.encode(), "text/csv", f"{stem}-{name}.csv"
-    return _figure(dataset, name if name in dataset else "density"), "image/png", f"{stem}-{name}.png"
+    content = _figure(dataset, name if name in dataset else "density", form)
+    return content, _MEDIA[form], f"{stem}-{name}.{form}"
 
 
-def _figure(dataset: xarray.Dataset, name: str) -> bytes:
+def _figure(dataset: xarray.Dataset, name: str, form: str) -> bytes:
     from qernel.plots.density import DENSITY, density_map
-    from qernel.plots.style import style
+    from qernel.plots.style import rendered, style
 
     vectors, primitive = (np.reshape(dataset.attrs[key], (2, 2)) for key in ("supercell_vectors", "moire_vectors"))
     values = dataset[name].values
@@ -49,6 +51,4 @@ def _figure(dataset: xarray.Dataset, name: str) -> bytes:
     title += f" ({note})" if note else ""
     with style():
         figure = density_map(values, vectors, primitive, origin=0.5 / len(values), label=label, title=title)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return rendered(figure, form)

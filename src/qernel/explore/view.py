@@ -62,7 +62,7 @@ def describe(entry: Entry) -> dict[str, Any]:
     return about | {
         "electrons": model.hamiltonian.count,
         "summary": f"{electrons} electrons on {cell.cells} moiré cells, {model.parameters} parameters",
-        "card": model.card,
+        "card": None if model.card is None else model.card.as_dict(),
         "parameters": parameters,
         "vectors": cell.vectors.tolist(),
         "primitive": cell.primitive.tolist(),

@@ -6,13 +6,22 @@ U_i = W diag(B_i) M⁻¹, the product ∂_tM M⁻¹ that gradient and Laplacian 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from qernel.laplacian.jet import Jet, Operand, contract, owned
+
+
+class Factors(NamedTuple):
+    """Sign and logarithm of det M, as in `log_det`, and M⁻¹ ``[..., j, i]``."""
+
+    sign: Array
+    log: Array
+    inverse: Array
 
 
 def log_det(matrix: Operand) -> tuple[Array, Any]:
@@ -26,11 +35,11 @@ def log_det(matrix: Operand) -> tuple[Array, Any]:
     """
     if not isinstance(matrix, Jet):
         return _sign_and_log(jnp.asarray(matrix))
-    inverse = _inverse(matrix.value)
+    factors = factorise(matrix.value)
+    sign, log, inverse = factors
     if matrix.owners is None:
-        return _assemble(matrix.value, jnp.einsum("ti...j,...jk->t...ik", matrix.data[1:], inverse))
+        return _assemble(factors, jnp.einsum("ti...j,...jk->t...ik", matrix.data[1:], inverse))
     # Only row i depends on r_i: X_t has one non-zero row, and its trace is all there is.
-    sign, log = _sign_and_log(matrix.value)
     rows = jnp.einsum("ti...j,...ji->ti...", matrix.data[1:], inverse)
     own = owned(matrix.owners, matrix.shape[0]).astype(matrix.dtype)
     gradient = jnp.einsum("mi,ai...->ma...", own, rows[:2]).reshape(-1, *log.shape)
@@ -62,15 +71,16 @@ def readout_log_det(features: Operand, weights: Array, bias: Array, basis: Opera
 
 def _readout(features: Jet, weights: Array, matrix: Array) -> tuple[Array, Jet]:
     """∂_tM M⁻¹ = ∂_t h U with U = W M⁻¹."""
-    folded = weights @ _inverse(matrix)
+    factors = factorise(matrix)
+    folded = weights @ factors.inverse
     relative = jnp.stack([_times(features.data[1:], u) for u in folded], axis=1)
-    return _assemble(matrix, relative)
+    return _assemble(factors, relative)
 
 
 def _dressed_readout(features: Jet, weights: Array, readout: Array, basis: Jet) -> tuple[Array, Jet]:
     """The same with U_i = W diag(B_i) M⁻¹, plus what the derivatives of B_i(r_i) add to row i."""
-    matrix = basis.value * readout
-    inverse = _inverse(matrix)
+    factors = factorise(basis.value * readout)
+    inverse = factors.inverse
     dressed = jnp.swapaxes(basis.value, 0, 1)[:, :, None] * weights[:, None]
     folded = dressed @ inverse[:, None]
     relative = jnp.einsum("tic,dick->tdik", features.data[1:], folded)
@@ -83,7 +93,7 @@ def _dressed_readout(features: Jet, weights: Array, readout: Array, basis: Jet) 
     own_features = jnp.einsum("mi,maic->aic", own, features.jacobian.reshape(total, 2, count, -1))
     mixed = 2.0 * jnp.einsum("aidj,aic,dcj->idj", basis.jacobian, own_features, weights)
     curvature = jnp.einsum("idj,dji->d", mixed + basis.laplacian * readout, inverse)
-    return _assemble(matrix, relative, curvature)
+    return _assemble(factors, relative, curvature)
 
 
 def _times(real: Array, matrix: Array) -> Array:
@@ -93,9 +103,9 @@ def _times(real: Array, matrix: Array) -> Array:
     return real @ matrix
 
 
-def _assemble(matrix: Array, relative: Array, curvature: Array | float = 0.0) -> tuple[Array, Jet]:
+def _assemble(factors: Factors, relative: Array, curvature: Array | float = 0.0) -> tuple[Array, Jet]:
     """The jet of log det from ∂_tM M⁻¹ ``[T + 1, ..., N, N]``, the last row ΔM M⁻¹ up to a trace of ``curvature``."""
-    sign, log = _sign_and_log(matrix)
+    sign, log, _ = factors
     trace = jnp.trace(relative, axis1=-2, axis2=-1)
     products = relative[:-1] * jnp.swapaxes(relative[:-1], -1, -2)
     laplacian = trace[-1] + curvature - products.sum((0, -1, -2))
@@ -103,13 +113,36 @@ def _assemble(matrix: Array, relative: Array, curvature: Array | float = 0.0) ->
 
 
 def _sign_and_log(matrix: Array) -> tuple[Array, Array]:
-    sign, log = jnp.linalg.slogdet(jnp.moveaxis(matrix, 0, -2))
-    if jnp.iscomplexobj(matrix):
+    return _phased(*jnp.linalg.slogdet(jnp.moveaxis(matrix, 0, -2)))
+
+
+def _phased(sign: Array, log: Array) -> tuple[Array, Array]:
+    """A phase becomes the imaginary part of the logarithm; a real sign stays."""
+    if jnp.iscomplexobj(sign):
         log = log + jnp.log(sign)
         sign = jnp.ones_like(log)
     return sign, log
 
 
-def _inverse(matrix: Array) -> Array:
-    """M⁻¹ ``[..., j, i]`` of M ``[i, ..., j]``."""
-    return jnp.linalg.inv(jnp.moveaxis(matrix, 0, -2))
+def factorise(matrix: Array) -> Factors:
+    """Sign, log |det M| and M⁻¹ ``[..., j, i]`` of M ``[i, ..., j]``, all finite.
+
+    One of several determinants has nodes where ψ has none, and walkers cross them: about once in 10⁷ evaluations a
+    matrix is singular in single precision, and 0 · ∞ would be its share in ∇ψ and Δψ. A pivot that is zero
+    therefore counts as √ε: what det M and its derivatives are then wrong by is √ε of a cofactor.
+    """
+    m = jnp.moveaxis(matrix, 0, -2)
+    lu, pivots, order = jax.lax.linalg.lu(m)
+    diagonal = jnp.diagonal(lu, axis1=-2, axis2=-1)
+    modulus = jnp.abs(diagonal)
+    smallest = float(np.finfo(m.dtype).eps) ** 0.5 * modulus.max(-1, keepdims=True)
+    diagonal = jnp.where(modulus > 0.0, diagonal, smallest.astype(m.dtype))
+    one = jnp.eye(m.shape[-1], dtype=m.dtype)
+    upper = jnp.where(one == 1, diagonal[..., None], lu)
+    permuted = one[order]
+    half = jax.lax.linalg.triangular_solve(lu, permuted, left_side=True, lower=True, unit_diagonal=True)
+    inverse = jax.lax.linalg.triangular_solve(upper, half, left_side=True, lower=False)
+    modulus = jnp.abs(diagonal)
+    swaps = (pivots != jnp.arange(m.shape[-1])).sum(-1) % 2
+    sign = (1 - 2 * swaps).astype(m.dtype) * (diagonal / modulus).prod(-1)
+    return Factors(*_phased(sign, jnp.log(modulus).sum(-1)), inverse)

@@ -15,6 +15,7 @@ from qernel.observables.registry import make
 if TYPE_CHECKING:
     import xarray
 
+    from qernel.estimators.chains import Record
     from qernel.model import State
 
 _ENERGIES = ("kinetic", "moire", "interaction", "kinetic_imaginary")
@@ -63,22 +64,39 @@ def draw(
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Samples, float]:
     """Samples with what the observables need, and the mean acceptance."""
-    needs = frozenset[str]().union(*(observable.needs for observable in observables))
-    unknown = sorted(needs - {"energies", "psi"})
-    if unknown:
-        raise QernelError(f"an observable needs {', '.join(unknown)}: there are only energies and psi")
-    energies = "energies" in needs
+    energies = "energies" in _needs(observables)
     records = list(state.records(samples, walkers, seed, energies=energies, progress=progress))
+    drawn = from_records(state, observables, records, state.model.config.sample.seed if seed is None else seed)
+    return drawn, float(np.mean([record.acceptance for record in records]))
+
+
+def from_records(state: State, observables: Sequence[Observable], records: Sequence[Record], seed: int) -> Samples:
+    """Records of a state as samples with what the observables need.
+
+    Args:
+        state: that the records were drawn from.
+        observables: to be measured.
+        records: with local energies, if one of the observables needs them.
+        seed: they were drawn with.
+    """
+    needs = _needs(observables)
 
     def stacked(name: str) -> Any:
         return np.stack([getattr(record, name) for record in records], axis=1)
 
-    drawn = Samples(
+    return Samples(
         positions=stacked("positions"),
         hamiltonian=state.model.hamiltonian,
         point=state.point,
-        energies={name: stacked(name) for name in _ENERGIES} if energies else {},
+        energies={name: stacked(name) for name in _ENERGIES} if "energies" in needs else {},
         psi=state.amplitude if "psi" in needs else None,
-        seed=state.model.config.sample.seed if seed is None else seed,
+        seed=seed,
     )
-    return drawn, float(np.mean([record.acceptance for record in records]))
+
+
+def _needs(observables: Sequence[Observable]) -> frozenset[str]:
+    needs = frozenset[str]().union(*(observable.needs for observable in observables))
+    unknown = sorted(needs - {"energies", "psi"})
+    if unknown:
+        raise QernelError(f"an observable needs {', '.join(unknown)}: there are only energies and psi")
+    return needs

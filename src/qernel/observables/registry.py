@@ -42,6 +42,9 @@ BUILT_IN = {
 }
 """Ours: where each lives. A new one is a file and a line here."""
 
+SCANNED = ("density", "structure_factor", "fidelity_susceptibility")
+"""Measured by ``qernel scan`` on the samples of its energies, unless it is told otherwise."""
+
 _registered: dict[str, type[Observable]] = {}
 
 

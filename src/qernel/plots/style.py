@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,24 +61,47 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def save(fig: Figure, path_without_suffix: str | Path) -> tuple[Path, Path]:
-    """Write ``fig`` as PNG and PDF, byte for byte the same for the same figure and Matplotlib version.
+_METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {"Date": None, "Creator": None},
+}
+FORMATS = (*_METADATA,)
+"""What figures can be written as: pixels, and two vector formats in which text stays text."""
+
+
+def save(fig: Figure, path_without_suffix: str | Path, formats: Sequence[str] = ("png", "pdf")) -> tuple[Path, ...]:
+    """Write ``fig``, byte for byte the same for the same figure and Matplotlib version.
 
     Args:
         fig: any Matplotlib figure.
         path_without_suffix: where to, without ``.png``; dots in the name are kept (``density-1.05``).
             Missing folders are made.
+        formats: of `FORMATS`.
 
     Returns:
-        The paths of the PNG and of the PDF.
+        The paths, in the order of ``formats``.
     """
     base = Path(path_without_suffix)
     base.parent.mkdir(parents=True, exist_ok=True)
-    png, pdf = base.with_name(base.name + ".png"), base.with_name(base.name + ".pdf")
+    paths = tuple(base.with_name(f"{base.name}.{form}") for form in formats)
+    for path, form in zip(paths, formats, strict=True):
+        path.write_bytes(rendered(fig, form))
+    return paths
+
+
+def rendered(fig: Figure, form: str, **options: Any) -> bytes:
+    """A figure as the content of a file, with nothing in it that changes from one time to the next.
+
+    Args:
+        fig: any Matplotlib figure.
+        form: of `FORMATS`.
+        options: of Matplotlib's ``savefig``.
+    """
+    buffer = io.BytesIO()
     with style():
-        fig.savefig(png, metadata={"Software": None})
-        fig.savefig(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
-    return png, pdf
+        fig.savefig(buffer, format=form, metadata=_METADATA[form], **options)
+    return buffer.getvalue()
 
 
 def style() -> AbstractContextManager[None]:
@@ -97,10 +121,7 @@ def _figure_class() -> Any:
         """A figure that Jupyter displays without pyplot's help."""
 
         def _repr_png_(self) -> bytes:
-            buffer = io.BytesIO()
-            with style():
-                self.savefig(buffer, format="png", metadata={"Software": None})
-            return buffer.getvalue()
+            return rendered(self, "png")
 
     return NotebookFigure
 

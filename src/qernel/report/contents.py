@@ -2,65 +2,42 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from qernel.errors import RunError
 from qernel.plots.kinds import KINDS, VERSUS_LAM, draw
 from qernel.plots.training import METRICS_FILE, read_metrics, training_curves
+from qernel.report.parts import RHAT_LIMIT, Image, Section, Table, drawn
+from qernel.report.records import RECORDS, record
 from qernel.storage import SUFFIX, measured, outside
 from qernel.storage import open as open_results
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.figure import Figure
-
-RHAT_LIMIT = 1.05
-"""Beyond this a number is marked as not converged."""
-
-
-class Table(NamedTuple):
-    """A table of text; cells that start with ``!`` are marked as a warning."""
-
-    caption: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-class Image(NamedTuple):
-    """A figure as a PNG in base64."""
-
-    caption: str
-    png: str
-
-
-class Section(NamedTuple):
-    """A part of the report."""
-
-    title: str
-    tables: Sequence[Table] = ()
-    images: Sequence[Image] = ()
-    text: str = ""
 
 
 def sections(source: Path) -> list[Section]:
-    """Everything there is to report of a run folder, a folder of results or one file of results.
+    """Everything there is to report of a run folder, a folder of results or one file or record of results.
 
     Raises:
         RunError: if there is nothing to report.
     """
     if source.is_file():
-        return [*results(source)]
+        return record(source) if source.name in RECORDS else [*results(source)]
     if not source.is_dir():
         raise RunError(f"{source} does not exist: name a run folder, a folder of results or a {SUFFIX} file")
     found = [*_run(source)]
     for file in sorted([*source.glob(f"*{SUFFIX}"), *source.glob(f"*/*{SUFFIX}")]):
         found += results(file)
+    for name in RECORDS:
+        # RUN/scan/transition is the deepest of them.
+        for path in sorted(path for depth in ("", "*/", "*/*/") for path in source.glob(depth + name)):
+            found += record(path)
     if not found:
-        raise RunError(f"{source} holds nothing to report: neither {METRICS_FILE} nor a {SUFFIX} file")
+        known = ", ".join([METRICS_FILE, f"a {SUFFIX} file", *RECORDS])
+        raise RunError(f"{source} holds nothing to report: none of {known}")
     return found
 
 
@@ -81,7 +58,7 @@ def _run(folder: Path) -> Iterator[Section]:
     columns = read_metrics(folder / METRICS_FILE)
     if not columns.get("iteration"):
         return
-    image = Image("Energy per electron and order parameter during training, by λ", png(training_curves(columns)))
+    image = drawn("Energy per electron and order parameter during training, by λ", training_curves(columns))
     config = folder / "config.toml"
     text = config.read_text(encoding="utf-8") if config.exists() else ""
     yield Section("Training", [_last_records(columns)], [image], text)
@@ -145,23 +122,13 @@ def _figures(data: xarray.Dataset) -> list[Image]:
     for kind, about in KINDS.items():
         if all(name in data for name in about.needs):
             for key, figure in draw(kind, data).items():
-                images.append(Image(f"{about.summary}{', ' + key.replace('lam', 'λ = ') if key else ''}", png(figure)))
+                images.append(drawn(f"{about.summary}{', ' + key.replace('lam', 'λ = ') if key else ''}", figure))
     if data.sizes["lam"] > 2:
         for name in measured(data):
             if data[name].dims == ("lam",) and f"{name}_error" in data:
                 figure = draw(VERSUS_LAM, data, name)[""]
-                images.append(Image(str(data[name].attrs.get("long_name", name)), png(figure)))
+                images.append(drawn(str(data[name].attrs.get("long_name", name)), figure))
     return images
-
-
-def png(figure: Figure) -> str:
-    """A figure as a PNG in base64."""
-    from qernel.plots.style import style
-
-    buffer = io.BytesIO()
-    with style():
-        figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _shown(value: Any) -> str:

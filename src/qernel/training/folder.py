@@ -17,7 +17,7 @@ import equinox as eqx
 
 from qernel.config import Config
 from qernel.errors import RunError
-from qernel.files import PARTIAL, write_atomically
+from qernel.files import PARTIAL, occupied, write_atomically
 from qernel.training.balance import Routing, overflow
 from qernel.training.checkpoint import Checkpoints
 from qernel.training.events import EventLog
@@ -97,18 +97,13 @@ class RunFolder:
         self._close_metrics(quietly=False)
         self._open_metrics(state)
 
-    def flush(self) -> None:
-        """Push the metrics to the disk."""
-        if self._metrics is not None:
-            self._metrics.flush()
-
     def _save_model(self, state: TrainState) -> None:
         save_model(self.path / MODEL_FILE, self._config, self._wavefunction(state.average))
 
     def _open_metrics(self, state: TrainState) -> None:
-        self._metrics = MetricsFile(
-            self.path / METRICS_FILE, self._parameters, int(state.iteration), experts=self._experts
-        )
+        exchange = self._config.train.exchange > 0
+        path, iteration = self.path / METRICS_FILE, int(state.iteration)
+        self._metrics = MetricsFile(path, self._parameters, iteration, exchange=exchange, experts=self._experts)
 
     def _close_metrics(self, *, quietly: bool) -> None:
         metrics, self._metrics = self._metrics, None
@@ -135,14 +130,10 @@ def new_folder(path: Path) -> Iterator[None]:
         RunError: if it holds something, or another process trains in it.
     """
     taken = RunError(f"{path} already exists and is not empty: add --resume to continue it, or choose another --out")
-    if path.exists() and (not path.is_dir() or _content(path)):
+    if occupied(path, ignoring=(LOCK_FILE,)):
         raise taken
     path.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        if _content(path):  # somebody was faster
+        if occupied(path, ignoring=(LOCK_FILE,)):  # somebody was faster
             raise taken
         yield
-
-
-def _content(path: Path) -> bool:
-    return any(entry.name != LOCK_FILE and not entry.name.endswith(PARTIAL) for entry in path.iterdir())

@@ -39,15 +39,26 @@ class MetricsFile:
     """Appends rows to a CSV file; opening it drops rows newer than the state training continues from.
 
     Args:
-        path: the file.
+        path: of the file.
         parameters: names of the family parameters.
         iteration: of that state.
+        exchange: whether walkers are swapped between groups. The acceptance with the next group is then a column,
+            empty in the last group and in iterations without swaps.
         experts: how many there are in each block.
     """
 
-    def __init__(self, path: Path, parameters: tuple[str, ...], iteration: int, *, experts: Sequence[int] = ()):
+    def __init__(
+        self,
+        path: Path,
+        parameters: tuple[str, ...],
+        iteration: int,
+        *,
+        exchange: bool = False,
+        experts: Sequence[int] = (),
+    ):
+        self._columns = (*_COLUMNS, "exchange_acceptance") if exchange else _COLUMNS
         routing = [f"load_b{b}_e{e}" for b, count in enumerate(experts, 1) for e in range(1, count + 1)]
-        names = ["iteration", "group", *parameters, *_COLUMNS, *routing, *(["dropped"] if routing else [])]
+        names = ["iteration", "group", *parameters, *self._columns, *routing, *(["dropped"] if routing else [])]
         header = ",".join(names).encode() + b"\r\n"
         write_atomically(path, header + b"".join(self._kept(path, iteration, header.count(b","))))
         self._handle = path.open("a", newline="")
@@ -71,13 +82,14 @@ class MetricsFile:
     def append(self, iteration: int, info: StepInfo, routing: Routing | None = None) -> None:
         """Write one row per group; the routing where there are experts."""
         writer = csv.writer(self._handle)
-        columns = [np.asarray(getattr(info, name)) for name in _COLUMNS]
+        columns = [np.asarray(getattr(info, name)) for name in self._columns]
         for group, point in enumerate(np.asarray(info.point)):
-            values = [f"{column[group]:.7g}" for column in columns]
+            values = [_number(name, column[group]) for name, column in zip(self._columns, columns, strict=True)]
             if routing is not None:
                 load = np.asarray(routing.load)[group].ravel()
                 values += [*(f"{part:.4g}" for part in load), f"{int(np.asarray(routing.dropped)[group])}"]
             writer.writerow([iteration, group, *(f"{p:.7g}" for p in point), *values])
+        self._handle.flush()  # whoever watches the training reads whole iterations, as they come
 
     def flush(self) -> None:
         """Push everything to the disk: a checkpoint written after it finds its rows there."""
@@ -87,3 +99,8 @@ class MetricsFile:
     def close(self) -> None:
         """Flush and close."""
         self._handle.close()
+
+
+def _number(name: str, value: float) -> str:
+    """A value of a column; what was not attempted has none."""
+    return "" if name == "exchange_acceptance" and np.isnan(value) else f"{value:.7g}"

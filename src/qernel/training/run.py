@@ -136,10 +136,12 @@ def training_step(
         clip=train.clip,
         balance=train.balance,
         drift=train.drift,
+        margin=train.margin,
         average=train.average,
         burn_in=train.burn_in,
         laplacian=train.laplacian,
         chunk=train.chunk,
+        exchange_every=train.exchange,
         devices=devices,
         expert_balance=Schedule(balance, train.decay) if steered_places(template).size else None,
     )

@@ -54,22 +54,27 @@ def relaxed(tuning: Tuning) -> Tuning:
     return Tuning(jnp.minimum(1.0, tuning.rate * _RELAXATION), jnp.maximum(1.0, tuning.damping / _RELAXATION))
 
 
-def stratified_points(hamiltonian: Hamiltonian, fractions: Array) -> Array:
+def stratified_points(hamiltonian: Hamiltonian, fractions: Array, margin: float = 0.0) -> Array:
     """Family points ``[G, p]`` of groups at the given fractions.
 
     The range of λ, the first parameter, is divided into one stratum per group so that it is always
-    covered evenly; every other parameter roams its whole range in each group. Where the range has gaps, each part
-    between them is divided like that, so that no group drifts over a gap.
+    covered evenly; every other parameter roams its whole range in each group. The range of λ is ``margin`` times its
+    length longer at both ends: what a network learns is least certain where its training ends. Where the range has
+    gaps, each part between them is divided like that, so that no group drifts over a gap.
     """
     groups = fractions.shape[0]
     low, high = np.array(hamiltonian.ranges).T
+    beyond = np.where(np.arange(len(low)) == 0, margin * (high - low), 0.0)
+    low, high = low - beyond, high + beyond
     stratum = jnp.arange(groups, dtype=fractions.dtype)
     first = (stratum + fractions[:, 0]) / groups
     place = jnp.concatenate([first[:, None], fractions[:, 1:]], axis=1)
     points = jnp.asarray(low, fractions.dtype) + jnp.asarray(high - low, fractions.dtype) * place
     if not hamiltonian.gaps:
         return points
-    lows, widths = strata(hamiltonian.parts, groups)
+    parts = np.array(hamiltonian.parts)
+    parts[0, 0], parts[-1, 1] = low[0], high[0]
+    lows, widths = strata([(float(start), float(end)) for start, end in parts], groups)
     lam = jnp.asarray(lows, fractions.dtype) + jnp.asarray(widths, fractions.dtype) * fractions[:, 0]
     return points.at[:, 0].set(lam)
 

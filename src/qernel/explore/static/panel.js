@@ -53,12 +53,24 @@ export class Panel {
     this.model = this.models.find((model) => model.name === name);
     this.parts.model.value = name;
     this.parts.summary.textContent = this.model.summary;
+    this.about(this.model.card);
     this.map.geometry(this.model);
     this.values = Object.fromEntries(
       this.model.parameters.map(({ name: key, trained: [low, high] }) => [key, key === "lam" && lam !== undefined ? lam : +((low + high) / 2).toFixed(6)]),
     );
     this.parts.sliders.replaceChildren(...this.model.parameters.map((parameter) => slider(parameter, this.values, () => this.move())));
     this.move();
+  }
+
+  /** What is known about a shipped model; runs have no card. */
+  about(card) {
+    this.parts.card.hidden = !card;
+    if (!card) return;
+    const worst = card.accuracy.reduce((one, other) => (other.excess.value > one.excess.value ? other : one));
+    const least = Math.min(...card.accuracy.map(({ excess }) => excess.value)).toFixed(3);
+    this.parts.accuracy.textContent = `${least} to ${worst.excess.value.toFixed(3)} E₀ per electron above the reference (${card.reference}), most at λ = ${worst.lam}.`;
+    const items = card.not_good_for.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
+    this.parts.limits.replaceChildren(...items);
   }
 
   /** The point has changed: what is stored at once, live sampling when the slider rests. */
@@ -143,7 +155,7 @@ export class Panel {
       ...(result.order_parameter ? [row("order ⟨|ρ_K|²⟩", result.order_parameter.text, false)] : []),
     );
     for (const link of this.parts.downloads.querySelectorAll("a")) {
-      const file = link.dataset.is === "png" ? `${kind}.png` : link.dataset.kind;
+      const file = link.dataset.figure ? `${kind}.${link.dataset.figure}` : link.dataset.kind;
       link.href = `/api/result/${token}/${file}`;
     }
   }

@@ -1,0 +1,67 @@
+"""Models on the disk: those that come with the package, and those of run folders."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+
+from qernel.config import load_config
+from qernel.errors import RunError
+from qernel.model.card import read_card
+from qernel.model.trained import Model
+from qernel.training.folder import MODEL_FILE
+from qernel.training.run import initial_wavefunction
+from qernel.training.tensors import fit, read_tensors
+
+_CARD_FILE = "card.json"
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with the package."""
+    root = files("qernel") / "models"
+    if not root.is_dir():
+        return []
+    return sorted(entry.name for entry in root.iterdir() if (entry / MODEL_FILE).is_file())
+
+
+def load(run: str | Path) -> Model:
+    """Open a run folder or a shipped model.
+
+    Args:
+        run: path of a run folder, or a name from `shipped`.
+
+    Returns:
+        The model with its averaged parameters, even of a run that is still going on.
+
+    Raises:
+        RunError: if there is no such model, or its file is foreign or damaged.
+    """
+    folder = Path(run)
+    if not (folder / MODEL_FILE).exists():
+        if str(run) not in shipped():
+            known = ", ".join(shipped()) or "none"
+            what = "holds no trained model yet" if folder.is_dir() else "is neither a run folder nor a shipped model"
+            raise RunError(f"{run} {what}; shipped models: {known}")
+        folder = Path(str(files("qernel") / "models" / str(run)))
+    path = folder / MODEL_FILE
+    tensors, metadata = read_tensors(path)
+    text = metadata.get("config")
+    if text is None:
+        raise RunError(f"{path} carries no configuration: it is not a Qernel model")
+    config = load_config(_parse(text, path))
+    template = initial_wavefunction(config, start=False)
+    arrays, static = eqx.partition(template, eqx.is_inexact_array)
+    wavefunction = eqx.combine(fit(path, tensors, arrays), static)
+    return Model(folder.resolve().name, config, wavefunction, read_card(folder / _CARD_FILE))
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RunError(f"{path} carries a damaged configuration: {error}") from error

@@ -1,0 +1,108 @@
+"""One trained wavefunction and the family it was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qernel.config import Config
+from qernel.errors import RunError
+from qernel.model.card import Card
+from qernel.model.state import State
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained wavefunction and the family it was trained on.
+
+    Attributes:
+        name: of the shipped model, or the run folder's.
+        config: the configuration that made it.
+        wavefunction: the ansatz with its trained parameters.
+        card: what is known about it (accuracy, range, caveats); None for a plain run.
+    """
+
+    name: str
+    config: Config
+    wavefunction: Any = field(repr=False)
+    card: Card | None = field(default=None, repr=False)
+    _samplers: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def hamiltonian(self) -> Any:
+        """The Hamiltonian family."""
+        return self.wavefunction.hamiltonian
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of trainable real numbers."""
+        from qernel.wavefunction import parameter_count
+
+        return parameter_count(self.wavefunction)
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The interval each conditioning parameter was trained on, λ first."""
+        return dict(zip(self.hamiltonian.parameters, self.hamiltonian.ranges, strict=True))
+
+    def at(self, lam: float, **others: float) -> State:
+        """The state at λ and, for models conditioned on more, the other parameters.
+
+        Args:
+            lam: factor on the moiré depth.
+            others: values of the other conditioning parameters; their mid-range by default.
+
+        Raises:
+            RunError: for a parameter the model does not have, or a value that is not a number.
+        """
+        ranges = self.ranges
+        unknown = sorted(set(others) - set(ranges))
+        if unknown:
+            raise RunError(f"{self.name} is not conditioned on {', '.join(unknown)}, only on {', '.join(ranges)}")
+        values = self.hamiltonian.middle | others | {"lam": lam}
+        point = np.array([float(values[name]) for name in ranges])
+        if not np.isfinite(point).all():
+            raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} must be finite numbers")
+        return State(self, point)
+
+    def sampled_like(self, other: Model) -> Model:
+        """This model, sampled by what is compiled for another one of the same configuration, if it is of the same.
+
+        A run that is training has new parameters every few seconds, and compilation takes longer than that.
+        """
+        if other.config == self.config:
+            compiled = {walkers: sampler.of(self.wavefunction) for walkers, sampler in other._samplers.items()}
+            self._samplers.update(compiled)
+        return self
+
+    def sampling(self, samples: int | None, walkers: int | None, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        """A chain sampler and its settings; None stands for what ``[sample]`` says.
+
+        Raises:
+            RunError: for a number that is too small.
+        """
+        sample = self.config.sample
+        for name, value, least in (("samples", samples, 2), ("walkers", walkers, 2), ("seed", seed, 0)):
+            if value is not None and value < least:
+                raise RunError(f"{name} = {value} is too small: give at least {least}")
+        return self.sampler(walkers or sample.walkers), {
+            "samples": samples or sample.samples,
+            "moves": sample.moves,
+            "burn_in": sample.burn_in,
+            "seed": sample.seed if seed is None else seed,
+            "target": sample.acceptance,
+        }
+
+    def sampler(self, walkers: int) -> Any:
+        """The chain sampler for a number of walkers, compiled once."""
+        from qernel.estimators.chains import ChainSampler
+
+        if walkers not in self._samplers:
+            train = self.config.train
+            self._samplers[walkers] = ChainSampler(
+                self.wavefunction, walkers, laplacian=train.laplacian, chunk=train.chunk
+            )
+        return self._samplers[walkers]

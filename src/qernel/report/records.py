@@ -1,0 +1,111 @@
+"""Sections of the JSON records that commands leave: Hartree–Fock, transitions, comparisons.
+
+A new kind of record is a function from its content and path to sections, and a line in `RECORDS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from qernel.errors import RunError
+from qernel.estimators.quantity import parenthesis
+from qernel.report.parts import RHAT_LIMIT, Section, Table, drawn, stored
+
+
+def record(path: Path) -> list[Section]:
+    """The sections of a record.
+
+    Args:
+        path: of a file with a name in `RECORDS`.
+
+    Raises:
+        RunError: if the file is damaged or of another program.
+    """
+    try:
+        return [*RECORDS[path.name](json.loads(path.read_text(encoding="utf-8")), path)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{path} is damaged, or no record of qernel: {type(error).__name__}: {error}") from error
+
+
+def _transition(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
+    rows = []
+    for one in data["candidates"]:
+        at = f"{one['at']:.4g}" if "at" in one else ""
+        fit = f"{one['chi2']:.1f}", str(one["dof"]), f"{one['p_value']:.2g}"
+        rows.append([one["model"], f"{one['delta_aicc']:.1f}", *fit, at])
+    table = Table("Curves that were compared, the best one first", ["curve", "ΔAICc", "χ²", "dof", "p", "λ"], rows)
+    figure = path.with_suffix(".png")
+    images = [stored("Interaction energy with the fitted curves", figure)] if figure.exists() else []
+    title = f"Transition, from {Path(data['source']).name}" if data["source"] else "Transition"
+    yield Section(title, [table], images, sentences=data["evidence"])
+
+
+def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
+    from qernel.hartree_fock.figure import branch_diagram
+
+    rows = []
+    for row in data["results"]:
+        order = row["order_parameter"]
+        numbers = [f"{row[name]:.5f}" for name in ("energy", "kinetic", "moire", "interaction")]
+        state = row["branch"] if row["converged"] else f"!{row['branch']}, not converged"
+        rows.append([f"{row['lam']:g}", *numbers, "" if order is None else f"{order:.4f}", state])
+    head = ["λ", "energy", "kinetic", "moiré", "interaction", "|ρ_K|²", "lowest state"]
+    table = Table("Lowest Slater determinant at each λ, per electron in E0; no statistical error", head, rows)
+    crossing = data["transition"]
+    images = [drawn("Branches against λ", branch_diagram(data["branches"], crossing=crossing))]
+    for figure in sorted(path.parent.glob("density-*.png")):
+        images.append(stored(f"Density of the {figure.stem.partition('-')[2]}", figure))
+    words = [] if crossing is None else [f"Liquid and crystal cross near λ = {crossing:.3f} (linear in between)."]
+    yield Section("Hartree–Fock", [table, _provenance(data)], images, sentences=words)
+
+
+def _comparison(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
+    rows = []
+    for model in data["models"]:
+        excess, rhat = model["mean_excess"], model["rhat"]
+        rows.append(
+            [
+                model["label"],
+                model["series"],
+                str(model["parameters"]),
+                str(model["active_parameters"]),
+                f"{model['seconds']:.0f}",
+                parenthesis(excess["value"], excess["error"]),
+                f"{rhat:.3f}" if rhat <= RHAT_LIMIT else f"!{rhat:.3f}",
+            ]
+        )
+    reference = data["reference"]
+    above = "exact energies" if reference["exact"] else "the lowest energies found, which are not exact"
+    caption = f"Energy per electron in E0 above {above} ({reference['source']}), mean over {len(data['lam'])} λ"
+    head = ["model", "series", "parameters", "active", "training (s)", "mean excess", "R̂"]
+    yield Section("Comparison", [Table(caption, head, rows), *_ratios(data), _provenance(data)])
+
+
+def _ratios(data: Mapping[str, Any]) -> Iterator[Table]:
+    rows = []
+    for one in data["ratios"]:
+        pair = [one["cost"].replace("_", " "), one["of"], one["over"]]
+        if one["value"] is None:
+            rows.append([*pair, "none", one["reason"], ""])
+        else:
+            interval = f"{one['low']:.3g} to {one['high']:.3g}"
+            rows.append([*pair, f"{one['value']:.3g}", interval, f"{one['accuracy']:.2g} E0"])
+    head = ["cost", "of", "over", "ratio", "68 % interval", "at an excess of"]
+    if rows:
+        yield Table("What one series costs over another at equal accuracy", head, rows)
+
+
+def _provenance(data: Mapping[str, Any]) -> Table:
+    facts = [[name, str(value)] for name, value in data["provenance"].items() if not isinstance(value, dict)]
+    return Table("Provenance", ["what", "value"], facts)
+
+
+RECORDS: dict[str, Callable[[Mapping[str, Any], Path], Iterator[Section]]] = {
+    "transition.json": _transition,
+    "hartree_fock.json": _hartree_fock,
+    "comparison.json": _comparison,
+}
+"""Records by file name."""

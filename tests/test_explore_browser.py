@@ -1,0 +1,170 @@
+"""``qernel explore`` in a headless browser: beside a live training run, with two users, by keyboard alone.
+
+A screenshot is kept in the folder QERNEL_TEST_ARTEFACTS if that is set.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from browser import CHROMIUM, DRIVER, Browser
+from qernel.config import load_config
+from qernel.explore.catalogue import catalogue
+from qernel.explore.serve import HOST
+from runs import TINY
+from test_explore import Server, await_true
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium-driver)"),
+]
+
+TAB, ENTER, END, RIGHT = "\ue004", "\ue007", "\ue010", "\ue014"
+
+SETTINGS = {
+    **TINY,
+    "model": {"ansatz": "slater"},
+    "train": {**TINY["train"], "iterations": 1_000_000, "checkpoint_every": 20},
+    # Samplings end when nobody reads them, and not by themselves.
+    "sample": {**TINY["sample"], "samples": 1_000_000},
+}
+
+STATE = "return document.getElementById('training-state').textContent"
+ITERATION = f"{STATE}.match(/iteration (\\d+)/)?.[1]"
+CAPTION = "return document.querySelector('[data-is=table-caption]').textContent"
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A training that goes on until it is told to stop, and its folder."""
+    folder = tmp_path_factory.mktemp("live")
+    (folder / "tiny.toml").write_text(load_config(SETTINGS).to_toml())
+    run = folder / "run"
+    line = [sys.executable, "-m", "qernel.cli", "train", str(folder / "tiny.toml"), "--out", str(run)]
+    environment = {**os.environ, "QERNEL_DEVICES": "1"}
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        await_true(lambda: process.poll() is not None or len(list(run.glob("checkpoint-*"))) > 1, 240)
+        assert process.poll() is None, process.communicate()
+        yield process, run
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def server(training: tuple[subprocess.Popen[str], Path]) -> Iterator[Server]:
+    server = Server(catalogue([str(training[1])]))
+    yield server
+    server.stop()
+
+
+def iteration(browser: Browser) -> int:
+    """The iteration that the page shows."""
+    return int(browser.until(ITERATION, 60))
+
+
+def kept(browser: Browser, name: str, tmp_path: Path) -> None:
+    """Keep a screenshot as an artefact."""
+    artefacts = Path(os.environ.get("QERNEL_TEST_ARTEFACTS") or tmp_path)
+    artefacts.mkdir(parents=True, exist_ok=True)
+    browser.screenshot(artefacts / name)
+    assert (artefacts / name).stat().st_size > 20_000
+
+
+def focuses(browser: Browser, most: int = 80) -> list[tuple[str, str]]:
+    """What the tabulator key goes through from the top of the page, until it leaves the page."""
+    browser.run("document.activeElement.blur(); scrollTo(0, 0)")
+    found = []
+    for _ in range(most):
+        browser.press(TAB)
+        if browser.run("return document.activeElement === document.body"):
+            return found
+        ring = browser.run("return getComputedStyle(document.activeElement).outlineStyle")
+        assert ring == "solid", f"{browser.focused()} does not show that it has the focus"
+        found.append(browser.focused())
+    raise AssertionError(f"the focus is caught: {found[-5:]}")
+
+
+def test_beside_a_training_run_with_two_users(
+    training: tuple[subprocess.Popen[str], Path], server: Server, tmp_path: Path
+) -> None:
+    process, _ = training
+    address = f"http://{HOST}:{server.port}/"
+    with Browser(tmp_path / "one") as one:
+        with Browser(tmp_path / "two") as two:
+            for browser in (one, two):
+                browser.open(address)
+                browser.until("return document.querySelectorAll('.panel').length === 2", 60)
+                assert browser.run("return document.querySelector('[data-is=model]').value") == "run"
+            # The curves of both groups, and they go on.
+            seen = iteration(one)
+            assert one.run("return document.querySelectorAll('#training-chart polyline').length") == 2
+            one.until(f"{ITERATION} > {seen}", 60)
+            assert iteration(two) >= seen
+            # Each user has a λ, and gets densities at it.
+            one.type(".panel input[type=range]", END)
+            for browser, lam in ((one, 1.25), (two, 0.625)):
+                browser.until(f"{CAPTION}.startsWith('λ = {lam:g}, live')", 300)
+            assert len(server.explorer.samplings) == 4  # two panels each
+            kept(one, "explore-training.png", tmp_path)
+            assert one.complaints() == [] and two.complaints() == []
+        # The second browser is closed in the middle of its samplings: they end, the others go on.
+        await_true(lambda: len(server.explorer.samplings) == 2)
+        before = sorted((sampling.state.lam, sampling.count) for sampling in server.explorer.samplings)
+        await_true(lambda: all(sampling.count > before[-1][1] for sampling in server.explorer.samplings), 60)
+        assert {sampling.state.lam for sampling in server.explorer.samplings} == {lam for lam, _ in before}
+        # Training has not noticed. Stopped, it says so, and the page that nothing is new.
+        assert process.poll() is None
+        seen = iteration(one)
+        one.until(f"{ITERATION} > {seen}", 60)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+        one.until(f"{STATE}.includes('nothing new for')", 60)
+        assert one.complaints() == []
+    await_true(lambda: not server.explorer.samplings)
+
+
+def test_everything_is_reached_and_named_by_keyboard(server: Server, tmp_path: Path) -> None:
+    with Browser(tmp_path / "profile") as browser:
+        browser.open(f"http://{HOST}:{server.port}/")
+        browser.until("return document.querySelectorAll('.panel').length === 2", 60)
+        browser.until("return !document.querySelector('[data-is=downloads]').hidden", 300)
+        found = focuses(browser)
+        # A group of radio buttons is one stop, by the arrows one goes on.
+        wanted = browser.run("""const all = "a[href], button, input, select, summary";
+            const seen = [...document.querySelectorAll(all)].filter((e) => !e.disabled && e.checkVisibility());
+            return seen.filter((e) => e.type !== "radio" || e.checked).length""")
+        assert len(found) == wanted
+        assert all(name.strip() for _, name in found), found
+        names = [name for _, name in found]
+        for name in ("Model", "Map", "Electrons", "λ, exact value", "Run", "Add a panel to compare", "NetCDF", "PDF"):
+            assert name in names
+        # Add a panel and remove it again: the focus goes to the new panel, and back to the button.
+        browser.run("document.getElementById('add').focus()")
+        browser.press(ENTER)
+        browser.until("return document.querySelectorAll('.panel').length === 3", 10)
+        assert browser.focused() == ("select", "Model")
+        for _ in range(3):
+            browser.press(TAB)
+        assert browser.focused() == ("button", "Remove this panel")
+        browser.press(ENTER)
+        browser.until("return document.querySelectorAll('.panel').length === 2", 10)
+        assert browser.focused() == ("button", "Add a panel to compare")
+        # An exact value; one out of bounds is put back.
+        field = ".panel input[type=number]"
+        for typed, shown in (("0.8", 0.8), ("99", 0.8)):
+            browser.run(f"document.querySelector('{field}').focus(); document.querySelector('{field}').select()")
+            browser.press(typed + ENTER)
+            assert float(browser.run(f"return document.querySelector('{field}').value")) == shown
+            assert float(browser.run("return document.querySelector('.panel input[type=range]').value")) == shown
+        assert browser.complaints() == []

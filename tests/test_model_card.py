@@ -1,0 +1,71 @@
+"""Cards of shipped models: true to what they were taken from, shown by ``qernel models``, refused when damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qernel.cli import main
+from qernel.errors import RunError
+from qernel.explore.catalogue import catalogue
+from qernel.model.card import Card, read_card
+
+STUDY = Path(__file__).parents[1] / "studies" / "exact" / "six_electrons.json"
+
+
+@pytest.fixture(scope="module")
+def card() -> Card:
+    card = catalogue([])["n6"].model().card
+    assert card is not None
+    return card
+
+
+def test_references_are_the_lowest_exact_energies(card: Card) -> None:
+    cases = json.loads(STUDY.read_text(encoding="utf-8"))["cases"]
+    for entry in card.accuracy:
+        lowest = min((case for case in cases if case["lam"] == entry.lam), key=lambda case: case["energy"])
+        assert entry.reference.value == pytest.approx(lowest["energy"], abs=5.1e-5)
+        assert entry.reference.error == pytest.approx(lowest["uncertainty"], abs=5.1e-5)
+
+
+def test_energies_are_those_of_the_shipped_weights(card: Card) -> None:
+    """The stored observables, which name the weights they are of, were measured on other chains."""
+    stored = catalogue([])["n6"].stored()
+    assert stored is not None
+    pulls = []
+    for entry in card.accuracy:
+        other = stored.sel(lam=entry.lam, method="nearest")
+        assert float(other["lam"]) == pytest.approx(entry.lam)
+        error = np.hypot(entry.energy.error, float(other["energy_error"]))
+        pulls.append((entry.energy.value - float(other["energy"])) / error)
+    assert np.sum(np.square(pulls)) < 18.5  # χ² of 7 numbers: exceeded once in a hundred
+
+
+def test_models_shows_accuracy_range_and_limits(card: Card, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 0
+    text = capsys.readouterr().out
+    assert "0.005 to 0.023" in text and "0.2 to 1.8" in text and "0.0226(34)" in text
+    assert text.count("\n- ") == len(card.not_good_for)
+    assert max(map(len, text.splitlines())) <= 120
+    assert main(["models", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["models"]
+    assert entry["lam"] == [0.2, 1.8] and entry["electrons"] == 6 and entry["cells"] == 9
+    assert entry["card"]["not_good_for"] == list(card.not_good_for)
+    worst = max(entry["card"]["accuracy"], key=lambda row: row["excess"]["value"])
+    assert worst["lam"] == 1.1 and worst["excess"]["value"] == pytest.approx(0.0226)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"format": 2}, "format"), ({"not_good_for": []}, "not_good_for"), ({"acuracy": []}, "acuracy"), (None, "JSON")],
+)
+def test_foreign_cards_are_refused(card: Card, change: dict[str, object] | None, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "card.json"
+    assert read_card(path) is None
+    path.write_text("{" if change is None else json.dumps(card.model_dump() | change))
+    with pytest.raises(RunError, match=words) as caught:
+        read_card(path)
+    assert "\n" not in str(caught.value)
