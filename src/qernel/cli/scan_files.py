@@ -55,8 +55,8 @@ def dataset(
     for name in DIAGNOSTICS:
         stored = name if name == "acceptance" else f"energy_{name}"
         data[stored] = ("lam", [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
-    for name, text in OUTSIDE.items():
-        data[name] = ("lam", [int(entry[name]) for entry in rows], {"units": "1", "long_name": text})
+    for name, meaning in OUTSIDE.items():
+        data[name] = ("lam", [int(entry[name]) for entry in rows], {"units": "1", "long_name": meaning})
     for sweep, energies in (measured.sweeps if measured else {}).items():
         if sweep in ("up", "down"):
             data |= _curves([row(result) for result in energies], sweep)
