@@ -27,6 +27,7 @@ from qernel.cli.progress import PartsProgress, TrainingProgress
 from qernel.config import Config, load_config, presets
 from qernel.errors import Interrupted, QernelError, RunError
 from qernel.estimators.quantity import Quantity
+from qernel.storage import open as open_results
 from qernel.storage import to_json
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -73,6 +74,7 @@ class Result(NamedTuple):
     order_parameter: Quantity | None = Quantity(0.2, 0.004)
     order_parameter_rhat: float = 1.002
     direction: str = "fresh"
+    in_gap: bool = False
 
 
 class FakeModel:
@@ -92,15 +94,16 @@ class FakeModel:
     def at(self, lam: float, **others: float) -> Any:
         low, high = self.ranges["lam"]
         outside = not low <= lam <= high
+        between = any(start < lam < end for start, end in self.hamiltonian.gaps)
 
         def energy(
             samples: int | None = None, *, progress: Callable[[float], None], keep: Any = None, **settings: Any
         ) -> Result:
             progress(1.0)
             self.asked.append({"lam": lam, "samples": samples, **settings, **others})
-            return Result(lam, outside, rhat=self.rhat)
+            return Result(lam, outside, rhat=self.rhat, in_gap=between)
 
-        return types.SimpleNamespace(lam=lam, extrapolating=outside, energy=energy)
+        return types.SimpleNamespace(lam=lam, extrapolating=outside, in_gap=between, energy=energy)
 
 
 @pytest.fixture
@@ -394,6 +397,19 @@ def test_models(capsys: pytest.CaptureFixture[str], model: FakeModel) -> None:
     assert json.loads(capsys.readouterr().out) == {"models": [expected]}
     assert main(["models"]) == 0
     assert "0.4 to 1.4" in capsys.readouterr().out
+
+
+def test_a_query_in_a_gap_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, FakeModel(**{"family.gaps": [[0.7, 0.9]]}))
+    assert main(["query", "n6", "--lam", "0.8", "0.9"]) == 0
+    out, err = capsys.readouterr()
+    assert err == (
+        "qernel: warning: λ = 0.8 in a gap of the training: the model was trained on λ in [0.4, 0.7] and [0.9, 1.4]\n"
+    )
+    assert [line.endswith("in a gap") for line in out.splitlines()[-2:]] == [True, False]
+    assert main(["scan", "n6", "--lam", "0.8", "0.9", "--json"]) == 0
+    assert [row["in_gap"] for row in json.loads(capsys.readouterr().out)["results"]] == [True, False]
+    assert open_results("n6-scan/energies.nc").attrs["trained_gaps"].tolist() == [0.7, 0.9]
 
 
 # Scan

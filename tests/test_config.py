@@ -177,6 +177,8 @@ def test_the_callers_mapping_is_left_alone() -> None:
         ("system", "period_nm", 0, "must be at least 1e-06"),
         ("system", "depth_meV", -15, "must be at least 0"),
         ("family", "lam", [2, 1], "must run from low to high"),
+        ("family", "gaps", [[0.7, 0.9], [0.9, 1]], "must be intervals from low to high, in increasing order and apart"),
+        ("family", "gaps", [0.7, 0.9], "is not a list of intervals"),
         ("family", "lam", [-1, 1], "must have every entry at least 0"),
         ("family", "lam", "all", "is not an interval [low, high] or a single number"),
         ("family", "U", 8.0, "is not an interval [low, high]: give e.g. U = [8.0, 12.0]"),
@@ -253,6 +255,11 @@ def test_a_misspelt_key_raises_no_second_complaint() -> None:
         (small(model={"active_experts": 4}), "must be fewer than model.experts = 4: give e.g. experts = 8"),
         (small(model={"width": 4}), "would be exactly zero; give e.g. width = 8 or orbitals = 'bloch'"),
         (small(system={"twist": [0.25, 0]}, model={"complex": False}), "use complex = 'auto'"),
+        (small(family={"lam": [0.4, 1.4], "gaps": [[0.3, 0.9]]}), "must lie inside family.lam = [0.4, 1.4]"),
+        (
+            small(family={"lam": [0.4, 1.4], "gaps": [[0.7, 0.9]]}, train={"groups": 1}),
+            "train.groups = 1 is less than the 2 parts",
+        ),
     ],
 )
 def test_values_that_do_not_fit_together(table: dict[str, Any], expected: str) -> None:
@@ -513,7 +520,7 @@ def test_choices_match_the_physics() -> None:
     fields = SECTIONS["system"].model_fields
     assert get_args(fields["interaction"].annotation) == tuple(SCREENING)
     assert get_args(fields["lattice"].annotation) == tuple(LATTICES)
-    assert tuple(SECTIONS["family"].model_fields) == CONDITIONABLE
+    assert tuple(key for key in SECTIONS["family"].model_fields if key != "gaps") == CONDITIONABLE
 
 
 def test_errors_are_qernel_errors() -> None:

@@ -13,7 +13,8 @@ import pytest
 from jax import Array
 
 from ansatz_cases import Case, perturbed, quick_jit, random_points, wavefunction
-from qernel.laplacian.jet import pointwise
+from qernel.benchmark.flops import matmul_flops
+from qernel.laplacian.jet import contract, pointwise, seed
 from qernel.wavefunction import Wavefunction, build, log_psi
 from qernel.wavefunction.experts import MixtureOfExperts, Router
 
@@ -75,6 +76,22 @@ def test_the_router_sees_electrons_in_no_order() -> None:
     gates = layer.gates(features, condition)
     np.testing.assert_allclose(layer.gates(features[order], condition), gates, atol=1e-14)
     np.testing.assert_allclose(layer(features[order], condition), layer(features, condition)[order], atol=1e-12)
+
+
+def test_only_the_experts_that_may_act_are_computed_in_the_laplacian() -> None:
+    """Matrix products behind the gates: as many for 4 experts as for 16; for ψ alone all experts are in one product."""
+    positions = jax.random.normal(jax.random.key(1), (3, 2))
+    mixing = jax.random.normal(jax.random.key(2), (2, 6))
+
+    def flops(experts: int, active: int, derivatives: bool) -> int:
+        layer = mixture(experts, active)
+        start = seed(positions) if derivatives else positions
+        features = pointwise(jnp.tanh, contract("nx,xc->nc", start, mixing))
+        gates = layer.gates(features, jnp.zeros(3))
+        return matmul_flops(lambda g, h: layer.apply(g, h), gates, features)
+
+    assert flops(4, 2, True) == flops(16, 2, True) < flops(16, 3, True)
+    assert flops(4, 2, False) < flops(16, 2, False)
 
 
 class Spot(NamedTuple):
@@ -211,8 +228,12 @@ def test_psi_and_its_gradient_are_continuous_where_routing_changes(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
-    [{"kv_heads": 1, "active_experts": 1}, {"kv_heads": 4, "film": False, "parameter_features": True}],
-    ids=["multi-query, one active expert", "multi-head, without FiLM"],
+    [
+        {"kv_heads": 1, "active_experts": 1},
+        {"kv_heads": 4, "film": False, "parameter_features": True},
+        {"expert_balance": 0.1},
+    ],
+    ids=["multi-query, one active expert", "multi-head, without FiLM", "steered biases"],
 )
 def test_continuity_holds_for_every_kind_of_attention_and_conditioning(
     changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch

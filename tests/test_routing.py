@@ -25,6 +25,8 @@ POINT = random_points(FAMILY, 1, 3)[0]
 class ByHand:
     """Gates that depend on where the first electron is: left of the line x = ½ expert 1 acts, right of it expert 2."""
 
+    active_experts: int = 2
+
     def gates(self, positions: Any) -> Any:
         left = np.asarray(positions)[..., 0, 0] < 0.5
         block = np.stack([0.8 * left, 0.2 * ~left, 0.0 * left], axis=-1)
@@ -50,6 +52,8 @@ def test_statistics_of_a_router_made_by_hand() -> None:
     assert exact / 1.6 < active.errors[0, 0] < 2.0 * exact
     assert abs(left - 0.25) < 4 * exact
     assert np.all(active.errors[1] == 0.0) and active.errors[0, 2] == 0.0
+    # All three experts of the second block are open, and only two would be computed: that is said.
+    np.testing.assert_array_equal(result["experts_dropped"].values, [0.0, 1.0])
     share = np.array([0.8 * left, 0.2 * (1 - left)])
     share /= share.sum()
     mixed = result["routing_entropy"]
@@ -82,7 +86,7 @@ def test_gates_of_a_wavefunction_are_those_that_act() -> None:
     gates = psi.gates(x.reshape(8, 5, 3, 2))
     assert gates.shape == (8, 5, 2, 4) and np.all((gates >= 0) & (gates <= 1))
     gates = gates.reshape(40, 2, 4)
-    assert (gates > 0).sum(-1).max() <= SMALL.active_experts
+    assert (gates > 0).sum(-1).max() <= SMALL.active_experts == psi.active_experts
     points = jnp.broadcast_to(POINT, (40, 1))
     before = evaluate(module, x, points)[1]
     for block, expert in ((0, 0), (1, 3)):

@@ -380,3 +380,17 @@ def test_strata_cover_the_range_of_lambda_and_others_roam() -> None:
     wider = np.asarray(stratified_points(family, fractions, margin=0.1))
     np.testing.assert_allclose(wider[:, 0], 0.3 - 0.13 + 1.2 * (points[:, 0] - 0.3), rtol=1e-12)
     np.testing.assert_array_equal(wider[:, 1], points[:, 1])
+
+
+def test_strata_leave_gaps_out_and_none_crosses_one() -> None:
+    family = replace(FAMILY, parameters=("lam",), ranges=((0.4, 1.4),), gaps=((0.7, 0.9), (1.05, 1.3)))
+    assert family.parts == [(0.4, 0.7), (0.9, 1.05), (1.3, 1.4)]
+    # Eleven groups on 0.55 of λ: six, three and two strata of 0.05.
+    ends = np.array([stratified_points(family, jnp.full((11, 1), place))[:, 0] for place in (0.0, 1.0)])
+    expected = [0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.9, 0.95, 1.0, 1.3, 1.35]
+    np.testing.assert_allclose(ends, [expected, np.add(expected, 0.05)], rtol=1e-12)
+    # However few groups there are, every part has one.
+    np.testing.assert_allclose(stratified_points(family, jnp.full((3, 1), 0.5))[:, 0], [0.55, 0.975, 1.35], rtol=1e-12)
+    # A margin lengthens the outer parts alone.
+    wider = stratified_points(family, jnp.full((3, 1), 0.5), margin=0.1)
+    np.testing.assert_allclose(wider[:, 0], [0.5, 0.975, 1.4], rtol=1e-12)

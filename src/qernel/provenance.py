@@ -49,6 +49,8 @@ def model_attributes(model: Any) -> dict[str, Any]:
         "trained_lam": [float(low), float(high)],
         "units": "energies in E0 = hbar^2/(m* a_M^2), lengths in the moire period a_M",
     }
+    if hamiltonian.gaps:
+        attributes["trained_gaps"] = [float(end) for gap in hamiltonian.gaps for end in gap]
     if model.config.energy_unit_meV is not None:
         attributes["E0_meV"] = float(model.config.energy_unit_meV)
     if system.material is not None:

@@ -24,6 +24,19 @@ SUFFIX = ".nc"
 _ENGINE: Final = "h5netcdf"
 
 
+OUTSIDE = {
+    "extrapolating": "1 where a parameter is outside its range",
+    "in_gap": "1 where lam is in a gap of the trained range",
+}
+"""Flags of points that a model was not trained on, with their meaning; files of earlier versions lack the second."""
+
+
+def outside(point: Mapping[Any, Any]) -> str:
+    """In words which of the flags `OUTSIDE` is set for a point (a row, or a data set at one λ); empty if none is."""
+    words = {"extrapolating": "extrapolating", "in_gap": "in a gap"}
+    return next((words[name] for name in OUTSIDE if name in point and bool(point[name])), "")
+
+
 def save(dataset: xarray.Dataset, path: str | Path, *, compact: bool = False) -> Path:
     """Write a NetCDF-4 file that is either complete or absent; folders are made as needed.
 
@@ -72,7 +85,7 @@ def measured(dataset: xarray.Dataset) -> list[str]:
     suffixes = ("_error", "_autocorrelation", "_rhat", "_effective_samples")
     names = [str(name) for name in dataset.data_vars]
     derived = {name + suffix for name in names for suffix in suffixes}
-    return [name for name in names if name not in derived and name not in ("acceptance", "extrapolating")]
+    return [name for name in names if name not in derived and name not in ("acceptance", *OUTSIDE)]
 
 
 def tables(dataset: xarray.Dataset) -> dict[str, pandas.DataFrame]:

@@ -11,7 +11,6 @@ DIR/accuracy-*.png/.pdf     excess energy against parameters, active parameters 
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import re
 import shlex
@@ -32,8 +31,7 @@ from qernel.cli.results import RHAT_LIMIT, listed, warn
 from qernel.comparison.conditions import UNLIMITED, Budget, Entry, check_equal, entries
 from qernel.comparison.reference import Reference, Row, at, read_rows
 from qernel.config import Config, load_config
-from qernel.errors import QernelError, RunError
-from qernel.files import occupied
+from qernel.errors import QernelError
 from qernel.storage import to_json
 
 BUDGET_FILE, MODELS, ENERGIES, DATA, RECORD = (
@@ -94,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     lam = _lam(options, first, rows)
     known = at(rows, lam, Path(options.reference)) if rows is not None else None
     out = Path(options.out)
-    _claim(out, budget)
+    outputs.claim(out, BUDGET_FILE, budget._asdict(), "comparison with the budget")
 
     train_all(models, options.seeds, budget, out, shlex.join(options.line))
     return _compare(models, lam, budget, known, out, options)
@@ -200,24 +198,6 @@ def _lam(options: argparse.Namespace, first: Config, rows: list[Row] | None) -> 
     if outside:
         warn(f"extrapolating at λ = {listed(outside)}: the models are trained on λ in [{low:g}, {high:g}]")
     return tuple(lam)
-
-
-def _claim(out: Path, budget: Budget) -> None:
-    """Make the folder, or see that it is one of a comparison with the same budget."""
-    wanted = json.loads(to_json(budget._asdict()))
-    path = out / BUDGET_FILE
-    if path.exists():
-        try:
-            stored = json.loads(path.read_text("utf-8"))
-        except ValueError as error:
-            raise RunError(f"{path} is damaged: choose another --out") from error
-        if stored != wanted:
-            raise RunError(f"{out} holds a comparison with the budget {stored}, not {wanted}: choose another --out")
-        return
-    if occupied(out):
-        raise RunError(f"{out} exists and is no comparison: choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    outputs.write_text(path, to_json(wanted) + "\n")
 
 
 def _conditions(first: Config, budget: Budget, options: argparse.Namespace) -> dict[str, Any]:

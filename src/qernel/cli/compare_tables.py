@@ -45,3 +45,29 @@ def ratio_line(ratio: Mapping[str, Any]) -> str:
         return f"{pair} none, {ratio['reason']}"
     interval = f"{ratio['value']:.3g} (68 %: {ratio['low']:.3g} to {ratio['high']:.3g})"
     return f"{pair} {interval} at {ratio['accuracy']:.2g} E0 per electron"
+
+
+def interpolation_report(data: Mapping[str, Any], out: Path) -> str:
+    """Excess energies at every λ, and what gaps, edges and sharing cost, for people."""
+    conditions, reference = data["conditions"], data["reference"]
+    seeds, cost = len(conditions["seeds"]), data["cost"]
+    kinds = list(cost)
+    by_model = {kind: [row for row in data["energies"] if row["model"] == kind] for kind in kinds}
+    rows = [["λ", "", *kinds, ""]]
+    for index, lam in enumerate(conditions["lam"]):
+        found = [by_model[kind][index] for kind in kinds]
+        numbers = [parenthesis(row["excess"], row["excess_error"]) for row in found]
+        rows.append([f"{lam:g}", conditions["regions"][index], *numbers, ""])
+    what = "exact energies" if reference["exact"] else "NOT exact:"
+    lines = [
+        f"excess energy per electron in E0, {seeds} seed{'s' * (seeds != 1)}, above the reference "
+        f"({what} {reference['source']})",
+        columns(rows),
+        "updates × walkers: " + ", ".join(f"{kind} {cost[kind]['updates_times_walkers']}" for kind in kinds),
+        "",
+    ]
+    for row in data["summary"]:
+        where = f"all {row['points']} λ" if row["region"] == "all" else f"{row['points']} λ ({row['region']})"
+        number = parenthesis(row["value"], row["error"])
+        lines.append(f"{row['model']} − {row['against']}, mean over {where}: {number} E0 per electron")
+    return "\n".join([*lines, f"written: {out}"])

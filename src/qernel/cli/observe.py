@@ -22,7 +22,7 @@ from qernel.cli.results import RHAT_LIMIT, listed, other_parameters, states_at, 
 from qernel.cli.tables import columns
 from qernel.errors import QernelError
 from qernel.observables.registry import BUILT_IN
-from qernel.storage import measured, open, save, to_json
+from qernel.storage import OUTSIDE, measured, open, outside, save, to_json
 
 if TYPE_CHECKING:
     import xarray
@@ -148,8 +148,7 @@ def table(dataset: xarray.Dataset) -> str:
     rows = [["λ", *(_headed(dataset, name) for name in single), ""]]
     for index, lam in enumerate(dataset["lam"].values):
         numbers = [parenthesis(float(dataset[name][index]), float(dataset[f"{name}_error"][index])) for name in single]
-        note = "extrapolating" if dataset["extrapolating"].values[index] else ""
-        rows.append([f"{lam:g}", *numbers, note])
+        rows.append([f"{lam:g}", *numbers, outside(dataset.isel(lam=index))])
     lines = [columns(rows)]
     for name in measured(dataset):
         if name not in single:
@@ -172,7 +171,8 @@ def _payload(model: Model, dataset: xarray.Dataset, others: Mapping[str, float],
             name: {"value": float(dataset[name][index]), "error": float(dataset[f"{name}_error"][index])}
             for name in single
         }
-        results.append({"lam": float(lam), **numbers, "extrapolating": bool(dataset["extrapolating"].values[index])})
+        flags = {flag: bool(dataset[flag].values[index]) for flag in OUTSIDE if flag in dataset}
+        results.append({"lam": float(lam), **numbers, **flags})
     arrays = {name: dict(dataset[name].sizes) for name in measured(dataset) if name not in single}
     units = {name: dataset[name].attrs["units"] for name in measured(dataset)}
     return {**system_of(model, others), "results": results, "arrays": arrays, "units": units, "file": str(path)}

@@ -63,6 +63,33 @@ def refuse_overwriting(out: Path, files: Sequence[str], wanted: Mapping[str, Any
         raise RunError(f"{out} already has {present[0]} of another {what}: choose another --out, or remove it")
 
 
+def claim(out: Path, name: str, wanted: Mapping[str, Any], what: str) -> None:
+    """Make a folder for long work that can be taken up again, or see that it is one of the same work.
+
+    Args:
+        out: the folder.
+        name: of the file in it that says what the work is.
+        wanted: what it is.
+        what: the same in words that complete "holds a … {…}".
+
+    Raises:
+        RunError: if the folder holds something else.
+    """
+    plain, path = json.loads(to_json(wanted)), out / name
+    if path.exists():
+        try:
+            stored = json.loads(path.read_text("utf-8"))
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: choose another --out") from error
+        if stored != plain:
+            raise RunError(f"{out} holds a {what} {stored}, not {plain}: choose another --out")
+        return
+    if occupied(out):
+        raise RunError(f"{out} exists and is no comparison: choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(path, to_json(plain) + "\n")
+
+
 def refuse_occupied(out: Path) -> None:
     """Results that are no repetition of others need a folder of their own.
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "hf": "unrestricted Hartree–Fock at given λ, without training",
     "validate": "check a configuration; print it in full, with units and cost",
     "compare": "train several models under equal conditions and compare their accuracy",
+    "interpolate": "hold a model with gaps in its trained λ against models without, and single-λ models",
     "submit": "run studies as SLURM jobs that resume by themselves",
     "models": "list the trained models that come with Qernel",
     "bench": "time every stage of training beside a general forward Laplacian",

@@ -119,6 +119,9 @@ def states_at(model: Model, points: Sequence[float], options: argparse.Namespace
     outside = [state.lam for state in states if state.extrapolating]
     if outside:
         warn(f"extrapolating at λ = {listed(outside)}: the model was trained on {_interval(model)}")
+    between = [state.lam for state in states if state.in_gap]
+    if between:
+        warn(f"λ = {listed(between)} in a gap of the training: the model was trained on {_interval(model)}")
     return states
 
 
@@ -166,6 +169,7 @@ def row(result: Energies) -> dict[str, Any]:
         **{name: getattr(result, name).as_dict() for name in ENERGIES},
         **{name: float(getattr(result, name)) for name in DIAGNOSTICS},
         "extrapolating": bool(result.extrapolating),
+        "in_gap": bool(result.in_gap),
         ORDER: None if result.order_parameter is None else result.order_parameter.as_dict(),
         f"{ORDER}_rhat": float(result.order_parameter_rhat),
         "direction": result.direction,
@@ -183,8 +187,17 @@ def listed(values: Sequence[float]) -> str:
     return shown if len(values) <= 6 else f"{shown} and {len(values) - 6} more"
 
 
+def intervals(parts: Sequence[tuple[float, float]]) -> str:
+    """Intervals of λ, for a sentence.
+
+    >>> intervals([(0.4, 0.7), (0.9, 1.4)])
+    '[0.4, 0.7] and [0.9, 1.4]'
+    """
+    return " and ".join(f"[{low:g}, {high:g}]" for low, high in parts)
+
+
 def _interval(model: Model) -> str:
     low, high = model.ranges["lam"]
-    parts = [f"λ in [{low:g}, {high:g}]" if low < high else f"λ = {low:g} alone"]
+    parts = [f"λ in {intervals(model.hamiltonian.parts)}" if low < high else f"λ = {low:g} alone"]
     parts += [f"{name} in [{a:g}, {b:g}]" for name, (a, b) in model.ranges.items() if name != "lam"]
     return " and ".join(parts)

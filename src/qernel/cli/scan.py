@@ -198,6 +198,7 @@ def _draw(model: Model, rows: Sequence[Mapping[str, Any]], out: Path) -> None:
         [row["interaction"]["value"] for row in rows],
         [row["interaction"]["error"] for row in rows],
         trained_range=model.ranges["lam"],
+        gaps=model.hamiltonian.gaps,
         energy_unit_meV=model.config.energy_unit_meV,
         title=describe(model.config.system.electrons, model.config.system.cells),
     )

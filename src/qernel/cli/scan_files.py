@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qernel.cli.results import DIAGNOSTICS, ENERGIES, ORDER, Measured, row
+from qernel.storage import OUTSIDE
 
 if TYPE_CHECKING:
     import xarray
@@ -54,8 +55,8 @@ def dataset(
     for name in DIAGNOSTICS:
         stored = name if name == "acceptance" else f"energy_{name}"
         data[stored] = ("lam", [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
-    flags = [int(entry["extrapolating"]) for entry in rows]
-    data["extrapolating"] = ("lam", flags, {"units": "1", "long_name": "1 where a parameter is outside its range"})
+    for name, meaning in OUTSIDE.items():
+        data[name] = ("lam", [int(entry[name]) for entry in rows], {"units": "1", "long_name": meaning})
     for sweep, energies in (measured.sweeps if measured else {}).items():
         if sweep in ("up", "down"):
             data |= _curves([row(result) for result in energies], sweep)
@@ -112,14 +113,14 @@ def table(rows: Sequence[Mapping[str, Any]], others: Mapping[str, float], more: 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        [*names, *DIAGNOSTICS, "extrapolating", ORDER, f"{ORDER}_error", f"{ORDER}_rhat", "direction", *more]
+        [*names, *DIAGNOSTICS, "extrapolating", ORDER, f"{ORDER}_error", f"{ORDER}_rhat", "direction", "in_gap", *more]
     )
     for entry in rows:
         energies = [entry[name][part] for name in ENERGIES for part in ("value", "error")]
         diagnostics = [entry[name] for name in DIAGNOSTICS]
-        flag = "true" if entry["extrapolating"] else "false"
+        flag, between = ("true" if entry[name] else "false" for name in ("extrapolating", "in_gap"))
         order = entry[ORDER] or {"value": "", "error": ""}
-        last = [order["value"], order["error"], entry[f"{ORDER}_rhat"], entry["direction"]]
+        last = [order["value"], order["error"], entry[f"{ORDER}_rhat"], entry["direction"], between]
         last += [entry.get(name, "") for name in more]
         writer.writerow([entry["lam"], *others.values(), *energies, *diagnostics, flag, *last])
     return text.getvalue()
@@ -137,6 +138,7 @@ def units(others: Mapping[str, float], more: Sequence[str]) -> dict[str, str]:
         "rhat": "1",
         "effective_samples": "independent samples",
         "extrapolating": "whether the point lies outside the trained range",
+        "in_gap": "whether lam lies in a gap of the trained range",
         ORDER: "1, <|rho_K|^2>",
         f"{ORDER}_error": "1, one standard error",
         f"{ORDER}_rhat": "1",

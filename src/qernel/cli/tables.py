@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from qernel.storage import outside
+
 if TYPE_CHECKING:
     from qernel.estimators.quantity import Quantity
     from qernel.model import Energies, Model
@@ -52,7 +54,7 @@ def energy_table(
                 f"{result.rhat:.3f}",
                 f"{result.effective_samples:.0f}",
                 *shown[index : index + 1],
-                "extrapolating" if result.extrapolating else "",
+                outside(result._asdict()),
             ]
         )
     unit = model.config.energy_unit_meV
@@ -74,7 +76,7 @@ def reweighted_table(results: Sequence[Energies]) -> str:
             share,
             f"{result.effective_samples:.0f}",
         ]
-        rows.append([f"{result.lam:g}", *cells, "extrapolating" if result.extrapolating else ""])
+        rows.append([f"{result.lam:g}", *cells, outside(result._asdict())])
     return columns(rows)
 
 

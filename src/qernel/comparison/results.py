@@ -100,7 +100,7 @@ def model_table(rows: Sequence[Mapping[str, Any]], seeds: int) -> str:
     """CSV, a row for each model."""
     names = ["label", "series", "parameters", "active_parameters", "iterations", "seconds"]
     head = [*names, "seeds", "mean_excess", "mean_excess_error", "rhat"]
-    return _csv(
+    return to_csv(
         head,
         [
             [
@@ -126,7 +126,7 @@ def energy_table(rows: Sequence[Mapping[str, Any]], lam: Sequence[float], refere
             lines.append(
                 [row["label"], value, energy["value"], energy["error"], excess["value"], excess["error"], *known]
             )
-    return _csv(head, lines)
+    return to_csv(head, lines)
 
 
 def dataset(outcome: Outcome, attributes: Mapping[str, Any]) -> xarray.Dataset:
@@ -173,7 +173,8 @@ def _quantity(value: Any, error: Any) -> dict[str, float]:
     return {"value": float(value), "error": float(error)}
 
 
-def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def to_csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """CSV text with a line of names first."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)

@@ -11,7 +11,7 @@ import json
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from qernel.config import Config
 from qernel.files import write_atomically
 from qernel.lattice import FloatArray
 from qernel.storage import to_json
+
+if TYPE_CHECKING:
+    from qernel.model import Model
 
 ENERGIES_FILE = "energies.json"
 
@@ -116,6 +119,22 @@ def measure_checkpoint(
     config: Config, path: Path, label: str, sampling: Sampling, progress: Callable[[float], None] | None
 ) -> list[tuple[float, float, float]]:
     """Energies of the averaged parameters in a checkpoint, on fresh chains at every λ."""
+    model = checkpoint_model(config, path, label)
+    rows = []
+    for index, lam in enumerate(sampling.lam):
+        seed = chain_seed(sampling.seed, config.train.seed, label, index)
+
+        def part(fraction: float, index: int = index) -> None:
+            if progress is not None:
+                progress((index + fraction) / len(sampling.lam))
+
+        result = model.at(lam).energy(sampling.samples, walkers=sampling.walkers, seed=seed, progress=part)
+        rows.append((result.energy.value, result.energy.error, result.rhat))
+    return rows
+
+
+def checkpoint_model(config: Config, path: Path, label: str) -> Model:
+    """The averaged parameters in a checkpoint as a model."""
     import jax.numpy as jnp
 
     from qernel.model import Model
@@ -125,19 +144,13 @@ def measure_checkpoint(
 
     template = initial_wavefunction(config, start=False)
     average = jnp.asarray(averaged_parameters(path))
-    model = Model(label, config, parameter_layout(template)[1](average))
-    rows = []
-    for index, lam in enumerate(sampling.lam):
-        keys = [sampling.seed, config.train.seed, zlib.crc32(label.encode()), index]
-        seed = int(np.random.SeedSequence(keys).generate_state(1)[0]) >> 1
+    return Model(label, config, parameter_layout(template)[1](average))
 
-        def part(fraction: float, index: int = index) -> None:
-            if progress is not None:
-                progress((index + fraction) / len(sampling.lam))
 
-        result = model.at(lam).energy(sampling.samples, walkers=sampling.walkers, seed=seed, progress=part)
-        rows.append((result.energy.value, result.energy.error, result.rhat))
-    return rows
+def chain_seed(seed: int, training_seed: int, label: str, index: int) -> int:
+    """A seed of chains that are independent of those of other models, training seeds and λ."""
+    keys = [seed, training_seed, zlib.crc32(label.encode()), index]
+    return int(np.random.SeedSequence(keys).generate_state(1)[0]) >> 1
 
 
 def _stored(path: Path, request: Any) -> dict[str, Any]:

@@ -21,7 +21,9 @@ LARGE_SOLVE = 4096
 _ROTATIONS = {"triangular": ((-1, 1), (-1, 0)), "square": ((0, 1), (-1, 0))}
 
 READERS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("kv_heads", "experts", "active_experts", "expert_width", "shared_width"), ("qernel",)),
+    **dict.fromkeys(
+        ("kv_heads", "experts", "active_experts", "expert_width", "shared_width", "expert_balance"), ("qernel",)
+    ),
     "mlp_width": ("psiformer",),
     **dict.fromkeys(
         ("width", "blocks", "heads", "determinants", "harmonics", "moire_harmonics", "conditioning_width"),
@@ -45,7 +47,7 @@ class Problem(NamedTuple):
 
 def problems(config: Config) -> list[Problem]:
     """Everything that keeps a configuration of individually valid values from being used."""
-    return [*_cell(config), *_strengths(config), *_gates(config), *_model(config), *_train(config)]
+    return [*_cell(config), *_strengths(config), *_gates(config), *_gaps(config), *_model(config), *_train(config)]
 
 
 def _cell(config: Config) -> Iterator[Problem]:
@@ -114,6 +116,25 @@ def _gates(config: Config) -> Iterator[Problem]:
             ("system.interaction", "system.gate_distance", "family.gate_distance"),
             f"system.interaction = '{system.interaction}' needs the distance to the gate in a_M: "
             "give e.g. gate_distance = 1.0",
+        )
+
+
+def _gaps(config: Config) -> Iterator[Problem]:
+    gaps, (low, high), groups = config.family.gaps, config.family.lam, config.train.groups
+    if not gaps:
+        return
+    shown = [list(gap) for gap in gaps]
+    if gaps[0][0] <= low or gaps[-1][1] >= high:
+        yield Problem(
+            ("family.gaps", "family.lam"),
+            f"family.gaps = {shown} must lie inside family.lam = {[low, high]}: to leave out an end of the range, "
+            "give a smaller lam",
+        )
+    elif groups <= len(gaps):
+        yield Problem(
+            ("family.gaps", "train.groups"),
+            f"train.groups = {groups} is less than the {len(gaps) + 1} parts that family.gaps = {shown} leaves of "
+            f"family.lam: give e.g. groups = {2 * (len(gaps) + 1)}",
         )
 
 

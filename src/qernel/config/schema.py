@@ -99,6 +99,7 @@ class Config(Section):
             twist=system.twist,
             parameters=tuple(ranges),
             ranges=tuple(ranges.values()),
+            gaps=family.gaps or (),
         )
 
     def notes(self) -> list[str]:

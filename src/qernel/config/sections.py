@@ -17,6 +17,7 @@ from qernel.config.types import (
     Expects,
     Flag,
     Lam,
+    MaybeGaps,
     MaybeGateDistance,
     MaybeGateInterval,
     MaybeInterval,
@@ -46,7 +47,8 @@ RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 """[family] keys that turn the constant of the same name into a conditioning parameter."""
 
 LATER_KEYS: dict[str, tuple[str, ...]] = {
-    "model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features"),
+    "family": ("gaps",),
+    "model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features", "expert_balance"),
     "train": ("margin", "exchange"),
 }
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
@@ -119,6 +121,9 @@ class FamilyConfig(Section):
         description="λ, the factor on the moiré depth: [low, high], or one fixed value.",
         examples=[[0.4, 1.4], 1.0],
     )
+    gaps: MaybeGaps = Field(
+        default=None, description="Intervals inside lam that are left out of training.", examples=[[[0.7, 0.9]]]
+    )
     U: MaybeNonNegativeInterval = Field(
         default=None, description="Interaction strengths in E0 a_M, [low, high].", examples=[[8.0, 12.0]]
     )
@@ -145,6 +150,11 @@ class ModelConfig(Section):
     expert_width: Count = Field(default=16, description="Hidden width of a routed expert (qernel).")
     shared_width: Count = Field(default=16, description="Hidden width of the expert that always acts (qernel).")
     mlp_width: Count = Field(default=64, description="Hidden width of the MLP after attention (psiformer).")
+    expert_balance: NonNegative = Field(
+        default=0.0,
+        description="Logits by which an iteration moves router biases towards equal load; 0: they follow the energy.",
+        examples=[0.02],
+    )
     determinants: Count = Field(default=2, description="Determinants summed in ψ.")
     orbitals: Literal["network", "bloch", "hartree_fock"] = Field(
         default="network",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -49,6 +50,14 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _apart(value: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
+    """Intervals in increasing order, none of them empty or touching the next; no interval is no value."""
+    ends = [end for interval in value or () for end in interval]
+    if any(first >= second for first, second in itertools.pairwise(ends)):
+        raise PydanticCustomError("unusable", "must be intervals from low to high, in increasing order and apart")
+    return value or None
+
+
 Whole = Annotated[int, Strict(), Field(ge=0, le=LARGEST), Expects("a whole number")]
 Name = Annotated[str, Strict(), AfterValidator(_printable), Expects("a line of 1 to 200 printable characters")]
 Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST), Expects("a whole number")]
@@ -91,6 +100,11 @@ Lam = Annotated[
 _Interval = Annotated[tuple[Number, Number], AfterValidator(_ordered)]
 _NonNegativeInterval = Annotated[tuple[NonNegative, NonNegative], AfterValidator(_ordered)]
 _GateInterval = Annotated[tuple[GateDistance, GateDistance], AfterValidator(_ordered)]
+MaybeGaps = Annotated[
+    tuple[tuple[NonNegative, NonNegative], ...] | None,
+    AfterValidator(_apart),
+    Expects("a list of intervals [low, high]"),
+]
 MaybeInterval = Annotated[_Interval | None, Expects("an interval [low, high]")]
 MaybeNonNegativeInterval = Annotated[_NonNegativeInterval | None, Expects("an interval [low, high]")]
 MaybeGateInterval = Annotated[_GateInterval | None, Expects("an interval [low, high]")]

@@ -22,6 +22,7 @@ class WalkerFunctions(NamedTuple):
     log_modulus: Callable[[Array, Array, Array], Array]
     local_energy: Callable[[Array, Array, Array], LocalEnergy]
     scores: Callable[[Array, Array, Array], Array]
+    gates: Callable[[Array, Array, Array], Array]
 
 
 def refreshed_sweep(
@@ -86,7 +87,8 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
 
     Returns:
         Functions of (parameters ``[P]``, positions ``[G, W, N, 2]``, points ``[G, p]``); the scores have shape
-        ``[G, W, parts, P]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ.
+        ``[G, W, parts, P]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ, the gates ``[G, W, blocks,
+        experts]`` (see `Wavefunction.gates`).
     """
     rebuild = parameter_layout(template)[1]
 
@@ -125,6 +127,9 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
             parts.append(jax.grad(lambda p: jnp.imag(logarithm(p)))(parameters))
         return jnp.stack(parts)
 
+    def gates(parameters: Array, positions: Array, point: Array) -> Array:
+        return rebuild(parameters).gates(positions, point)
+
     def everything(shape: tuple[int, ...], _: Callable[[], int]) -> int:
         return shape[0]
 
@@ -132,5 +137,8 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
         return lambda shape, need: chunk or walkers_at_once(shape[0], shape[1], need, laplacian=laplacian)
 
     return WalkerFunctions(
-        over_groups(modulus, everything), over_groups(energy, fitting(True)), over_groups(scores, fitting(False))
+        over_groups(modulus, everything),
+        over_groups(energy, fitting(True)),
+        over_groups(scores, fitting(False)),
+        over_groups(gates, everything),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qernel.storage import save, tables
+from qernel.storage import outside, save, tables
 
 if TYPE_CHECKING:
     import xarray
@@ -47,8 +47,8 @@ def _figure(dataset: xarray.Dataset, name: str, form: str) -> bytes:
     values = dataset[name].values
     label = DENSITY if name == "density" else "density of the others  (electrons per $a_M^2$)"
     title = f"{dataset.attrs['model']}, $\\lambda = {float(dataset['lam']):g}$"
-    if bool(dataset["extrapolating"]):
-        title += " (extrapolating)"
+    note = outside(dataset)
+    title += f" ({note})" if note else ""
     with style():
         figure = density_map(values, vectors, primitive, origin=0.5 / len(values), label=label, title=title)
     return rendered(figure, form)

@@ -53,6 +53,7 @@ def describe(entry: Entry) -> dict[str, Any]:
                 "label": unit["long_name"],
                 "unit": "" if unit["units"] == "1" else unit["units"],
                 "trained": [low, high],
+                "gaps": [list(gap) for gap in model.hamiltonian.gaps] if name == "lam" else [],
                 "bounds": allowed[name],
                 "step": _step(allowed[name][1] - allowed[name][0]),
             }

@@ -45,6 +45,7 @@ class Hamiltonian:
         twist: boundary twist in units of 2π along each supercell vector (rows of ``supercell.vectors``).
         parameters: names of the conditioning parameters, a subset of `CONDITIONABLE`.
         ranges: the interval of each parameter the model is trained on.
+        gaps: intervals inside the one of λ that are left out of training, in increasing order.
     """
 
     supercell: Supercell
@@ -57,6 +58,7 @@ class Hamiltonian:
     twist: tuple[float, float] = (0.0, 0.0)
     parameters: tuple[str, ...] = ("lam",)
     ranges: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    gaps: tuple[tuple[float, float], ...] = ()
     kernel: PeriodicInteraction = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +71,12 @@ class Hamiltonian:
     def count(self) -> int:
         """Total number of electrons N."""
         return sum(self.electrons)
+
+    @property
+    def parts(self) -> list[tuple[float, float]]:
+        """What the gaps leave of the interval of λ: the intervals it is trained on, in increasing order."""
+        ends = [self.ranges[0][0], *(end for gap in self.gaps for end in gap), self.ranges[0][1]]
+        return list(zip(ends[::2], ends[1::2], strict=True))
 
     @property
     def middle(self) -> dict[str, float]:

@@ -12,6 +12,7 @@ from qernel.estimators.order_parameter import crystal_order
 from qernel.estimators.quantity import Quantity
 from qernel.estimators.statistics import Summary, ratio_of_weighted, summarise
 from qernel.lattice import holds_root_three
+from qernel.storage import outside
 
 if TYPE_CHECKING:
     from qernel.estimators.chains import Record
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 class Energies(NamedTuple):
     """Energies per electron at one point, with how they were sampled.
 
+    ``extrapolating``: outside the interval the model was trained on; ``in_gap``: in a gap of it, so interpolated.
     ``order_parameter`` is ⟨|ρ_K|²⟩ of the same samples, None where K is no wave vector of the supercell. ``direction``
     says where the chains came from: ``fresh``, carried ``up`` or ``down`` in λ, or all λ together with ``exchange``;
     or ``reweighted``, from records at the λ ``reweighted_from`` of which the share ``effective_fraction`` is effective.
@@ -42,13 +44,14 @@ class Energies(NamedTuple):
     direction: str = "fresh"
     reweighted_from: float = float("nan")
     effective_fraction: float = 1.0
+    in_gap: bool = False
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>"
             for name in ("energy", "kinetic", "moire", "interaction")
         )
-        note = " (extrapolating)" if self.extrapolating else ""
+        note = f" ({text})" if (text := outside(self._asdict())) else ""
         return f"<table><caption>λ = {self.lam:g}{note}, per electron</caption>{rows}</table>"
 
 
@@ -90,6 +93,7 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         rhat=summaries["energy"].rhat,
         effective_samples=summaries["energy"].effective_samples,
         extrapolating=state.extrapolating,
+        in_gap=state.in_gap,
         order_parameter=order,
         order_parameter_rhat=order_rhat,
     )

@@ -40,6 +40,11 @@ class State:
         # A tolerance, because the ends of a printed range are rounded.
         return any(not low - 1e-9 <= p <= high + 1e-9 for p, (low, high) in zip(self.point, ranges, strict=True))
 
+    @property
+    def in_gap(self) -> bool:
+        """Whether λ lies inside a gap of the interval the model was trained on."""
+        return any(low + 1e-9 < self.lam < high - 1e-9 for low, high in self.model.hamiltonian.gaps)
+
     def __repr__(self) -> str:
         return f"State(model={self.model.name!r}, lam={self.lam:g})"
 

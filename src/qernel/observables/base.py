@@ -74,6 +74,10 @@ class Amplitude(Protocol):
     def gates(self, positions: npt.ArrayLike) -> npt.NDArray[Any]:
         """Gates of the experts, ``[..., blocks, experts]``; ``[..., 0, 0]`` for a wavefunction without any."""
 
+    @property
+    def active_experts(self) -> int:
+        """How many experts of a block the local energy computes."""
+
 
 @dataclass(frozen=True)
 class Samples:

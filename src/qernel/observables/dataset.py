@@ -10,6 +10,7 @@ import numpy as np
 from qernel.errors import QernelError
 from qernel.observables.base import Samples, Variable
 from qernel.provenance import model_attributes
+from qernel.storage import OUTSIDE
 
 if TYPE_CHECKING:
     import xarray
@@ -48,8 +49,8 @@ def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *,
             about = {"units": axis.unit, "long_name": axis.description}
             _add(coordinates, axis.name, (axis.axes, axis.values, about))
     data["acceptance"] = ((), acceptance, {"units": "1", "long_name": "accepted fraction of Gaussian moves"})
-    outside = np.int8(state.extrapolating)
-    data["extrapolating"] = ((), outside, {"units": "1", "long_name": "1 where a parameter is outside its range"})
+    for name, text in OUTSIDE.items():
+        data[name] = ((), np.int8(getattr(state, name)), {"units": "1", "long_name": text})
     for name, value in zip(state.model.ranges, state.point, strict=True):
         coordinates[name] = ((), float(value), parameter_attributes(name))
     chains, records = samples.positions.shape[:2]

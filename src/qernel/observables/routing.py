@@ -35,6 +35,8 @@ class Routing(Observable):
         mean, active = (
             np.stack([series[:, part].mean(1) for part in stretches], axis=1) for series in (gates, gates > 0.0)
         )
+        full = (gates > 0.0).sum(-1) > samples.amplitude().active_experts
+        dropped = np.stack([full[:, part].mean(1) for part in stretches], axis=1)
         blocks, experts = gates.shape[2:]
         block = Coordinate("block", ("block",), np.arange(1, blocks + 1), "1", "attention block, the first is 1")
         labels = (block, Coordinate("expert", ("expert",), np.arange(1, experts + 1), "1", "routed expert"))
@@ -42,6 +44,15 @@ class Routing(Observable):
         return [
             averaged("gate", mean, "1", "mean gate of the expert, in [0, 1]", axes, labels),
             averaged("gate_active", active, "1", "fraction of configurations the expert acts on", axes, labels),
+            averaged(
+                "experts_dropped",
+                dropped,
+                "1",
+                "fraction of configurations with more experts open than are "
+                "computed in the local energy: 0 unless a gate is wrong",
+                ("block",),
+                (block,),
+            ),
             averaged("routing_entropy", entropy(mean), "1", "entropy of the mean gates, in nats", ("block",), (block,)),
         ]
 

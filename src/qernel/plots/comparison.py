@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qernel.plots.style import MARKERS, PALETTE, figure, style
+from qernel.plots.style import MARKERS, PALETTE, FloatArray, figure, style
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -44,23 +45,23 @@ def accuracy_curves(
             x, y, error = (column[kept][order] for column in (x, y, error))
             index = names.index(name)
             shape: dict[str, Any] = {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
-            seen = y > 0
             label: dict[str, Any] = {"label": textwrap.fill(name, 48)} if name not in named else {}
             named.add(name)
-            axes.errorbar(
-                x[seen], y[seen], error[seen], linewidth=0.9, elinewidth=0.9, markersize=4.0, **shape, **label
-            )
-            limits = ~seen & (y + error > 0)
-            axes.plot(
-                x[limits],
-                (y + error)[limits],
-                linestyle="none",
-                marker="v",
-                markerfacecolor="none",
-                color=shape["color"],
-            )
+            logarithmic(axes, x, y, error, **shape, **label)
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.tick_params(top=True, right=True, which="both")
         axes.legend()
     return fig
+
+
+def logarithmic(axes: Axes, x: FloatArray, y: FloatArray, error: FloatArray, **shape: Any) -> None:
+    """A curve with error bars on a logarithmic y axis.
+
+    What is not positive has no place on it: its upper end, value plus error, is drawn as a hollow triangle.
+    """
+    seen = y > 0
+    axes.errorbar(x[seen], y[seen], error[seen], linewidth=0.9, elinewidth=0.9, markersize=4.0, **shape)
+    limits = ~seen & (y + error > 0)
+    upper: dict[str, Any] = {"linestyle": "none", "marker": "v", "markerfacecolor": "none"}
+    axes.plot(x[limits], (y + error)[limits], color=shape["color"], **upper)

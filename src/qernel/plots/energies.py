@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ def phase_diagram(
     interaction_error: npt.ArrayLike,
     *,
     trained_range: tuple[float, float] | None = None,
+    gaps: Sequence[tuple[float, float]] = (),
     energy_unit_meV: float | None = None,
     title: str | None = None,
 ) -> Figure:
@@ -34,6 +36,7 @@ def phase_diagram(
         interaction: interaction energy per electron in E0, ``[n]``; its kink marks the transition.
         interaction_error: its one-sigma error bars in E0, ``[n]``.
         trained_range: lowest and highest λ of the training; points outside are drawn open, on grey.
+        gaps: intervals inside that were left out of training, drawn likewise.
         energy_unit_meV: E0 in meV, for a second scale on the right.
         title: what the figure shows, for instance the system.
     """
@@ -51,6 +54,8 @@ def phase_diagram(
         raise ValueError(f"trained_range is {trained_range}: the lowest λ comes first")
     # λ comes out of linspace and configuration files: an end point belongs to the range.
     trained = (x >= low - 1e-9) & (x <= high + 1e-9)
+    for start, stop in gaps:
+        trained &= (x <= start + 1e-9) | (x >= stop - 1e-9)
 
     with style():
         fig: Figure = figure(4.8, 5.2)
@@ -68,11 +73,13 @@ def phase_diagram(
                 axes.axvspan(left, low, color=SHADE, linewidth=0, zorder=0)
             if not trained[-1]:
                 axes.axvspan(high, right, color=SHADE, linewidth=0, zorder=0)
+            for start, stop in gaps:
+                axes.axvspan(max(start, left), min(stop, right), color=SHADE, linewidth=0, zorder=0)
             ticks(axes, right=energy_unit_meV is None)
             if energy_unit_meV is not None:
                 _meV_axis(axes, energy_unit_meV)
         if not trained.all():
-            _legend_of_extrapolation(lower)
+            _legend_of_extrapolation(lower, "extrapolated" if not gaps else "not trained")
         if title is not None:
             upper.set_title(title)
         fig.align_ylabels([upper, lower])
@@ -109,11 +116,11 @@ def _meV_axis(axes: Axes, unit: float) -> None:
     right.yaxis.set_label_coords(1.12, 0.5, transform=axes.transAxes)  # the same in both panels, whatever their numbers
 
 
-def _legend_of_extrapolation(axes: Axes) -> None:
+def _legend_of_extrapolation(axes: Axes, outside: str) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     full = Line2D([], [], linestyle="none", marker="s", color=INK)
     empty = Line2D([], [], linestyle="none", marker="s", color=INK, markerfacecolor="white")
     handles: Any = [full, (Patch(facecolor=SHADE), empty)]
-    axes.legend(handles, ["within the trained $\\lambda$", "extrapolated"], loc="best")
+    axes.legend(handles, ["within the trained $\\lambda$", outside], loc="best")

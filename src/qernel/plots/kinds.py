@@ -56,6 +56,8 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
 
 
 def _phase_diagram(data: xarray.Dataset) -> Figures:
+    import numpy as np
+
     from qernel.plots.energies import phase_diagram
 
     low, high = data.attrs["trained_lam"]
@@ -66,6 +68,7 @@ def _phase_diagram(data: xarray.Dataset) -> Figures:
         data["lam"].values,
         *columns,
         trained_range=(float(low), float(high)),
+        gaps=[(float(a), float(b)) for a, b in np.reshape(data.attrs.get("trained_gaps", []), (-1, 2))],
         energy_unit_meV=data.attrs.get("E0_meV"),
         title=f"{count} on {cells} moiré cells",
     )
@@ -168,6 +171,28 @@ def _accuracy(data: xarray.Dataset) -> Figures:
     return {**figures, "seconds": accuracy_curves(training, xlabel="training  (s)", ylabel=ylabel)}
 
 
+def _interpolation(data: xarray.Dataset) -> Figures:
+    import numpy as np
+
+    from qernel.plots.interpolation import interpolation_panels
+
+    def curves(name: str, axis: str) -> dict[str, Any]:
+        rows = zip(data[axis].values, data[name].values, data[f"{name}_error"].values, strict=True)
+        return {str(label): (values, errors) for label, values, errors in rows}
+
+    low, high = data.attrs["trained_lam"]
+    ends = [float(low), *np.atleast_1d(data.attrs.get("trained_gaps", [])).tolist(), float(high)]
+    figure = interpolation_panels(
+        data["lam"].values,
+        curves("excess", "model"),
+        curves("difference", "pair"),
+        curves("order_parameter", "model"),
+        trained=list(zip(ends[::2], ends[1::2], strict=True)),
+        below="the exact one" if data.attrs["reference_exact"] else "the lowest found",
+    )
+    return {"": figure}
+
+
 def _versus_lam(data: xarray.Dataset, variable: str | None) -> Figures:
     from qernel.plots.curves import versus_lam
     from qernel.storage import measured
@@ -214,6 +239,11 @@ KINDS: dict[str, Kind] = {
         ("mean_excess", "mean_excess_error", "seconds", "parameters", "active_parameters"),
         _accuracy,
         "excess energy of compared models against parameters and training time",
+    ),
+    "interpolation": Kind(
+        ("excess", "excess_error", "difference", "difference_error", "order_parameter", "order_parameter_error"),
+        _interpolation,
+        "a model with gaps in its training against models without: energies and densities against λ",
     ),
     "routing": Kind(
         ("gate", "gate_error", "gate_active", "gate_active_error"),

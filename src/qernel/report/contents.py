@@ -11,7 +11,7 @@ from qernel.plots.kinds import KINDS, VERSUS_LAM, draw
 from qernel.plots.training import METRICS_FILE, read_metrics, training_curves
 from qernel.report.parts import RHAT_LIMIT, Image, Section, Table, drawn
 from qernel.report.records import RECORDS, record
-from qernel.storage import SUFFIX, measured
+from qernel.storage import SUFFIX, measured, outside
 from qernel.storage import open as open_results
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _numbers(data: xarray.Dataset) -> list[Table]:
             one = data.isel(lam=index)
             rhat = float(one[f"{name}_rhat"]) if f"{name}_rhat" in one else float("nan")
             count = float(one[f"{name}_effective_samples"]) if f"{name}_effective_samples" in one else float("nan")
-            outside = bool(one["extrapolating"]) if "extrapolating" in one else False
+            note = outside(one)
             rows.append(
                 [
                     name.replace("_", " "),
@@ -108,7 +108,7 @@ def _numbers(data: xarray.Dataset) -> list[Table]:
                     "" if data[name].attrs["units"] == "1" else data[name].attrs["units"],
                     f"!{rhat:.3f}" if rhat > RHAT_LIMIT else f"{rhat:.3f}",
                     f"{count:.0f}",
-                    "!extrapolating" if outside else "",
+                    f"!{note}" if note else "",
                 ]
             )
     caption = f"In brackets one standard error of the last digits, autocorrelation included; R̂ > {RHAT_LIMIT} is marked"

@@ -18,6 +18,7 @@ import equinox as eqx
 from qernel.config import Config
 from qernel.errors import RunError
 from qernel.files import PARTIAL, occupied, write_atomically
+from qernel.training.balance import Routing, overflow
 from qernel.training.checkpoint import Checkpoints
 from qernel.training.events import EventLog
 from qernel.training.lock import LOCK_FILE, locked
@@ -26,6 +27,7 @@ from qernel.training.state import TrainState
 from qernel.training.step import StepInfo
 from qernel.training.tensors import write_tensors
 from qernel.wavefunction import Wavefunction, parameter_layout
+from qernel.wavefunction.experts import mixtures
 
 CONFIG_FILE, METRICS_FILE, MODEL_FILE = "config.toml", "metrics.csv", "model.safetensors"
 
@@ -46,6 +48,8 @@ class RunFolder:
         self._config = config
         self._wavefunction = parameter_layout(template)[1]
         self._parameters = template.hamiltonian.parameters
+        self._active, self._overflow = config.model.active_experts, False
+        self._experts = [len(layer.experts_in) for layer in mixtures(template)]
         self._metrics: MetricsFile | None = None
 
     @contextmanager
@@ -68,10 +72,14 @@ class RunFolder:
             raise
         self._close_metrics(quietly=False)
 
-    def record(self, iteration: int, info: StepInfo) -> None:
-        """Add an iteration to the metrics."""
+    def record(self, iteration: int, info: StepInfo, routing: Routing | None = None) -> None:
+        """Add an iteration to the metrics; an active expert that a local energy left out is an event, said once."""
         assert self._metrics is not None
-        self._metrics.append(iteration, info)
+        self._metrics.append(iteration, info, routing)
+        lost = None if routing is None or self._overflow else overflow(routing.dropped, info.point, self._active)
+        if lost is not None:
+            self._overflow = True
+            self.events.append("capacity", iteration, lost)
 
     def save(self, state: TrainState, *, finished: bool) -> None:
         """Write metrics, model and checkpoint, in this order: what a checkpoint stands for is on the disk before it."""
@@ -95,7 +103,7 @@ class RunFolder:
     def _open_metrics(self, state: TrainState) -> None:
         exchange = self._config.train.exchange > 0
         path, iteration = self.path / METRICS_FILE, int(state.iteration)
-        self._metrics = MetricsFile(path, self._parameters, iteration, exchange=exchange)
+        self._metrics = MetricsFile(path, self._parameters, iteration, exchange=exchange, experts=self._experts)
 
     def _close_metrics(self, *, quietly: bool) -> None:
         metrics, self._metrics = self._metrics, None

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 
 from qernel.config import Config
 from qernel.errors import Interrupted, RunError, resume_command
-from qernel.optimise import build_optimiser
+from qernel.optimise import Schedule, build_optimiser
 from qernel.sampling.devices import walker_mesh
 from qernel.sampling.metropolis import spread_walkers
 from qernel.training import processes
+from qernel.training.balance import routing_of, steered_places
 from qernel.training.events import EventLog
 from qernel.training.folder import RunFolder, new_folder
 from qernel.training.guard import Guard
@@ -127,7 +128,7 @@ def training_step(
     config: Config, template: Wavefunction, *, devices: int | None = None
 ) -> Callable[[TrainState], tuple[TrainState, StepInfo]]:
     """The training iteration of a configuration, on so many devices (None: all there are)."""
-    train = config.train
+    train, balance = config.train, config.model.expert_balance
     return make_step(
         template,
         build_optimiser(train),
@@ -142,6 +143,7 @@ def training_step(
         chunk=train.chunk,
         exchange_every=train.exchange,
         devices=devices,
+        expert_balance=Schedule(balance, train.decay) if steered_places(template).size else None,
     )
 
 
@@ -181,7 +183,7 @@ def _loop(
     """Step to the end; ``folder`` is None in processes that do not write."""
     train = config.train
     total = train.burn_in + train.iterations
-    step = training_step(config, template)
+    step, routed = training_step(config, template), routing_of(template)
     mesh = walker_mesh(train.walkers)
     state = jax.device_put(state, layout(state, mesh))
     iteration = int(state.iteration)
@@ -214,8 +216,10 @@ def _loop(
                 state, iteration = fault.state, int(fault.state.iteration)
                 reporter.forget()
                 continue
-            if iteration % train.record_every == 0 and folder is not None:
-                folder.record(iteration, info)
+            if iteration % train.record_every == 0:
+                routing = None if routed is None else jax.device_get(routed(state, device_info.point))
+                if folder is not None:
+                    folder.record(iteration, info, routing)
             late = train.time_limit_s is not None and reporter.seconds > train.time_limit_s
             reporter.step(iteration, info, last=iteration == total or late)
             late = (after_step is not None and after_step(iteration, reporter.stepping)) or late

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding
 
 from qernel.hamiltonian.family import Hamiltonian
+from qernel.lattice import FloatArray
 from qernel.optimise.base import Tuning
 from qernel.sampling.devices import REPLICATED, WALKERS
 from qernel.sampling.metropolis import Walkers
@@ -57,7 +59,8 @@ def stratified_points(hamiltonian: Hamiltonian, fractions: Array, margin: float 
 
     The range of λ, the first parameter, is divided into one stratum per group so that it is always
     covered evenly; every other parameter roams its whole range in each group. The range of λ is ``margin`` times its
-    length longer at both ends: what a network learns is least certain where its training ends.
+    length longer at both ends: what a network learns is least certain where its training ends. Where the range has
+    gaps, each part between them is divided like that, so that no group drifts over a gap.
     """
     groups = fractions.shape[0]
     low, high = np.array(hamiltonian.ranges).T
@@ -66,7 +69,33 @@ def stratified_points(hamiltonian: Hamiltonian, fractions: Array, margin: float 
     stratum = jnp.arange(groups, dtype=fractions.dtype)
     first = (stratum + fractions[:, 0]) / groups
     place = jnp.concatenate([first[:, None], fractions[:, 1:]], axis=1)
-    return jnp.asarray(low, fractions.dtype) + jnp.asarray(high - low, fractions.dtype) * place
+    points = jnp.asarray(low, fractions.dtype) + jnp.asarray(high - low, fractions.dtype) * place
+    if not hamiltonian.gaps:
+        return points
+    parts = np.array(hamiltonian.parts)
+    parts[0, 0], parts[-1, 1] = low[0], high[0]
+    lows, widths = strata([(float(start), float(end)) for start, end in parts], groups)
+    lam = jnp.asarray(lows, fractions.dtype) + jnp.asarray(widths, fractions.dtype) * fractions[:, 0]
+    return points.at[:, 0].set(lam)
+
+
+def strata(parts: Sequence[tuple[float, float]], groups: int) -> tuple[FloatArray, FloatArray]:
+    """Lower ends and widths ``[G]`` of the strata of groups in separate parts of a range.
+
+    Every part gets one group, and each further group goes where groups are farthest apart.
+
+    Args:
+        parts: intervals in increasing order.
+        groups: at least as many as there are parts.
+    """
+    lengths = np.array([high - low for low, high in parts])
+    shares = np.ones(len(parts), dtype=int)
+    for _ in range(groups - len(parts)):
+        shares[np.argmax(lengths / shares)] += 1
+    widths = np.repeat(lengths / shares, shares)
+    return np.concatenate(
+        [low + width * np.arange(n) for (low, _), width, n in zip(parts, lengths / shares, shares, strict=True)]
+    ), widths
 
 
 def drift_fractions(key: Array, fractions: Array, drift: float) -> Array:

@@ -8,6 +8,7 @@ score rows of every walker → per-group clipping, centring and balancing → op
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,10 +19,11 @@ from jax.sharding import NamedSharding
 from qernel.estimators.batched import refreshed_sweep, walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.estimators.order_parameter import crystal_order
-from qernel.optimise.base import Optimiser
+from qernel.optimise.base import Optimiser, Schedule
 from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, walker_mesh
 from qernel.sampling.exchange import exchange
 from qernel.sampling.metropolis import SweepInfo, Walkers, adapt_width
+from qernel.training.balance import nudged, open_experts, steered_places
 from qernel.training.state import TrainState, drift_fractions, layout, relaxed, stratified_points
 from qernel.training.system import centred_system, split_over_parameters
 from qernel.wavefunction import Wavefunction
@@ -53,7 +55,13 @@ class StepInfo(NamedTuple):
 
 
 def moved_on(
-    state: TrainState, update: Array, optimiser_state: Any, *, burn_in: int, average: float
+    state: TrainState,
+    update: Array,
+    optimiser_state: Any,
+    *,
+    burn_in: int,
+    average: float,
+    nudge: Callable[[Array], Array] | None = None,
 ) -> tuple[TrainState, Array]:
     """Parameters, their running average and the optimiser after an update.
 
@@ -66,6 +74,7 @@ def moved_on(
         optimiser_state: after the update.
         burn_in: iterations without learning.
         average: iterations that the running average extends over at last.
+        nudge: moves parameters that the energy does not move.
 
     Returns:
         The state, walkers and key of before in it, and whether the update was finite.
@@ -73,6 +82,8 @@ def moved_on(
     usable = jnp.isfinite(update).all()
     learning = (state.iteration >= burn_in) & usable
     parameters = jnp.where(learning, state.parameters - update, state.parameters)
+    if nudge is not None:
+        parameters = jnp.where(learning, nudge(parameters), parameters)
     updates = state.iteration + 1 - burn_in
     # A mean over the recent tenth of the run at first, then over a fixed number of iterations.
     fading = (1.0 / jnp.clip(0.1 * updates, 1.0, average)).astype(parameters.dtype)
@@ -123,15 +134,18 @@ def make_step(
     exchange_every: int = 0,
     target_acceptance: float = 0.5,
     devices: int | None = None,
+    expert_balance: Schedule | None = None,
 ) -> Callable[[TrainState], tuple[TrainState, StepInfo]]:
     """The jitted training iteration for one ansatz and optimiser; arguments as in ``[train]``.
 
     ``exchange_every`` is ``train.exchange``. ``devices`` limits how many devices share the walkers; None means all
-    there are.
+    there are. ``expert_balance`` gives the logits by which router biases move towards equal load
+    (`qernel.training.balance`); None: they follow the energy.
     """
     hamiltonian = template.hamiltonian
     functions = walker_functions(template, laplacian=laplacian, chunk=chunk)
     count = hamiltonian.count
+    places = steered_places(template)
     largest = hamiltonian.supercell.inscribed_radius
 
     def measure(
@@ -169,7 +183,11 @@ def make_step(
         rows, residuals, deviation, bad = centred_system(energies.total, scores, clip=clip, balance=balance)
         rows, residuals = split_over_parameters(rows, mesh), residuals.reshape(-1)
         update, optimiser_state = optimiser.update(rows, residuals, state.optimiser, state.tuning)
-        new, usable = moved_on(state, update, optimiser_state, burn_in=burn_in, average=average)
+        nudge = None
+        if expert_balance is not None:
+            load = open_experts(functions, mesh, state.parameters, walkers, points).mean((0, 1))
+            nudge = partial(nudged, places=places, load=load, rate=expert_balance(state.iteration - burn_in))
+        new, usable = moved_on(state, update, optimiser_state, burn_in=burn_in, average=average, nudge=nudge)
         new = new._replace(walkers=walkers, fractions=fractions, key=jax.random.key_data(key))
         new = jax.lax.with_sharding_constraint(new, layout(new, mesh))
         info = StepInfo(

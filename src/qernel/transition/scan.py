@@ -135,8 +135,9 @@ def from_dataset(data: xarray.Dataset, source: str = "") -> Scan:
         )
     data = data.sortby("lam")
     outside = np.zeros(data.sizes["lam"], bool)
-    if "extrapolating" in data:
-        outside = np.asarray(data["extrapolating"].values, dtype=bool)
+    for flag in ("extrapolating", "in_gap"):
+        if flag in data:
+            outside |= np.asarray(data[flag].values, dtype=bool)
 
     def column(name: str) -> FloatArray:
         return np.asarray(data[name].values, dtype=np.float64)[~outside]

@@ -14,7 +14,7 @@ from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.wavefunction.base import Builder, Wavefunction, log_psi, parameter_count, parameter_layout
-from qernel.wavefunction.experts import MixtureOfExperts
+from qernel.wavefunction.experts import mixtures
 from qernel.wavefunction.hartree_fock import started
 from qernel.wavefunction.psiformer import PsiFormer
 from qernel.wavefunction.qernel import Qernel
@@ -52,9 +52,7 @@ def active_parameter_count(wavefunction: Wavefunction) -> int:
 
     An upper bound, since fewer than ``active_experts`` gates may be open (the observable ``routing`` counts them).
     """
-    nodes = jax.tree.leaves(wavefunction, is_leaf=lambda node: isinstance(node, MixtureOfExperts))
-    idle = sum(node.idle_parameters for node in nodes if isinstance(node, MixtureOfExperts))
-    return parameter_count(wavefunction) - idle
+    return parameter_count(wavefunction) - sum(layer.idle_parameters for layer in mixtures(wavefunction))
 
 
 __all__ = [

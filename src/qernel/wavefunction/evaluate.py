@@ -12,6 +12,7 @@ import numpy.typing as npt
 from jax import Array
 
 from qernel.wavefunction.base import Wavefunction, log_psi
+from qernel.wavefunction.experts import mixtures
 
 _BATCH = 512
 """Configurations evaluated together."""
@@ -48,6 +49,11 @@ class PointAmplitude:
         flat, shape = self._flat(positions)
         gates = np.asarray(_gates(self._wavefunction, flat, self._point))
         return gates.reshape(*shape, *gates.shape[1:])
+
+    @property
+    def active_experts(self) -> int:
+        """How many experts of a block the local energy computes; 0 without experts."""
+        return min((layer.active for layer in mixtures(self._wavefunction)), default=0)
 
     def _flat(self, positions: npt.ArrayLike) -> tuple[Array, tuple[int, ...]]:
         array = jnp.asarray(positions, self._dtype)

@@ -25,22 +25,28 @@ from qernel.wavefunction.base import dense
 
 
 class Router(eqx.Module):
-    """Scores the experts from the electron configuration and the condition."""
+    """Scores the experts from the electron configuration and the condition.
+
+    A steered bias has no part in the energy gradient: `qernel.training.balance` moves it, and nothing else does.
+    """
 
     features: Array
     condition: Array
     bias: Array
+    steered: bool = eqx.field(static=True)
 
-    def __init__(self, width: int, condition: int, experts: int, *, key: Array, dtype: Any):
+    def __init__(self, width: int, condition: int, experts: int, *, steered: bool = False, key: Array, dtype: Any):
         k1, k2, k3 = jax.random.split(key, 3)
         self.features = dense(k1, width, (width, experts), dtype, 2.0)
         self.condition = dense(k2, condition, (condition, experts), dtype, 2.0)
         self.bias = dense(k3, 1, (experts,), dtype, 0.5)
+        self.steered = steered
 
     def __call__(self, features: Jet | Array, condition: Array) -> Any:
         """Probabilities ``[experts]`` of one configuration with features ``[N, width]``."""
         pooled = contract("nc,ce->e", features, self.features / features.shape[0])
-        return softmax(pooled + (condition @ self.condition + self.bias))
+        bias = jax.lax.stop_gradient(self.bias) if self.steered else self.bias
+        return softmax(pooled + (condition @ self.condition + bias))
 
 
 class MixtureOfExperts(eqx.Module):
@@ -64,11 +70,12 @@ class MixtureOfExperts(eqx.Module):
         active: int,
         expert_width: int,
         shared_width: int,
+        steered: bool = False,
         key: Array,
         dtype: Any,
     ):
         keys = jax.random.split(key, 7)
-        self.router = Router(width, condition, experts, key=keys[0], dtype=dtype)
+        self.router = Router(width, condition, experts, steered=steered, key=keys[0], dtype=dtype)
         self.shared_in = dense(keys[1], width, (width, shared_width), dtype)
         self.shared_bias = dense(keys[2], 1, (shared_width,), dtype, 0.1)
         self.shared_out = dense(keys[3], shared_width, (shared_width, width), dtype)
@@ -112,3 +119,9 @@ class MixtureOfExperts(eqx.Module):
         hidden = pointwise(jnp.tanh, contract("nc,ch->nh", features, inner) + bias)
         hidden = hidden * (contract("k,kh->h", gates, routes) + always)
         return contract("nh,hc->nc", hidden, outer)
+
+
+def mixtures(wavefunction: Any) -> list[MixtureOfExperts]:
+    """The mixtures of experts of a wavefunction, in the order of its blocks."""
+    nodes = jax.tree.leaves(wavefunction, is_leaf=lambda node: isinstance(node, MixtureOfExperts))
+    return [node for node in nodes if isinstance(node, MixtureOfExperts)]

@@ -39,6 +39,7 @@ class Block(eqx.Module):
             active=model.active_experts,
             expert_width=model.expert_width,
             shared_width=model.shared_width,
+            steered=model.expert_balance > 0,
             key=k2,
             dtype=dtype,
         )

@@ -9,7 +9,7 @@ export const number = (value) => String(+value.toPrecision(6)).replace("-", "−
  * @param values of all parameters by name; the slider keeps its own up to date there
  * @param moved called after every change
  */
-export function slider({ name, symbol, label, unit, trained: [low, high], bounds: [least, most], step }, values, moved) {
+export function slider({ name, symbol, label, unit, trained: [low, high], gaps, bounds: [least, most], step }, values, moved) {
   const row = document.createElement("div");
   row.className = "slider";
   const id = `slider-${name}-${Math.random().toString(36).slice(2)}`;
@@ -37,10 +37,12 @@ export function slider({ name, symbol, label, unit, trained: [low, high], bounds
     if (!(value >= least && value <= most)) return;
     values[name] = value;
     other.value = value;
-    const outside = value < low - 1e-9 || value > high + 1e-9;
-    badge.textContent = outside ? "extrapolating" : "as trained";
-    badge.classList.toggle("out", outside);
-    range.setAttribute("aria-valuetext", `${symbol} = ${value}${outside ? ", extrapolating" : ""}`);
+    const beyond = value < low - 1e-9 || value > high + 1e-9;
+    const between = gaps.some(([start, end]) => value > start + 1e-9 && value < end - 1e-9);
+    const outside = beyond ? "extrapolating" : between ? "in a gap of the training" : "";
+    badge.textContent = outside || "as trained";
+    badge.classList.toggle("out", outside !== "");
+    range.setAttribute("aria-valuetext", `${symbol} = ${value}${outside ? `, ${outside}` : ""}`);
   };
   range.addEventListener("input", () => (set(+range.value, exact), moved()));
   exact.addEventListener("change", () => (set(+exact.value, range), (exact.value = values[name]), moved()));
