@@ -18,6 +18,7 @@ import pytest
 
 import qernel
 from qernel.cli import main
+from qernel.cli.kept import Kept
 from qernel.config import load_config
 from qernel.errors import NotFinite, RunError
 from qernel.estimators.chains import ChainSampler, Record, Replicas
@@ -26,6 +27,7 @@ from qernel.estimators.replicas import exchanged
 from qernel.estimators.sweeps import carried
 from qernel.hamiltonian.moire import moire_potential
 from qernel.model import Model
+from qernel.observables.registry import SCANNED, make
 from qernel.sampling.starts import registry_positions
 from qernel.training.run import initial_wavefunction
 from qernel.transition import Curve, read_scan
@@ -312,6 +314,12 @@ def test_exchange_and_weights_agree_with_separate_chains() -> None:
     same, own = states[0].reweighted(0.5, records, 3), states[0].energies_of(records, 3)
     assert same.energy.value == pytest.approx(own.energy.value, rel=1e-6)
     assert same.energy.error == pytest.approx(own.energy.error, rel=1e-4)
+    kept = Kept([0.5], [make(name) for name in SCANNED], 0)
+    kept(states[0], records, 3)
+    alone = states[0].observe(*SCANNED, seed=3)
+    assert kept.dataset is not None and set(kept.dataset.data_vars) == set(alone.data_vars)
+    for name in ("structure_factor", "density", "fidelity_susceptibility", "fidelity_susceptibility_error"):
+        np.testing.assert_allclose(kept.dataset[name][0], alone[name], rtol=1e-12)
 
 
 @pytest.mark.slow
