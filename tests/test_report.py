@@ -121,10 +121,12 @@ def test_other_sources(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert len(Page(out.read_text(encoding="utf-8")).all("section")) == 2
     capsys.readouterr()
     before = (folder / "report.html").read_bytes()
+    save(dataset().drop_attrs(), tmp_path / "foreign.nc")
     (tmp_path / "empty").mkdir()
     for line, words in (
         ([str(folder)], "report.html already exists"),
         ([str(tmp_path / "none")], "does not exist"),
+        ([str(tmp_path / "foreign.nc")], "it is no file of results of Qernel"),
         ([str(tmp_path / "empty")], "holds nothing to report"),
     ):
         assert main(["report", *line]) == 2
