@@ -391,6 +391,11 @@ def test_strata_leave_gaps_out_and_none_crosses_one() -> None:
     np.testing.assert_allclose(ends, [expected, np.add(expected, 0.05)], rtol=1e-12)
     # However few groups there are, every part has one.
     np.testing.assert_allclose(stratified_points(family, jnp.full((3, 1), 0.5))[:, 0], [0.55, 0.975, 1.35], rtol=1e-12)
+    # Where training is focused strata are four times as narrow: 0.3 + 4 · 0.1 + 0.6 of λ for thirteen groups.
+    plain = replace(family, gaps=())
+    ends = np.array([stratified_points(plain, jnp.full((13, 1), x), focus=(0.7, 0.8))[:, 0] for x in (0.0, 1.0)])
+    np.testing.assert_allclose(ends[0], [0.4, 0.5, 0.6, *np.arange(0.7, 0.79, 0.025), *np.arange(0.8, 1.35, 0.1)][:13])
+    np.testing.assert_allclose(ends[1][:-1], ends[0][1:], rtol=1e-12)
     # A margin lengthens the outer parts alone.
     wider = stratified_points(family, jnp.full((3, 1), 0.5), margin=0.1)
     np.testing.assert_allclose(wider[:, 0], [0.5, 0.975, 1.4], rtol=1e-12)

@@ -47,7 +47,8 @@ class Problem(NamedTuple):
 
 def problems(config: Config) -> list[Problem]:
     """Everything that keeps a configuration of individually valid values from being used."""
-    return [*_cell(config), *_strengths(config), *_gates(config), *_gaps(config), *_model(config), *_train(config)]
+    kinds = (_cell, _strengths, _gates, _gaps, _focus, _model, _train)
+    return [problem for kind in kinds for problem in kind(config)]
 
 
 def _cell(config: Config) -> Iterator[Problem]:
@@ -135,6 +136,24 @@ def _gaps(config: Config) -> Iterator[Problem]:
             ("family.gaps", "train.groups"),
             f"train.groups = {groups} is less than the {len(gaps) + 1} parts that family.gaps = {shown} leaves of "
             f"family.lam: give e.g. groups = {2 * (len(gaps) + 1)}",
+        )
+
+
+def _focus(config: Config) -> Iterator[Problem]:
+    focus, (low, high), groups = config.train.focus, config.family.lam, config.train.groups
+    if focus is None:
+        return
+    least = 3 + len(config.family.gaps or ())
+    if not low <= focus[0] < focus[1] <= high:
+        yield Problem(
+            ("train.focus", "family.lam"),
+            f"train.focus = {list(focus)} must be an interval inside family.lam = {[low, high]}",
+        )
+    elif groups < least:
+        yield Problem(
+            ("train.focus", "train.groups"),
+            f"train.groups = {groups} is too small for a train.focus, which divides the range of λ: give at least "
+            f"groups = {least}",
         )
 
 

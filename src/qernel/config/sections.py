@@ -49,7 +49,7 @@ RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 LATER_KEYS: dict[str, tuple[str, ...]] = {
     "family": ("gaps",),
     "model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features", "expert_balance"),
-    "train": ("margin", "exchange"),
+    "train": ("margin", "focus", "exchange"),
 }
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
 
@@ -237,6 +237,11 @@ class TrainConfig(Section):
     )
     margin: Annotated[NonNegative, Field(le=0.5)] = Field(
         default=0.0, description="λ is trained beyond both ends of its range, by this fraction of its length."
+    )
+    focus: MaybeInterval = Field(
+        default=None,
+        description="An interval of λ, around a transition for instance, with four times as many groups as elsewhere.",
+        examples=[[1.0, 1.2]],
     )
     average: Annotated[Positive, Field(ge=1)] = Field(
         default=100.0, description="Iterations over which the parameters that are kept as the model are averaged."

@@ -137,6 +137,7 @@ def training_step(
         balance=train.balance,
         drift=train.drift,
         margin=train.margin,
+        focus=train.focus,
         average=train.average,
         burn_in=train.burn_in,
         laplacian=train.laplacian,

@@ -127,6 +127,7 @@ def make_step(
     balance: float,
     drift: float,
     margin: float = 0.0,
+    focus: tuple[float, float] | None = None,
     average: float,
     burn_in: int = 0,
     laplacian: str = "forward",
@@ -169,7 +170,7 @@ def make_step(
     def step(state: TrainState) -> tuple[TrainState, StepInfo]:
         key, drift_key, sweep_key = jax.random.split(jax.random.wrap_key_data(state.key), 3)
         fractions = drift_fractions(drift_key, state.fractions, drift)
-        points = stratified_points(hamiltonian, fractions, margin)
+        points = stratified_points(hamiltonian, fractions, margin, focus)
         keys = jax.random.split(sweep_key, state.walkers.log_modulus.shape)
         mesh = walker_mesh(keys.shape[1], devices)
         outputs = (WALKERS, SPLIT, SPLIT, SPLIT, SPLIT)
