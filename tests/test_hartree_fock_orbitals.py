@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +22,7 @@ from qernel.hartree_fock.functional import Orbitals, orthonormal
 from qernel.laplacian.jet import value_of
 from qernel.model import Model
 from qernel.training.run import initial_wavefunction, train
-from qernel.wavefunction import build
+from qernel.wavefunction import build, log_psi, parameter_count
 from qernel.wavefunction.hartree_fock import HartreeFockOrbitals
 
 SIX = replace(FAMILY, electrons=(6, 0), ranges=((0.5, 1.3),))
@@ -115,6 +116,26 @@ def test_every_ansatz_starts_as_the_determinant(ansatz: str, monkeypatch: pytest
         pairs = [np.linalg.slogdet(np.asarray(matrix)[:, 0]) for matrix in started(position, point)]
         assert s == pytest.approx(np.prod([pair[0] for pair in pairs]))
         assert value == pytest.approx(sum(pair[1] for pair in pairs), rel=1e-9)
+
+
+def test_frozen_orbitals_are_those_that_the_network_dresses_but_no_parameters() -> None:
+    change = {"ansatz": "psiformer", "determinants": 2, "orbitals": "hartree_fock"}
+    model = SMALL.model_copy(update={"hf_order": ORDER, "hf_cutoff": CUTOFF, **change})
+    x, p = random_positions(SPINFUL, 1, 4)[0], jnp.asarray([0.9])
+
+    def value_and_slopes(trained: bool) -> tuple[Any, Any, int]:
+        chosen = model.model_copy(update={"hf_trained": trained})
+        psi = perturbed(build(chosen, SPINFUL, dtype=jnp.float64, start=False), 3)
+        value, slopes = eqx.filter_value_and_grad(lambda psi: log_psi(psi, x, p)[1])(psi)
+        return value, slopes, parameter_count(psi)
+
+    (free, slopes, count), (frozen, none, fewer) = value_and_slopes(True), value_and_slopes(False)
+    assert free == frozen and np.isfinite(free)
+    amplitudes = slopes.head.hartree_fock.amplitudes
+    assert all(np.any(leaf) for leaf in amplitudes)
+    assert not any(np.any(leaf) for leaf in none.head.hartree_fock.amplitudes)
+    assert count - fewer == sum(leaf.size for leaf in amplitudes)
+    np.testing.assert_array_equal(slopes.head.network.weights[0], none.head.network.weights[0])
 
 
 def test_derivatives_of_the_dressed_orbitals(monkeypatch: pytest.MonkeyPatch) -> None:

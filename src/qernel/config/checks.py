@@ -33,6 +33,7 @@ READERS: dict[str, tuple[str, ...]] = {
         ("film", "parameter_features", "crystal_seed", "symmetric_along", "envelope", "envelope_shells"),
         ("qernel", "psiformer"),
     ),
+    "hf_trained": ("qernel", "psiformer"),
     **dict.fromkeys(("jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"), ("qernel", "psiformer")),
 }
 """[model] keys that only some ansätze read, and which."""

@@ -48,7 +48,7 @@ RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 
 LATER_KEYS: dict[str, tuple[str, ...]] = {
     "family": ("gaps",),
-    "model": ("hf_order", "hf_cutoff", "symmetric_along", "parameter_features", "expert_balance"),
+    "model": ("hf_order", "hf_cutoff", "hf_trained", "symmetric_along", "parameter_features", "expert_balance"),
     "train": ("margin", "focus", "exchange"),
 }
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
@@ -196,6 +196,10 @@ class ModelConfig(Section):
     bloch_cutoff: Positive = Field(default=250.0, description="Kinetic cut-off of the Bloch orbitals in E0.")
     hf_order: Count = Field(default=5, description="Values of λ, and Chebyshev terms, of the Hartree–Fock orbitals.")
     hf_cutoff: Positive = Field(default=150.0, description="Kinetic cut-off of the Hartree–Fock orbitals in E0.")
+    hf_trained: Flag = Field(
+        default=True,
+        description="Whether Hartree–Fock orbitals are trained, or stay as they are, dressed by a network.",
+    )
     complex: Annotated[Literal["auto"] | Flag, Expects('"auto", true or false')] = Field(
         default="auto", description="Complex ψ; auto: only where a boundary twist demands it."
     )

@@ -86,8 +86,13 @@ def dense(key: Array, fan_in: int, shape: tuple[int, ...], dtype: Any, scale: fl
 
 
 def parameter_count(wavefunction: Wavefunction) -> int:
-    """Number of trainable real numbers."""
-    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(wavefunction, eqx.is_array)))
+    """Number of trainable real numbers: of all arrays but those of modules that are ``frozen``."""
+
+    def frozen(node: Any) -> bool:
+        return bool(getattr(node, "frozen", False))
+
+    leaves = jax.tree.leaves(eqx.filter(wavefunction, eqx.is_array), is_leaf=frozen)
+    return sum(leaf.size for leaf in leaves if not frozen(leaf))
 
 
 _ALIGNMENT = 64

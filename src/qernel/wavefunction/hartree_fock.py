@@ -24,7 +24,8 @@ class HartreeFockOrbitals(eqx.Module):
     move no electron between nodes and need as many determinants as nodes; a smooth family needs one for each branch.
 
     Amplitudes are zero until `started` has solved Hartree–Fock, which takes seconds to minutes: a model that is read
-    from a file does not need it.
+    from a file does not need it. There are tens of thousands for N = 24, and noise in each of them costs energy;
+    where a network dresses the orbitals they can stay as they are (``frozen``).
     """
 
     amplitudes: list[Array]
@@ -33,10 +34,20 @@ class HartreeFockOrbitals(eqx.Module):
     complex: bool = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
     order: int = eqx.field(static=True)
+    frozen: bool = eqx.field(static=True)
 
     def __init__(
-        self, hamiltonian: Hamiltonian, determinants: int, *, order: int, cutoff: float, complex: bool, dtype: Any
+        self,
+        hamiltonian: Hamiltonian,
+        determinants: int,
+        *,
+        order: int,
+        cutoff: float,
+        complex: bool,
+        dtype: Any,
+        frozen: bool = False,
     ):
+        self.frozen = frozen
         self.hamiltonian, self.determinants, self.complex, self.cutoff = hamiltonian, determinants, complex, cutoff
         low, high = hamiltonian.ranges[0]
         self.order = order if high > low else 1
@@ -92,7 +103,7 @@ class HartreeFockOrbitals(eqx.Module):
         polynomials = chebyshev(self.hamiltonian.scaled(point)[0].astype(dtype), self.order)
         matrices = []
         for (start, stop), amplitude in zip(spin_blocks(self.hamiltonian.electrons), self.amplitudes, strict=True):
-            even, odd = jnp.tensordot(polynomials, amplitude, 1)
+            even, odd = jnp.tensordot(polynomials, jax.lax.stop_gradient(amplitude) if self.frozen else amplitude, 1)
             if self.complex:
                 even, odd = even + 1j * odd, 1j * even - odd
             own_cos, own_sin = electrons(cos, start, stop), electrons(sin, start, stop)

@@ -78,7 +78,13 @@ class OrbitalHead(eqx.Module):
             )
         if model.orbitals == "hartree_fock":
             self.hartree_fock = HartreeFockOrbitals(
-                hamiltonian, count, order=model.hf_order, cutoff=model.hf_cutoff, complex=complex, dtype=dtype
+                hamiltonian,
+                count,
+                order=model.hf_order,
+                cutoff=model.hf_cutoff,
+                complex=complex,
+                dtype=dtype,
+                frozen=not model.hf_trained,
             )
         if model.orbitals != "network":
             loudness = jnp.minimum(loudness, 0.01).at[0].set(0.0)
