@@ -19,8 +19,8 @@ from qernel.training.step import StepInfo
 DATA = dataset()
 
 
-# A comparison has a file of its own: `test_compare_cli` draws it.
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "accuracy"])
+# Comparisons have files of their own: `test_compare_cli` and `test_interpolation` draw them.
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("accuracy", "interpolation")])
 def test_every_kind_is_drawn_from_its_file(kind: str) -> None:
     figures = draw(kind, DATA)
     expected = {"": 1, "lam0.4": 1, "lam1": 1, "lam1.4": 1, "up": 1, "down": 1}

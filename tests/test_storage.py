@@ -108,10 +108,10 @@ def test_export_to_csv(results: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     out = tmp_path / "tables"
     assert main(["export", str(results), "--format", "csv", "--out", str(out)]) == 0
     data = qernel.open(results)
-    scalars = pandas.read_csv(out / "scalars.csv")
+    scalars = pandas.read_csv(out / "scalars.csv", float_precision="round_trip")
     np.testing.assert_array_equal(scalars["order_parameter"], data["order_parameter"])
     np.testing.assert_array_equal(scalars["lam"], [0.6, 0.9])
-    density = pandas.read_csv(out / "density.csv")
+    density = pandas.read_csv(out / "density.csv", float_precision="round_trip")
     assert len(density) == 2 * 36 and {"lam", "ax", "ay", "density", "density_error"} <= set(density)
     np.testing.assert_array_equal(density["density"], data["density"].values.ravel())
     assert {path.stem for path in out.iterdir()} >= {

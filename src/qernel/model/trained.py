@@ -31,6 +31,10 @@ class Model:
     card: Card | None = field(default=None, repr=False)
     _samplers: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles are without compiled samplers, which hold functions that cannot be pickled."""
+        return {**self.__dict__, "_samplers": {}}
+
     @property
     def hamiltonian(self) -> Any:
         """The Hamiltonian family."""

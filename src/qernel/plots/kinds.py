@@ -43,10 +43,6 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
     Raises:
         QernelError: if the data set does not hold what is to be drawn.
     """
-    if "electrons_up" not in data.attrs:
-        raise QernelError(
-            "the file does not say of which electrons its numbers are: it is no file of results of Qernel"
-        )
     points = data if "lam" in data.dims else data.expand_dims("lam")
     if kind == VERSUS_LAM:
         return _versus_lam(points, variable)
