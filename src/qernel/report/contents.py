@@ -44,8 +44,9 @@ def sections(source: Path) -> list[Section]:
 def results(path: Path) -> Iterator[Section]:
     """A file of results: the single numbers, the figures, where it comes from."""
     data = open_results(path)
-    if "trained_lam" not in data.attrs:
-        raise RunError(f"{path} does not say which model its numbers are of: it is no file of results of Qernel")
+    # Measurements say which range their model was trained on, comparisons what was asked for.
+    if not {"trained_lam", "request"} & set(data.attrs):
+        raise RunError(f"{path} does not say where its numbers are from: it is no file of results of Qernel")
     points = data if "lam" in data.dims else data.expand_dims("lam")
     yield Section(f"Results in {path.parent.name}/{path.name}", _numbers(points), _figures(points))
     facts = [[name, _shown(value)] for name, value in data.attrs.items() if name not in ("config", "request")]
