@@ -67,14 +67,14 @@ def test_the_energy_moves_everything_but_steered_biases() -> None:
     plain = build(STEERED.model_copy(update={"expert_balance": 0.0}), FAMILY, key=jax.random.key(2), dtype=jnp.float64)
     places = steered_places(steered)
     assert places.shape == (2, 4) and steered_places(plain).size == 0
-    parameters, rebuild = parameter_layout(steered)
+    parameters, rebuild, _ = parameter_layout(steered)
     moved = rebuild(parameters.at[places].set(jnp.arange(8.0).reshape(2, 4)))
     for block in range(2):
         np.testing.assert_array_equal(moved.blocks[block].experts.router.bias, 4.0 * block + np.arange(4.0))
     positions = random_positions(FAMILY, 1, 5)[0]
 
     def score(template: Any) -> tuple[Array, Array]:
-        flat, unravel = parameter_layout(template)
+        flat, unravel, _ = parameter_layout(template)
         value, gradient = jax.value_and_grad(lambda p: log_psi(unravel(p), positions, POINT)[1])(flat)
         return value, gradient
 

@@ -15,6 +15,7 @@ import pytest
 
 from ansatz_cases import FAMILY, SMALL, SQRT3, derivatives, evaluate, perturbed, random_positions
 from qernel.config import load_config
+from qernel.estimators.batched import walker_functions
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.hartree_fock import MeanField, lowest, mean_field, search
 from qernel.hartree_fock import family as families
@@ -22,7 +23,7 @@ from qernel.hartree_fock.functional import Orbitals, orthonormal
 from qernel.laplacian.jet import value_of
 from qernel.model import Model
 from qernel.training.run import initial_wavefunction, train
-from qernel.wavefunction import build, log_psi, parameter_count
+from qernel.wavefunction import build, log_psi, parameter_count, parameter_layout, trainable
 from qernel.wavefunction.hartree_fock import HartreeFockOrbitals
 
 SIX = replace(FAMILY, electrons=(6, 0), ranges=((0.5, 1.3),))
@@ -121,21 +122,34 @@ def test_every_ansatz_starts_as_the_determinant(ansatz: str, monkeypatch: pytest
 def test_frozen_orbitals_are_those_that_the_network_dresses_but_no_parameters() -> None:
     change = {"ansatz": "psiformer", "determinants": 2, "orbitals": "hartree_fock"}
     model = SMALL.model_copy(update={"hf_order": ORDER, "hf_cutoff": CUTOFF, **change})
-    x, p = random_positions(SPINFUL, 1, 4)[0], jnp.asarray([0.9])
+    x, p = random_positions(SPINFUL, 1, 4), jnp.asarray([[0.9]])
 
-    def value_and_slopes(trained: bool) -> tuple[Any, Any, int]:
+    def layout_and_scores(trained: bool) -> tuple[Any, Any, Any]:
         chosen = model.model_copy(update={"hf_trained": trained})
         psi = perturbed(build(chosen, SPINFUL, dtype=jnp.float64, start=False), 3)
-        value, slopes = eqx.filter_value_and_grad(lambda psi: log_psi(psi, x, p)[1])(psi)
-        return value, slopes, parameter_count(psi)
+        layout = parameter_layout(psi)
+        assert eqx.tree_equal(layout.rebuild(layout.parameters), psi)
+        scores = walker_functions(psi, laplacian="forward").scores(layout.parameters, x[None], p)
+        return psi, layout, scores[0, 0, 0]
 
-    (free, slopes, count), (frozen, none, fewer) = value_and_slopes(True), value_and_slopes(False)
-    assert free == frozen and np.isfinite(free)
-    amplitudes = slopes.head.hartree_fock.amplitudes
-    assert all(np.any(leaf) for leaf in amplitudes)
-    assert not any(np.any(leaf) for leaf in none.head.hartree_fock.amplitudes)
-    assert count - fewer == sum(leaf.size for leaf in amplitudes)
-    np.testing.assert_array_equal(slopes.head.network.weights[0], none.head.network.weights[0])
+    (free, full, scores), (frozen, layout, fewer) = layout_and_scores(True), layout_and_scores(False)
+    value = log_psi(free, x[0], p[0])[1]
+    assert value == log_psi(frozen, x[0], p[0])[1] and np.isfinite(value)
+    amplitudes = free.head.hartree_fock.amplitudes
+    assert parameter_count(free) - parameter_count(frozen) == sum(leaf.size for leaf in amplitudes)
+    assert fewer.size == layout.trainable < layout.parameters.size and scores.size == full.trainable
+    slopes = full.rebuild(scores)
+    assert all(np.any(leaf) for leaf in slopes.head.hartree_fock.amplitudes)
+    # Padded with anything for the frozen ones, the scores of the others are in their places.
+    whole = layout.rebuild(jnp.pad(fewer, (0, layout.parameters.size - fewer.size)))
+    for one, other in zip(jax.tree.leaves(trainable(whole)), jax.tree.leaves(amputated(slopes)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def amputated(slopes: Any) -> Any:
+    """Without the Hartree–Fock amplitudes."""
+    where = lambda psi: psi.head.hartree_fock.amplitudes  # noqa: E731
+    return eqx.filter(eqx.tree_at(where, slopes, [None] * len(where(slopes))), eqx.is_inexact_array)
 
 
 def test_derivatives_of_the_dressed_orbitals(monkeypatch: pytest.MonkeyPatch) -> None:

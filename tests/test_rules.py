@@ -26,7 +26,7 @@ def assert_exact(got: Jet, expected: Jet) -> None:
 
 @pytest.mark.parametrize("cached", [1, attention.CACHED])
 def test_attention_between_anything(monkeypatch: pytest.MonkeyPatch, cached: int) -> None:
-    """All query electrons at once, and one after the other."""
+    """All directions at once, and one after the other."""
     monkeypatch.setattr(attention, "CACHED", cached)
     parts = smooth(3, HEADS, GROUPS, SIZE), smooth(3, HEADS, SIZE), smooth(3, HEADS, SIZE, salt=1)
     got, expected = quick(lambda: (attend(*(exact(f) for f in parts)), exact(lambda x: attend(*(f(x) for f in parts)))))

@@ -146,7 +146,7 @@ def test_the_gradient_of_a_pure_phase_lives_in_the_imaginary_part() -> None:
     family = replace(FAMILY, supercell=SQRT3, electrons=(1, 0), V0=0.0, U=0.0)
     square = float(np.sum(SQRT3.reciprocal[0] ** 2))
     psi = Phase(strength=jnp.asarray(0.7), hamiltonian=family)
-    parameters, _ = parameter_layout(psi)
+    parameters = parameter_layout(psi).parameters
     grid = cell_grid(family, 24).reshape(1, -1, 1, 2)
     functions = walker_functions(psi, laplacian="forward")
     local = functions.local_energy(parameters, grid, jnp.ones((1, 1)))
@@ -225,7 +225,7 @@ def test_the_gradient_is_that_of_the_integrated_energy(name: str) -> None:
     psi = eqx.tree_at(lambda m: m.correlation.envelope.coefficients.base, psi, 0.2 * envelope.base)
     psi = eqx.tree_at(lambda m: m.correlation.envelope.coefficients.slope, psi, 0.2 * envelope.slope)
     point = random_points(family, 1, 5)[0]
-    parameters, rebuild = parameter_layout(psi)
+    parameters, rebuild, _ = parameter_layout(psi)
     vectors = jnp.asarray(family.supercell.vectors)
     fine = cell_grid(family, 64)[:, None, :]
 
@@ -272,7 +272,7 @@ TRAIN = TrainConfig(learning_rate=0.05, norm_constraint=1e-2)
 def start(mesh: Mesh, groups: int = 2, walkers: int = 8) -> tuple[Wavefunction, TrainState]:
     """An ansatz and a state with walkers spread over the cell, placed as the training loop places it."""
     psi = wavefunction(CASE)
-    parameters, _ = parameter_layout(psi)
+    parameters = parameter_layout(psi).parameters
     positions = spread_walkers(
         jax.random.key(1), psi.hamiltonian.supercell, (groups, walkers, 3), width=0.2, dtype=jnp.float64
     )
@@ -348,7 +348,7 @@ def test_the_family_point_drifts_inside_its_stratum(run: Any) -> None:
 
 def test_what_is_reported_belongs_to_the_walkers(run: Any) -> None:
     (before, _), (after, info) = run[2], run[3]
-    psi = parameter_layout(wavefunction(CASE))[1](before.parameters)
+    psi = parameter_layout(wavefunction(CASE)).rebuild(before.parameters)
     positions, points = jnp.asarray(np.asarray(after.walkers.positions[1])), jnp.tile(info.point[1], (8, 1))
     total = np.asarray(energies(psi, positions, points).total)
     np.testing.assert_allclose(info.energy[1], total.real.mean() / 3, rtol=1e-9)

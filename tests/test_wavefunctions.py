@@ -159,7 +159,7 @@ def test_derivative_with_respect_to_the_parameters_of_the_family(case: Case) -> 
 @every_case
 def test_flat_parameters_round_trip(case: Case) -> None:
     psi = wavefunction(case)
-    flat, rebuild = parameter_layout(psi)
+    flat, rebuild, _ = parameter_layout(psi)
     assert flat.size % 64 == 0 and 0 <= flat.size - parameter_count(psi) < 64
     assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(rebuild(flat)), jax.tree.leaves(psi), strict=True))
 

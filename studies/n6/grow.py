@@ -57,7 +57,7 @@ def main(source: str, config_file: str, out: Path) -> None:
     template = initial_wavefunction(config)
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
     start = eqx.filter(qernel.load(source).wavefunction, eqx.is_inexact_array)
-    parameters = parameter_layout(eqx.combine(grown(start, arrays), static))[0]
+    parameters = parameter_layout(eqx.combine(grown(start, arrays), static)).parameters
     state = initial_state(config, template)._replace(parameters=parameters, average=parameters)
     with new_folder(out), RunFolder(out, config, template).begin(state):
         pass

@@ -65,7 +65,8 @@ def estimate(config: Config) -> Estimate:
     dtype = jnp.dtype(train.precision)
 
     template = build(model, hamiltonian, key=jax.random.key(0), dtype=dtype, start=False)
-    parameters = jax.eval_shape(lambda: parameter_layout(template)[0])
+    layout = parameter_layout(template)
+    parameters = jax.ShapeDtypeStruct(layout.parameters.shape, dtype)
     positions = jnp.zeros((1, 1, hamiltonian.count, 2), dtype)
     points = jnp.zeros((1, len(hamiltonian.parameters)), dtype)
     arguments = parameters, positions, points
@@ -79,7 +80,7 @@ def estimate(config: Config) -> Estimate:
     walker = (train.moves + 1) * operations(functions.log_modulus) + derivatives + scores
     walkers = train.groups * train.walkers
     rows = walkers * (2 if config.is_complex else 1)
-    size = parameters.size
+    size = layout.trainable
 
     speed = matmul_rate(jax.device_count())
     slow = 1.0 if train.precision == "float32" else _DOUBLE
@@ -87,7 +88,7 @@ def estimate(config: Config) -> Estimate:
     if train.optimiser == "spring":
         solve = 2 * rows**2 * size / slow + rows**3 / 3 / _DOUBLE
         seconds += solve / (speed * SOLVE_EFFICIENCY)
-    memory = dtype.itemsize * _STATES * size * jax.device_count() + _peak(config, size, functions, arguments)
+    memory = dtype.itemsize * _STATES * parameters.size * jax.device_count() + _peak(config, size, functions, arguments)
     return Estimate(
         parameters=parameter_count(template),
         memory=memory,

@@ -144,7 +144,7 @@ def checkpoint_model(config: Config, path: Path, label: str) -> Model:
 
     template = initial_wavefunction(config, start=False)
     average = jnp.asarray(averaged_parameters(path))
-    return Model(label, config, parameter_layout(template)[1](average))
+    return Model(label, config, parameter_layout(template).rebuild(average))
 
 
 def chain_seed(seed: int, training_seed: int, label: str, index: int) -> int:

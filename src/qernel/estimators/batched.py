@@ -87,10 +87,10 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
 
     Returns:
         Functions of (parameters ``[P]``, positions ``[G, W, N, 2]``, points ``[G, p]``); the scores have shape
-        ``[G, W, parts, P]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ, the gates ``[G, W, blocks,
-        experts]`` (see `Wavefunction.gates`).
+        ``[G, W, parts, trainable]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ, the gates
+        ``[G, W, blocks, experts]`` (see `Wavefunction.gates`).
     """
-    rebuild = parameter_layout(template)[1]
+    _, rebuild, trainable = parameter_layout(template)
 
     def over_groups(single: Callable[..., Any], at_once: Callable[..., int]) -> Callable[..., Any]:
         def walkers(parameters: Array, positions: Array, point: Array) -> Any:
@@ -118,13 +118,15 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
         return local_energy(rebuild(parameters), positions, point, laplacian=laplacian)
 
     def scores(parameters: Array, positions: Array, point: Array) -> Array:
+        moved, fixed = parameters[:trainable], parameters[trainable:]
+
         def logarithm(p: Array) -> Array:
-            log: Array = log_psi(rebuild(p), positions, point)[1]
+            log: Array = log_psi(rebuild(jnp.concatenate([p, fixed])), positions, point)[1]
             return log
 
-        parts = [jax.grad(lambda p: jnp.real(logarithm(p)))(parameters)]
-        if jnp.iscomplexobj(jax.eval_shape(logarithm, parameters)):
-            parts.append(jax.grad(lambda p: jnp.imag(logarithm(p)))(parameters))
+        parts = [jax.grad(lambda p: jnp.real(logarithm(p)))(moved)]
+        if jnp.iscomplexobj(jax.eval_shape(logarithm, moved)):
+            parts.append(jax.grad(lambda p: jnp.imag(logarithm(p)))(moved))
         return jnp.stack(parts)
 
     def gates(parameters: Array, positions: Array, point: Array) -> Array:

@@ -64,7 +64,7 @@ class ChainSampler:
     def __init__(self, wavefunction: Wavefunction, walkers: int, *, laplacian: str = "forward", chunk: int = 0):
         self.walkers = walkers
         self._hamiltonian = wavefunction.hamiltonian
-        self._parameters, _ = parameter_layout(wavefunction)
+        self._parameters = parameter_layout(wavefunction).parameters
         self._functions = walker_functions(wavefunction, laplacian=laplacian, chunk=chunk)
         mesh = walker_mesh(walkers)
         self._advance = jax.jit(
@@ -82,7 +82,7 @@ class ChainSampler:
     def of(self, wavefunction: Wavefunction) -> ChainSampler:
         """The same sampler for other parameters of the same ansatz: nothing is compiled again."""
         other = copy(self)
-        other._parameters, _ = parameter_layout(wavefunction)
+        other._parameters = parameter_layout(wavefunction).parameters
         return other
 
     def records(

@@ -1,7 +1,7 @@
 """The rule of softmax attention: messages o_i = Σ_j w_ij v_j with w_ij = softmax_j(q_i·k_j).
 
 Composed from `contract` and `softmax` it would carry every ∂_t w_ij through memory several times. Here the scores'
-derivatives are formed, used and forgotten a few query electrons at a time, and where queries, keys and values still
+derivatives are formed, used and forgotten a few directions at a time, and where queries, keys and values still
 depend on one electron each, the Jacobian has a closed form that costs N² instead of N³.
 """
 
@@ -16,7 +16,7 @@ from jax import Array
 from qernel.laplacian.jet import Jet
 
 CACHED = 2**16
-"""Derivatives of scores handled at once: as many query electrons as keep them in the cache of one core."""
+"""Derivatives of scores handled at once: as many directions as keep them in the cache of one core."""
 
 
 def attend(query: Jet | Array, key: Jet | Array, value: Jet | Array) -> Any:
@@ -56,49 +56,52 @@ def _later(query: Array, key: Array, value: Array) -> Array:
 
     With S_t = ∂_t s and m_t = Σ_j w S_t its mean: ∂_t o = Σ_j w S_t v + w ∂_t v − m_t o and
     Δo = Σ_j Δw v + w Δv + 2 Σ_t (w S_t ∂_t v − m_t w ∂_t v), where Δw = w(D − ⟨D⟩) with
-    D = Δs + Σ_t (S_t − m_t)². For a group of query electrons each term is one matrix product with all keys or values,
-    and m_t comes with the product that gives Σ_j w S_t v.
+    D = Δs + Σ_t (S_t − m_t)². A few directions t at a time, S_t = [∂_t q, q]·[k, ∂_t k] is one product of twice the
+    inner dimension, and w S_t [v, ∂_t v] another.
     """
     total, n, groups, size = query.shape
-    rows = total - 2
+    queries = groups * n
     # A shift common to all keys does not change the weights; without it S_t − m_t loses no digits.
     key = key - key.mean(1, keepdims=True)
-    key_columns = key[1:-1].transpose(2, 0, 1).reshape(size, rows * n)
-    key_rows = key[1:-1].transpose(0, 2, 1).reshape(rows * size, n)
-    value_rows = value[1:-1].reshape(rows * n, size)
-    value_columns = value.transpose(1, 0, 2).reshape(n, total * size)
-    value_one = jnp.concatenate([value[0], jnp.ones_like(value[0, :, :1])], axis=1)
+    plain, first, last = query[0].reshape(queries, size), query[1:-1].reshape(-1, queries, size), query[-1]
+    weights = jax.nn.softmax(plain @ key[0].T, axis=-1)
+    columns = value.transpose(1, 0, 2).reshape(n, total * size)
+    mean_value = (weights @ columns).reshape(queries, total, size).transpose(1, 0, 2)
 
-    def messages(query: Array) -> Array:
-        """The jets ``[m, G, T + 2, d]`` of some query electrons → their messages ``[m, T + 2, G d]``."""
-        jets = query.reshape(-1, total, size)
-        plain, first, last = jets[:, 0], jets[:, 1:-1], jets[:, -1]
-        weights = jax.nn.softmax(plain @ key[0].T, axis=-1)
-        mean_value = (weights @ value_columns).reshape(-1, total, size)
-        scores = (first.reshape(-1, size) @ key[0].T).reshape(-1, rows, n) + (plain @ key_columns).reshape(-1, rows, n)
-        change = weights[:, None] * scores
-        with_mean = (change.reshape(-1, n) @ value_one).reshape(-1, rows, size + 1)
-        mean_score = with_mean[..., size:]
-        gradient = with_mean[..., :size] + mean_value[:, 1:-1] - mean_score * mean_value[:, :1]
-        drift = last @ key[0].T + plain @ key[-1].T + 2.0 * first.reshape(-1, rows * size) @ key_rows
-        drift = drift + (scores * (scores - 2.0 * mean_score)).sum(1) + (mean_score**2).sum(1)
-        drift = weights * (drift - _mean(weights, drift))
-        cross = change.reshape(-1, rows * n) @ value_rows - (mean_score * mean_value[:, 1:-1]).sum(1)
-        laplacian = drift @ value[0] + mean_value[:, -1] + 2.0 * cross
-        jets = jnp.concatenate([mean_value[:, :1], gradient, laplacian[:, None]], axis=1)
-        return jets.reshape(-1, groups, total, size).transpose(0, 2, 1, 3).reshape(-1, total, groups * size)
+    def directions(sums: tuple[Array, Array], jets: tuple[Array, ...]) -> tuple[tuple[Array, Array], Array]:
+        """Gradients of the messages along some directions, and what these add to Σ_t in D and in Δo."""
+        dq, dk, dv, mean_dv = jets
+        drift, cross = sums
+        left = jnp.concatenate([dq, jnp.broadcast_to(plain, dq.shape)], axis=-1)
+        scores = jnp.einsum("tqd,tjd->tqj", left, _beside(key[0], dk))
+        change = weights * scores
+        mean = change.sum(-1, keepdims=True)
+        both = jnp.einsum("tqj,tjd->tqd", change, _beside(value[0], dv))
+        second = dq.transpose(1, 0, 2).reshape(queries, -1) @ dk.transpose(0, 2, 1).reshape(-1, n)
+        drift = drift + ((scores - mean) ** 2).sum(0) + 2.0 * second
+        cross = cross + (both[..., size:] - mean * mean_dv).sum(0)
+        return (drift, cross), both[..., :size] + mean_dv - mean * mean_value[0]
 
-    group = max(1, CACHED // (groups * rows * n))
-    by_electron = query.transpose(1, 2, 0, 3)
-    if group >= n:
-        result = messages(by_electron)
-    else:
-        whole = n - n % group
-        blocks = by_electron[:whole].reshape(-1, group, *by_electron.shape[1:])
-        result = jax.lax.map(messages, blocks).reshape(whole, total, groups * size)
-        if whole < n:
-            result = jnp.concatenate([result, messages(by_electron[whole:])])
-    return result.transpose(1, 0, 2).reshape(total, n, groups, size)
+    chunk = _largest_divisor(total - 2, CACHED // (queries * n))
+    jets = (first, key[1:-1], value[1:-1], mean_value[1:-1])
+    chunks = tuple(jet.reshape(-1, chunk, *jet.shape[1:]) for jet in jets)
+    nothing = (jnp.zeros_like(weights), jnp.zeros_like(plain))
+    (drift, cross), gradient = jax.lax.scan(directions, nothing, chunks)
+    drift = drift + last.reshape(queries, size) @ key[0].T + plain @ key[-1].T
+    drift = weights * (drift - _mean(weights, drift))
+    laplacian = drift @ value[0] + mean_value[-1] + 2.0 * cross
+    gradient = gradient.reshape(-1, queries, size)
+    return jnp.concatenate([mean_value[:1], gradient, laplacian[None]]).reshape(query.shape)
+
+
+def _beside(value: Array, derivatives: Array) -> Array:
+    """``[N, d]`` and ``[t, N, d]`` → ``[t, N, 2 d]``."""
+    return jnp.concatenate([jnp.broadcast_to(value, derivatives.shape), derivatives], axis=-1)
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    """The largest divisor of a number that is at most ``most``, and at least 1."""
+    return next(d for d in range(min(number, max(most, 1)), 0, -1) if number % d == 0)
 
 
 def _first(query: Array, key: Array, value: Array) -> Array:

@@ -163,6 +163,14 @@ def electrons(x: Operand, start: int, stop: int) -> Any:
     return Jet(x.data[:, start:stop], owners)
 
 
+def columns(x: Operand, start: int, stop: int, shape: tuple[int, ...]) -> Any:
+    """Part of the last axis of a quantity ``[N, ..., c]``, reshaped to ``[N, ..., *shape]``."""
+    if not isinstance(x, Jet):
+        x = jnp.asarray(x)
+        return x[..., start:stop].reshape(*x.shape[:-1], *shape)
+    return Jet(x.data[..., start:stop].reshape(*x.data.shape[:-1], *shape), x.owners)
+
+
 def linear(function: Callable[[Array], Array], x: Operand) -> Any:
     """Apply any linear, homogeneous map (sum, reshape, index, …) to a quantity."""
     if isinstance(x, Jet):

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,13 +24,13 @@ from qernel.estimators.batched import WalkerFunctions, walker_functions
 from qernel.sampling.devices import REPLICATED, SPLIT, over_walkers, walker_mesh
 from qernel.sampling.metropolis import Walkers
 from qernel.training.state import TrainState
-from qernel.wavefunction import Wavefunction
+from qernel.wavefunction import Wavefunction, trainable
 from qernel.wavefunction.experts import mixtures
 
 
 def steered_places(template: Wavefunction) -> npt.NDArray[np.int64]:
     """Where the steered router biases are in the flat parameters (`parameter_layout`), ``[blocks, experts]``."""
-    leaves = jax.tree.leaves(eqx.filter(template, eqx.is_inexact_array))
+    leaves = jax.tree.leaves(trainable(template))
     starts = np.cumsum([0, *(leaf.size for leaf in leaves)])
     at = {id(leaf): start + np.arange(leaf.size) for leaf, start in zip(leaves, starts[:-1], strict=True)}
     return np.array([at[id(layer.router.bias)] for layer in mixtures(template) if layer.router.steered])

@@ -46,7 +46,7 @@ class RunFolder:
         self.events = EventLog(path)
         self.checkpoints = Checkpoints(path, config.fingerprint(), config.train.keep_checkpoints)
         self._config = config
-        self._wavefunction = parameter_layout(template)[1]
+        self._wavefunction = parameter_layout(template).rebuild
         self._parameters = template.hamiltonian.parameters
         self._active, self._overflow = config.model.active_experts, False
         self._experts = [len(layer.experts_in) for layer in mixtures(template)]

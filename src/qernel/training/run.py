@@ -151,7 +151,7 @@ def training_step(
 def initial_state(config: Config, template: Wavefunction) -> TrainState:
     """The state a run starts from: initial parameters, walkers spread over the cell."""
     train, hamiltonian = config.train, template.hamiltonian
-    parameters, _ = parameter_layout(template)
+    parameters, _, trainable = parameter_layout(template)
     walker_key, key = jax.random.split(jax.random.fold_in(jax.random.key(train.seed), 1))
     walkers = spread_walkers(
         walker_key,
@@ -163,7 +163,7 @@ def initial_state(config: Config, template: Wavefunction) -> TrainState:
     return TrainState(
         parameters=parameters,
         average=parameters,
-        optimiser=build_optimiser(train).init(parameters),
+        optimiser=build_optimiser(train).init(parameters[:trainable]),
         walkers=walkers,
         fractions=jnp.full((train.groups, len(hamiltonian.parameters)), 0.5, parameters.dtype),
         key=jax.random.key_data(key),

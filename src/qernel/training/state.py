@@ -25,7 +25,7 @@ class TrainState(NamedTuple):
     """The complete state: saving and restoring it continues the very same run.
 
     Attributes:
-        parameters: trainable numbers, flat ``[P]``.
+        parameters: all numbers of the wavefunction, flat ``[P]`` (`qernel.wavefunction.parameter_layout`).
         average: exponential moving average of the parameters ``[P]``: what is evaluated and shipped.
         optimiser: state of the optimiser.
         walkers: positions ``[G, W, N, 2]``, log|ψ| ``[G, W]``, widths ``[G]``.

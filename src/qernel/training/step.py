@@ -70,7 +70,7 @@ def moved_on(
 
     Args:
         state: before.
-        update: to subtract from the parameters, ``[P]``.
+        update: to subtract from the trainable parameters, which come first.
         optimiser_state: after the update.
         burn_in: iterations without learning.
         average: iterations that the running average extends over at last.
@@ -81,7 +81,7 @@ def moved_on(
     """
     usable = jnp.isfinite(update).all()
     learning = (state.iteration >= burn_in) & usable
-    parameters = jnp.where(learning, state.parameters - update, state.parameters)
+    parameters = jnp.where(learning, state.parameters.at[: update.size].add(-update), state.parameters)
     if nudge is not None:
         parameters = jnp.where(learning, nudge(parameters), parameters)
     updates = state.iteration + 1 - burn_in

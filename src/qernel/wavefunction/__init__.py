@@ -13,7 +13,15 @@ import jax.numpy as jnp
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.wavefunction.base import Builder, Wavefunction, log_psi, parameter_count, parameter_layout
+from qernel.wavefunction.base import (
+    Builder,
+    ParameterLayout,
+    Wavefunction,
+    log_psi,
+    parameter_count,
+    parameter_layout,
+    trainable,
+)
 from qernel.wavefunction.experts import mixtures
 from qernel.wavefunction.hartree_fock import started
 from qernel.wavefunction.psiformer import PsiFormer
@@ -57,10 +65,12 @@ def active_parameter_count(wavefunction: Wavefunction) -> int:
 
 __all__ = [
     "ANSATZE",
+    "ParameterLayout",
     "Wavefunction",
     "active_parameter_count",
     "build",
     "log_psi",
     "parameter_count",
     "parameter_layout",
+    "trainable",
 ]

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from qernel.laplacian.attention import attend
-from qernel.laplacian.jet import Operand, contract
+from qernel.laplacian.jet import Operand, columns, contract
 from qernel.wavefunction.base import dense
+from qernel.wavefunction.conditioning import Modulated, read
 
 
 class GroupedQueryAttention(eqx.Module):
@@ -35,14 +36,16 @@ class GroupedQueryAttention(eqx.Module):
         self.output = dense(k3, width, (heads * size, width), dtype)
         self.heads, self.kv_heads = heads, kv_heads
 
-    def __call__(self, features: Operand) -> Any:
+    def __call__(self, features: Operand | Modulated) -> Any:
         """Features ``[N, width]`` → messages ``[N, width]``."""
-        size = self.query.shape[1] // self.heads
-        shape = (-1, self.kv_heads, self.heads // self.kv_heads, size)
-        key, value = jnp.split(self.key_value.reshape(-1, 2 * self.kv_heads, size), 2, axis=1)
+        inner, kv = self.query.shape[1], self.key_value.shape[1] // 2
+        size = inner // self.heads
+        query, shared = (self.kv_heads, self.heads // self.kv_heads, size), (self.kv_heads, size)
+        # One product for all three: those for keys and values alone would be thin.
+        joint = read(features, jnp.concatenate([self.query * size**-0.5, self.key_value], axis=1))
         messages = attend(
-            contract("nc,ckgd->nkgd", features, self.query.reshape(shape) * size**-0.5),
-            contract("nc,ckd->nkd", features, key),
-            contract("nc,ckd->nkd", features, value),
+            columns(joint, 0, inner, query),
+            columns(joint, inner, inner + kv, shared),
+            columns(joint, inner + kv, inner + 2 * kv, shared),
         )
-        return contract("nkgd,kgde->ne", messages, self.output.reshape(*shape[1:], -1))
+        return contract("nkgd,kgde->ne", messages, self.output.reshape(*query, -1))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -23,7 +23,8 @@ from qernel.laplacian.jet import Jet, contract
 
 
 class Wavefunction(eqx.Module):
-    """Abstract wavefunction. All array leaves are trainable; everything else is static."""
+    """Abstract wavefunction. Array leaves are trainable, those of a module with a true ``frozen`` excepted; everything
+    else is static."""
 
     hamiltonian: eqx.AbstractVar[Hamiltonian]
 
@@ -85,31 +86,56 @@ def dense(key: Array, fan_in: int, shape: tuple[int, ...], dtype: Any, scale: fl
     return scale * fan_in**-0.5 * jax.random.normal(key, shape, dtype)
 
 
+def _frozen(node: Any) -> bool:
+    return bool(getattr(node, "frozen", False))
+
+
+def trainable(wavefunction: Wavefunction) -> Wavefunction:
+    """The arrays that training moves: all but those of modules that are ``frozen``; None in place of the rest."""
+    moved: Wavefunction = eqx.filter(
+        wavefunction,
+        jax.tree.map(lambda node: not _frozen(node) and eqx.is_inexact_array(node), wavefunction, is_leaf=_frozen),
+    )
+    return moved
+
+
 def parameter_count(wavefunction: Wavefunction) -> int:
-    """Number of trainable real numbers: of all arrays but those of modules that are ``frozen``."""
-
-    def frozen(node: Any) -> bool:
-        return bool(getattr(node, "frozen", False))
-
-    leaves = jax.tree.leaves(eqx.filter(wavefunction, eqx.is_array), is_leaf=frozen)
-    return sum(leaf.size for leaf in leaves if not frozen(leaf))
+    """Number of trainable real numbers."""
+    return sum(leaf.size for leaf in jax.tree.leaves(trainable(wavefunction)))
 
 
 _ALIGNMENT = 64
 """Flat parameters are padded to a multiple of this, so that they divide evenly over devices."""
 
 
-def parameter_layout(template: Wavefunction) -> tuple[Array, Callable[[Array], Wavefunction]]:
-    """The trainable numbers of a wavefunction as a flat vector ``[P]``, and the way back.
+class ParameterLayout(NamedTuple):
+    """The numbers of a wavefunction as a flat vector, and the way back.
 
-    The vector ends in zeros that belong to no parameter; their gradient is zero, so they stay.
+    Attributes:
+        parameters: ``[P]``; the trainable ones come first. Both parts end in zeros that belong to no parameter; their
+            gradient is zero, so they stay.
+        rebuild: the wavefunction with the numbers of another vector.
+        trainable: how many entries of the vector training moves.
     """
+
+    parameters: Array
+    rebuild: Callable[[Array], Wavefunction]
+    trainable: int
+
+
+def parameter_layout(template: Wavefunction) -> ParameterLayout:
+    """How the numbers of a wavefunction are laid out."""
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
-    flat, unravel = ravel_pytree(arrays)
-    size = flat.size
+    moved = trainable(template)
+    fixed = eqx.filter(arrays, jax.tree.map(lambda leaf: leaf is None, moved, is_leaf=lambda leaf: leaf is None))
+    flat, unravel = ravel_pytree(moved)
+    others, unravel_others = ravel_pytree(fixed)
+    start = flat.size + -flat.size % _ALIGNMENT
 
     def rebuild(parameters: Array) -> Wavefunction:
-        wavefunction: Wavefunction = eqx.combine(unravel(parameters[:size]), static)
+        rest = unravel_others(parameters[start : start + others.size])
+        wavefunction: Wavefunction = eqx.combine(unravel(parameters[: flat.size]), rest, static)
         return wavefunction
 
-    return jnp.pad(flat, (0, -size % _ALIGNMENT)), rebuild
+    padded = [jnp.pad(part, (0, -part.size % _ALIGNMENT)) for part in (flat, others)]
+    return ParameterLayout(jnp.concatenate(padded) if others.size else padded[0], rebuild, start)

@@ -7,14 +7,14 @@ None of it depends on electron positions, so nothing here needs a derivative rul
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from qernel.laplacian.jet import Operand
+from qernel.laplacian.jet import Operand, contract, value_of
 from qernel.wavefunction.base import dense
 
 _BROADEST, _SHARPEST = 1.0, 6.0
@@ -65,6 +65,46 @@ class Conditioned(eqx.Module):
         return self.base + jnp.tensordot(condition, self.slope, 1)
 
 
+class Modulated(NamedTuple):
+    """Features h ↦ scale · h + shift that no pass over memory has multiplied: what reads them scales its weights.
+
+    Attributes:
+        features: ``[N, width]``.
+        scale: ``[width]``.
+        shift: ``[width]``.
+    """
+
+    features: Operand
+    scale: Array
+    shift: Array
+
+    def readers(self, weights: Array) -> tuple[Array, Array]:
+        """Weights ``[width, ...]`` of a product with the modulated features → (weights ``[width, ...]`` of that with
+        the bare ones, what to add ``[...]``)."""
+        scaled = weights * self.scale.reshape(-1, *(1,) * (weights.ndim - 1))
+        return scaled, jnp.tensordot(self.shift, weights, 1)
+
+
+def read(features: Operand | Modulated, weights: Array, bias: Array | None = None) -> Any:
+    """Features ``[N, width]`` times weights ``[width, ...]``, plus a bias ``[...]``: ``[N, ...]``."""
+    if isinstance(features, Modulated):
+        weights, shift = features.readers(weights)
+        features, bias = features.features, shift if bias is None else bias + shift
+    outer = "defg"[: weights.ndim - 1]
+    product = contract(f"nc,c{outer}->n{outer}", features, weights)
+    return product if bias is None else product + bias
+
+
+def read_mean(features: Operand | Modulated, weights: Array) -> Any:
+    """The mean over electrons of `read`, ``[...]`` for weights ``[width, ...]``."""
+    bare = features.features if isinstance(features, Modulated) else features
+    shift: Array | float = 0.0
+    if isinstance(features, Modulated):
+        weights, shift = features.readers(weights)
+    outer = "defg"[: weights.ndim - 1]
+    return contract(f"nc,c{outer}->{outer}", bare, weights / value_of(bare).shape[0]) + shift
+
+
 class Film(eqx.Module):
     """Feature-wise linear modulation h ↦ (1 + γ) h + β (Perez et al., arXiv:1709.07871), identity at first."""
 
@@ -75,6 +115,6 @@ class Film(eqx.Module):
         self.scale = jnp.zeros((condition, width), dtype)
         self.shift = jnp.zeros((condition, width), dtype)
 
-    def __call__(self, features: Operand, condition: Array) -> Any:
+    def __call__(self, features: Operand, condition: Array) -> Modulated:
         """Modulate features ``[N, width]``."""
-        return features * (1.0 + condition @ self.scale) + condition @ self.shift
+        return Modulated(features, 1.0 + condition @ self.scale, condition @ self.shift)

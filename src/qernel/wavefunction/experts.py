@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from qernel.laplacian.jet import Jet, contract, pointwise, softmax
+from qernel.laplacian.jet import Jet, Operand, contract, pointwise, softmax
 from qernel.wavefunction.base import dense
+from qernel.wavefunction.conditioning import Modulated, read, read_mean
 
 
 class Router(eqx.Module):
@@ -42,9 +43,9 @@ class Router(eqx.Module):
         self.bias = dense(k3, 1, (experts,), dtype, 0.5)
         self.steered = steered
 
-    def __call__(self, features: Jet | Array, condition: Array) -> Any:
+    def __call__(self, features: Operand | Modulated, condition: Array) -> Any:
         """Probabilities ``[experts]`` of one configuration with features ``[N, width]``."""
-        pooled = contract("nc,ce->e", features, self.features / features.shape[0])
+        pooled = read_mean(features, self.features)
         bias = jax.lax.stop_gradient(self.bias) if self.steered else self.bias
         return softmax(pooled + (condition @ self.condition + bias))
 
@@ -84,13 +85,13 @@ class MixtureOfExperts(eqx.Module):
         self.experts_out = dense(keys[6], expert_width, (experts, expert_width, width), dtype)
         self.active = active
 
-    def gates(self, features: Jet | Array, condition: Array) -> Any:
+    def gates(self, features: Operand | Modulated, condition: Array) -> Any:
         """Gate of every expert ``[experts]``; at most ``active`` of them are non-zero."""
         threshold = 1.0 / (self.active + 1)
         probabilities = self.router(features, condition)
         return pointwise(lambda p: jnp.square(jnp.maximum(p - threshold, 0.0) / (1.0 - threshold)), probabilities)
 
-    def __call__(self, features: Jet | Array, condition: Array) -> Any:
+    def __call__(self, features: Operand | Modulated, condition: Array) -> Any:
         """Features ``[N, width]`` → update ``[N, width]``."""
         return self.apply(self.gates(features, condition), features)
 
@@ -101,7 +102,7 @@ class MixtureOfExperts(eqx.Module):
         each = sum(leaf.size // leaf.shape[0] for leaf in routed)
         return each * max(0, self.experts_in.shape[0] - self.active)
 
-    def apply(self, gates: Any, features: Jet | Array) -> Any:
+    def apply(self, gates: Any, features: Operand | Modulated) -> Any:
         """The update ``[N, width]`` of features ``[N, width]`` behind given gates ``[experts]``."""
         inner, bias, outer = self.experts_in, self.experts_bias, self.experts_out
         if isinstance(gates, Jet) and self.active < len(inner):
@@ -116,7 +117,7 @@ class MixtureOfExperts(eqx.Module):
         always = jnp.zeros(bias.shape, bias.dtype).at[: len(self.shared_bias)].set(1.0)
         routes = jnp.repeat(jnp.eye(count, dtype=bias.dtype), size, axis=1, total_repeat_length=count * size)
         routes = jnp.pad(routes, ((0, 0), (len(self.shared_bias), 0)))
-        hidden = pointwise(jnp.tanh, contract("nc,ch->nh", features, inner) + bias)
+        hidden = pointwise(jnp.tanh, read(features, inner, bias))
         hidden = hidden * (contract("k,kh->h", gates, routes) + always)
         return contract("nh,hc->nc", hidden, outer)
 

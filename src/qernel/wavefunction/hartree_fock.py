@@ -103,7 +103,7 @@ class HartreeFockOrbitals(eqx.Module):
         polynomials = chebyshev(self.hamiltonian.scaled(point)[0].astype(dtype), self.order)
         matrices = []
         for (start, stop), amplitude in zip(spin_blocks(self.hamiltonian.electrons), self.amplitudes, strict=True):
-            even, odd = jnp.tensordot(polynomials, jax.lax.stop_gradient(amplitude) if self.frozen else amplitude, 1)
+            even, odd = jnp.tensordot(polynomials, amplitude, 1)
             if self.complex:
                 even, odd = even + 1j * odd, 1j * even - odd
             own_cos, own_sin = electrons(cos, start, stop), electrons(sin, start, stop)

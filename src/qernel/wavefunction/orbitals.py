@@ -71,14 +71,16 @@ class NetworkOrbitals(eqx.Module):
         Returns:
             (signs ``[determinants]``, logarithms ``[determinants]``) per spin species.
         """
-        if self.film is not None:
-            features = self.film(features, condition)
+        film = None if self.film is None else self.film(features, condition)
         species = zip(spin_blocks(self.electrons), self.weights, self.bias, bases, strict=True)
         results = []
         for (start, stop), weights, bias, basis in species:
             full = weights[0] + 1j * weights[1] if self.complex else weights[0]
             offset = bias[0] + 1j * bias[1] if self.complex else bias[0]
             own = electrons(features, start, stop)
+            if film is not None:
+                full, shift = film.readers(full)
+                offset = offset + shift
             results.append(readout_log_det(own, full.transpose(1, 0, 2), offset + dressed[:, None], basis))
         return results
 

@@ -17,6 +17,7 @@ from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Operand, contract, pointwise
 from qernel.wavefunction.attention import GroupedQueryAttention
 from qernel.wavefunction.base import dense
+from qernel.wavefunction.conditioning import Modulated, read
 from qernel.wavefunction.layers import NetworkAnsatz, modulated
 
 
@@ -33,9 +34,9 @@ class Perceptron(eqx.Module):
         self.inner_bias = dense(k2, 1, (hidden,), dtype, 0.1)
         self.outer = dense(k3, hidden, (hidden, width), dtype)
 
-    def __call__(self, features: Operand) -> Any:
+    def __call__(self, features: Operand | Modulated) -> Any:
         """Features ``[N, width]`` → update ``[N, width]``."""
-        hidden = pointwise(jnp.tanh, contract("nc,ch->nh", features, self.inner) + self.inner_bias)
+        hidden = pointwise(jnp.tanh, read(features, self.inner, self.inner_bias))
         return contract("nh,hc->nc", hidden, self.outer)
 
 
