@@ -31,7 +31,7 @@ from qernel.training.state import TrainState
 from qernel.training.tensors import fit, read_tensors, write_tensors
 from runs import checkpoints, config, hashes
 
-STUDY = Path(__file__).parents[1] / "studies" / "n6"
+STUDY = Path(__file__).parents[1] / "studies" / "n6" / "earlier"
 
 
 @pytest.fixture
