@@ -151,7 +151,7 @@ def test_time_limits(text: str, value: int) -> None:
     assert seconds(text) == value
 
 
-TRAIN, SCAN = 0, 1
+TRAIN, MEASURED = 0, 1
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,12 @@ TRAIN, SCAN = 0, 1
         ([140, 0], 3, 140, False),  # as often as --requeues allows
         ([143, 0], 0, 143, False),  # scancel; after a preemption SLURM itself queues the job again
         ([2, 0], 0, 2, False),
-        ([0, 140], 0, 140, False),  # a scan that had the whole job to itself
+        ([0, 140], 0, 140, True),  # a scan goes on where it was
     ],
 )
+@pytest.mark.parametrize("step", ["scan", "hf"])
 def test_which_jobs_are_queued_again(
+    step: str,
     codes: list[int],
     restarts: int,
     code: int,
@@ -177,25 +179,30 @@ def test_which_jobs_are_queued_again(
 ) -> None:
     """The script with a stand-in for Python that notes its arguments and ends as told."""
     python = tmp_path / "python"
-    answers = f"case $3 in train) exit {codes[TRAIN]};; scan) exit {codes[SCAN]};; esac"
+    answers = f"case $3 in train) exit {codes[TRAIN]};; *) exit {codes[MEASURED]};; esac"
     python.write_text(f'#!/bin/bash\necho "$QERNEL_DEVICES" "$@" >> {tmp_path}/calls\n{answers}\n')
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     monkeypatch.delenv("QERNEL_DEVICES", raising=False)
-    line = "submit n2 train scan --seeds 4 5 --requeues 3 --cpus-per-task 5 --lam 0.5 --out mine"
+    line = f"submit n2 train {step} --seeds 4 5 --requeues 3 --cpus-per-task 5 --lam 0.5 --out mine"
     assert main(line.split()) == 0
     job = slurm.start(Path("mine", SCRIPT).absolute(), 1, restarts)
     assert job.wait(60) == code
+    again = again and not (step == "hf" and codes[MEASURED])  # made again, it would meet the limit again
     assert slurm.said("scontrol") == ([f"requeue {slurm.job}_1"] if again else [])
     calls = (tmp_path / "calls").read_text().splitlines()
     # 48 walkers: four devices share them evenly, five do not.
     assert calls[0] == "4 -m qernel.cli train configs/1-n2-seed=5.toml --out runs/1-n2-seed=5 --auto-resume"
-    measured = [" -m qernel.cli scan runs/1-n2-seed=5 --out scan/1-n2-seed=5 --lam 0.5"]
+    subject, record = {
+        "scan": ("runs/1-n2-seed=5", "energies.json"),
+        "hf": ("configs/1-n2-seed=5.toml", "hartree_fock.json"),
+    }[step]
+    measured = [f" -m qernel.cli {step} {subject} --out {step}/1-n2-seed=5 --lam 0.5"]
     assert calls[1:] == (measured if codes[TRAIN] == 0 else [])
 
     if code == 0:  # what is complete is not measured again
-        Path("mine/scan/1-n2-seed=5").mkdir(parents=True)
-        Path("mine/scan/1-n2-seed=5/energies.json").touch()
+        Path(f"mine/{step}/1-n2-seed=5").mkdir(parents=True)
+        Path(f"mine/{step}/1-n2-seed=5/{record}").touch()
         assert slurm.start(Path("mine", SCRIPT).absolute(), 1).wait(60) == 0
         assert len((tmp_path / "calls").read_text().splitlines()) == 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import shlex
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,62 @@ def test_chains_go_on_where_they_ended(model: Model) -> None:
 
 def _without(asked: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if name != "lam"}
+
+
+@pytest.mark.parametrize("sweep", ["fresh", "down"])
+def test_a_scan_that_was_cut_short_goes_on(
+    sweep: str, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ["scan", "small", "--lam", "0.5", "0.6", "0.7", "--sweeps", sweep, "--observable", "density"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert main([*line, "--out", str(whole)]) == 0
+    asked = model.chains.asked  # type: ignore[attr-defined]
+    assert len(asked) == 3
+    drawn, third = Remembering.records, asked[2]["lam"]
+
+    def interrupted(self: Remembering, point: jax.Array, **options: Any) -> Iterator[Record]:
+        for index, record in enumerate(drawn(self, point, **options)):
+            if float(point[0]) == third and index == 5:
+                raise KeyboardInterrupt
+            yield record
+
+    monkeypatch.setattr(Remembering, "records", interrupted)
+    assert main([*line, "--out", str(cut)]) == 130
+    again = shlex.join(["qernel", *line, "--out", str(cut)])
+    assert f"qernel: stopped, everything is saved; to go on: {again}\n" in capsys.readouterr().err
+    assert [path.name for path in cut.iterdir()] == ["unfinished"]
+    kept = sorted((cut / "unfinished").iterdir())
+    assert len(kept) == 2
+    kept[0].write_bytes(kept[0].read_bytes()[:-7])  # a damaged one is drawn again
+    (cut / "unfinished" / "mine").touch()
+    monkeypatch.setattr(Remembering, "records", drawn)
+    asked.clear()
+    assert main([*line, "--out", str(cut)]) == 0
+    assert len(asked) == 2 and asked[1]["lam"] == third
+    assert (cut / "energies.csv").read_bytes() == (whole / "energies.csv").read_bytes()
+    one, other = (qernel.open(folder / "observables.nc") for folder in (whole, cut))
+    np.testing.assert_array_equal(one["density_error"], other["density_error"])
+    assert [path.name for path in (cut / "unfinished").iterdir()] == ["mine"] and not (whole / "unfinished").exists()
+
+
+def test_kept_chains_are_those_asked_for(model: Model, tmp_path: Path) -> None:
+    """Everything the chains depend on is in the name of their file."""
+    asked = model.chains.asked  # type: ignore[attr-defined]
+    start = np.zeros((6, 2, 2))
+    other = Model("small", SMALL, types.SimpleNamespace(hamiltonian=SMALL.hamiltonian(), weight=np.ones(2)), None)
+    settings: list[dict[str, Any]] = [{}, {"seed": 5}, {"samples": 9}, {"start": start}, {"start": start + 1.0}]
+    with pytest.raises(KeyboardInterrupt), model.remembering(tmp_path) as remembered:
+        first = [remembered.at(0.6).energy(**each) for each in settings]
+        remembered.at(0.7).energy()
+        with pytest.raises(KeyboardInterrupt), other.remembering(tmp_path) as same:
+            assert same.at(0.6).energy() == first[0]
+            raise KeyboardInterrupt
+        raise KeyboardInterrupt
+    assert len(asked) == len(settings) + 1 == len(list(tmp_path.iterdir()))
+    with model.remembering(tmp_path) as remembered:
+        assert [remembered.at(0.6).energy(**each) for each in settings] == first
+        assert len(asked) == len(settings) + 1
+    assert not tmp_path.exists()
 
 
 def test_the_order_parameter_of_energies_is_the_one_of_the_kernel(model: Model) -> None:

@@ -69,7 +69,8 @@ def run(options: argparse.Namespace) -> int:
     wanted = outputs.request(model, points, others, options) | {"observables": [repr(item) for item in chosen]}
     outputs.refuse_overwriting(out, [FILE], wanted, _stored(out / FILE), "measurement")
 
-    dataset = _measure(model, points, chosen, options)
+    with outputs.remembering(model, out, options.line) as remembered:
+        dataset = _measure(remembered, points, chosen, options)
     about = {"request": to_json(wanted), "history": shlex.join(options.line)}
     save(dataset.assign_attrs(about), out / FILE)
     _warn_of_disagreement(dataset)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+import shlex
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qernel
-from qernel.errors import RunError
+from qernel.errors import Interrupted, RunError
 from qernel.files import occupied, write_atomically
 from qernel.provenance import weights_digest
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
     from qernel.model import Model
+
+UNFINISHED = "unfinished"
+"""Folder of what a measurement has drawn, while it is under way."""
 
 
 def request(
@@ -88,6 +94,20 @@ def claim(out: Path, name: str, wanted: Mapping[str, Any], what: str) -> None:
         raise RunError(f"{out} exists and is no comparison: choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, to_json(plain) + "\n")
+
+
+@contextmanager
+def remembering(model: Model, out: Path, line: Sequence[str]) -> Iterator[Model]:
+    """The model of a long measurement into a folder, which goes on where it was when it is repeated.
+
+    Raises:
+        Interrupted: after Ctrl-C, with the command that goes on.
+    """
+    with model.remembering(out / UNFINISHED) as remembered:
+        try:
+            yield remembered
+        except KeyboardInterrupt:
+            raise Interrupted("stopped", out, signal.SIGINT, shlex.join(line)) from None
 
 
 def refuse_occupied(out: Path) -> None:

@@ -110,7 +110,8 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
 
     kept = Kept(points, chosen, options.reweight)
-    found = measure_sweeps(model, points, options, sweeps, start, kept)
+    with outputs.remembering(model, out, options.line) as remembered:
+        found = measure_sweeps(remembered, points, options, sweeps, start, kept)
     for sentence in kept.refused:
         warn(sentence)
     results = found.sweeps[sweeps[0]]

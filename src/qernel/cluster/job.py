@@ -29,27 +29,27 @@ SCRIPT, TABLE = "run_queue.sh", "studies.tsv"  # pysqa names the script
 
 
 class Measurement(NamedTuple):
-    """A step that is not resumed but made again.
+    """A step besides training.
 
     Attributes:
         record: file that is written last; a folder that has it is complete.
         subject: what is measured, in the words of the script.
+        least: seconds of the job that have to have passed before it for it to be queued again after meeting the time
+            limit: 0 if it goes on where it was; one that is made again would meet the limit again.
     """
 
     record: str
     subject: str
+    least: int
 
 
 MEASUREMENTS = {
-    "scan": Measurement("energies.json", '"$run"'),
-    "hf": Measurement("hartree_fock.json", '"configs/$study.toml"'),
+    "scan": Measurement("energies.json", '"$run"', 0),
+    "hf": Measurement("hartree_fock.json", '"configs/$study.toml"', 600),
 }
 """Commands of Qernel with ``--lam`` and ``--out`` that can be steps of a job."""
 
 STEPS = ("train", *MEASUREMENTS)
-
-_WHOLE_JOB_S = 600
-"""A measurement that began before and met the time limit would meet it again."""
 
 
 def claim(out: Path) -> Path:
@@ -141,10 +141,10 @@ def _step(name: str, studies: Sequence[Study], resources: Resources) -> str:
         srun = f"srun --ntasks={resources.processes} --kill-on-bad-exit=0 {each}"
         srun += "" if resources.gpus_per_task else f" env QERNEL_DEVICES={devices}"
         return f'step 0 {srun} {python} "configs/$study.toml" --out "$run" --auto-resume'
-    record, subject = MEASUREMENTS[name]
+    record, subject, least = MEASUREMENTS[name]
     out = f'"{name}/$study"'
     return (
-        f"[ -e {out}/{record} ] || step {_WHOLE_JOB_S} srun --nodes=1 --ntasks=1 {each} {python} {subject} "
+        f"[ -e {out}/{record} ] || step {least} srun --nodes=1 --ntasks=1 {each} {python} {subject} "
         f"--out {out} --lam $lam"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -216,7 +217,20 @@ class State:
     ) -> Iterator[Record]:
         """The chains record by record (see `ChainSampler.records`), with the model's settings as defaults."""
         sampler, options = self.model.sampling(samples, walkers, seed)
-        found: Iterator[Record] = sampler.records(
-            jnp.asarray(self.point), **options, energies=energies, start=start, progress=progress
-        )
-        return found
+
+        def draw() -> Iterator[Record]:
+            found: Iterator[Record] = sampler.records(
+                jnp.asarray(self.point), **options, energies=energies, start=start, progress=progress
+            )
+            return found
+
+        if self.model.journal is None:
+            return draw()
+        beginning = None if start is None else hashlib.sha256(np.asarray(start, np.float64).tobytes()).hexdigest()
+        about = {
+            **options,
+            "walkers": walkers or self.model.config.sample.walkers,
+            "energies": energies,
+            "start": beginning,
+        }
+        return iter(self.model.journal.records({"point": self.point.tolist(), **about}, draw))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import qernel
 from qernel.config import Config
 from qernel.errors import RunError
 from qernel.model.card import Card
 from qernel.model.state import State
+from qernel.provenance import weights_digest
+
+if TYPE_CHECKING:
+    from qernel.model.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -23,12 +31,14 @@ class Model:
         config: the configuration that made it.
         wavefunction: the ansatz with its trained parameters.
         card: what is known about it (accuracy, range, caveats); None for a plain run.
+        journal: where records of its chains are kept (`remembering`).
     """
 
     name: str
     config: Config
     wavefunction: Any = field(repr=False)
     card: Card | None = field(default=None, repr=False)
+    journal: Journal | None = field(default=None, repr=False, compare=False)
     _samplers: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -71,6 +81,27 @@ class Model:
         if not np.isfinite(point).all():
             raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} must be finite numbers")
         return State(self, point)
+
+    @contextmanager
+    def remembering(self, folder: Path) -> Iterator[Model]:
+        """The same model, whose chains at each point are kept in a folder until the block has ended without an error.
+
+        A measurement that was cut short and is repeated with the same folder draws only those that are missing, and
+        gives the same numbers as if it had not been. Chains that swap configurations between points are not kept.
+
+        Args:
+            folder: for a file of about 8 N bytes per chain and record at each point.
+        """
+        from qernel.model.journal import Journal
+
+        about = {
+            "qernel": qernel.__version__,
+            "config": self.config.fingerprint(),
+            "weights": weights_digest(self.wavefunction),
+        }
+        journal = Journal(folder, about)
+        yield replace(self, journal=journal)
+        journal.clear()
 
     def sampled_like(self, other: Model) -> Model:
         """This model, sampled by what is compiled for another one of the same configuration, if it is of the same.

@@ -1,0 +1,69 @@
+"""Records of chains on the disk, so that a long measurement that was cut short goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qernel.errors import DamagedFile
+from qernel.estimators.chains import Record
+from qernel.files import PARTIAL
+from qernel.storage import to_json
+from qernel.training.tensors import read_tensors, write_tensors
+
+_ENDING = ".records.safetensors"
+
+
+class Journal:
+    """A folder of records, a file for each set of chains, named by everything the chains depend on.
+
+    Args:
+        folder: made when there is something to keep.
+        about: what all chains depend on: the model.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._about = dict(about)
+
+    def records(self, about: Mapping[str, Any], draw: Callable[[], Iterable[Record]]) -> list[Record]:
+        """The records of chains: from the folder, or drawn and kept there.
+
+        Args:
+            about: what these chains depend on.
+            draw: draws them.
+
+        Raises:
+            OSError: if they cannot be written.
+        """
+        path = self._folder / f"{_digest({**self._about, **about})}{_ENDING}"
+        try:
+            stacked = read_tensors(path).tensors
+        except DamagedFile:  # or absent
+            records = list(draw())
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_tensors(path, {name: np.stack(parts) for name, parts in _by_name(records).items()}, {})
+            return records
+        return [Record(**{name: values[i] for name, values in stacked.items()}) for i in range(len(stacked["kinetic"]))]
+
+    def clear(self) -> None:
+        """Remove what is kept, and the folder if nothing else is in it."""
+        if not self._folder.is_dir():
+            return
+        for path in self._folder.iterdir():
+            if path.name.removesuffix(PARTIAL).endswith(_ENDING):
+                path.unlink(missing_ok=True)
+        if not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
+
+def _by_name(records: list[Record]) -> dict[str, list[Any]]:
+    return {name: [getattr(record, name) for record in records] for name in Record._fields}
+
+
+def _digest(about: Mapping[str, Any]) -> str:
+    return hashlib.sha256(to_json(about).encode()).hexdigest()[:32]
