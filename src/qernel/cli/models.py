@@ -21,7 +21,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``qernel models``."""
     parser.description = (
         "List the trained models that come with Qernel: what they are of, the λ they were trained on, their energies "
-        "against exact ones, and what they are not good for."
+        "against exact or Hartree–Fock ones, and what they are not good for."
     )
     add_json(parser)
 
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     elif not models:
         print("this installation has no shipped models")
     else:
-        rows = [("name", "parameters", "λ", "E0 per electron above exact", "system")]
+        rows = [("name", "parameters", "λ", "E0 per electron above reference", "system")]
         print(columns([*rows, *(_row(model) for model in models)]))
         for model in models:
             if model.card is not None:

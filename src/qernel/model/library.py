@@ -20,11 +20,12 @@ _CARD_FILE = "card.json"
 
 
 def shipped() -> list[str]:
-    """Names of the models that come with the package."""
+    """Names of the models that come with the package, the smallest system first."""
     root = files("qernel") / "models"
     if not root.is_dir():
         return []
-    return sorted(entry.name for entry in root.iterdir() if (entry / MODEL_FILE).is_file())
+    names = [entry.name for entry in root.iterdir() if (entry / MODEL_FILE).is_file()]
+    return sorted(names, key=lambda name: (len(name), name))  # n6 before n24
 
 
 def load(run: str | Path) -> Model:
