@@ -14,7 +14,7 @@ from qernel.errors import RunError
 from qernel.explore.catalogue import catalogue
 from qernel.model.card import Card, read_card
 
-STUDY = Path(__file__).parents[1] / "studies" / "exact" / "six_electrons.json"
+STUDIES = Path(__file__).parents[1] / "studies"
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +25,22 @@ def card() -> Card:
 
 
 def test_references_are_the_lowest_exact_energies(card: Card) -> None:
-    cases = json.loads(STUDY.read_text(encoding="utf-8"))["cases"]
+    cases = json.loads((STUDIES / "exact" / "six_electrons.json").read_text(encoding="utf-8"))["cases"]
     for entry in card.accuracy:
         lowest = min((case for case in cases if case["lam"] == entry.lam), key=lambda case: case["energy"])
         assert entry.reference.value == pytest.approx(lowest["energy"], abs=5.1e-5)
         assert entry.reference.error == pytest.approx(lowest["uncertainty"], abs=5.1e-5)
+
+
+def test_twenty_four_electrons_are_compared_with_hartree_fock() -> None:
+    card = catalogue([])["n24"].model().card
+    rows = json.loads((STUDIES / "hartree_fock" / "n24.json").read_text(encoding="utf-8"))["results"]
+    lowest = {row["lam"]: row["energy"] for row in rows}
+    assert card is not None and {entry.lam for entry in card.accuracy} >= {0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6}
+    for entry in card.accuracy:
+        assert entry.reference == pytest.approx((lowest[entry.lam], 0.0), abs=5.1e-5)
+        # A correlated wavefunction that is worse than the best determinant would have no place here.
+        assert entry.excess.value < -2 * entry.excess.error
 
 
 def test_energies_are_those_of_the_shipped_weights(card: Card) -> None:
