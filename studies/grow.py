@@ -1,10 +1,11 @@
 """Start a larger network from a trained smaller one, as the same function: further training can only gain.
 
-    python studies/n6/grow.py n6 CONFIG.toml RUN
+    python studies/grow.py n6 CONFIG.toml RUN
     qernel train CONFIG.toml --out RUN --resume
 
 Arrays of the smaller network fill the leading corner of the larger one's. What is new starts silent: added blocks have
-zero output, and nothing reads the added entries of the condition vector yet.
+zero output, and nothing reads the added entries of the condition vector yet. Hartree–Fock orbitals are solved for the
+new configuration: with another cut-off or order of theirs it is not the same function.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ SILENT = (".attention.output", ".experts.shared_out", ".experts.experts_out")
 READERS = (".embedding.second", ".experts.router.condition")
 """Read the condition vector, or its hidden layer, and are not zero at the start."""
 
+ORBITALS = ".hartree_fock."
+"""Not taken over."""
+
 
 def grown(small: Any, large: Any) -> Any:
     """The parameters of ``small`` inside the structure of ``large``, which has at least its sizes."""
@@ -40,6 +44,8 @@ def grown(small: Any, large: Any) -> Any:
 
     def fill(key: Any, leaf: jax.Array) -> jax.Array:
         name = jax.tree_util.keystr(key)
+        if ORBITALS in name:
+            return leaf
         if name not in known:
             return jnp.zeros_like(leaf) if name.endswith(SILENT) else leaf
         source = known[name]
