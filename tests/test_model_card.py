@@ -32,17 +32,6 @@ def test_references_are_the_lowest_exact_energies(card: Card) -> None:
         assert entry.reference.error == pytest.approx(lowest["uncertainty"], abs=5.1e-5)
 
 
-def test_twenty_four_electrons_are_compared_with_hartree_fock() -> None:
-    card = catalogue([])["n24"].model().card
-    rows = json.loads((STUDIES / "hartree_fock" / "n24.json").read_text(encoding="utf-8"))["results"]
-    lowest = {row["lam"]: row["energy"] for row in rows}
-    assert card is not None and {entry.lam for entry in card.accuracy} >= {0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6}
-    for entry in card.accuracy:
-        assert entry.reference == pytest.approx((lowest[entry.lam], 0.0), abs=5.1e-5)
-        # A correlated wavefunction that is worse than the best determinant would have no place here.
-        assert entry.excess.value < -2 * entry.excess.error
-
-
 def test_energies_are_those_of_the_shipped_weights(card: Card) -> None:
     """The stored observables, which name the weights they are of, were measured on other chains."""
     stored = catalogue([])["n6"].stored()
