@@ -84,12 +84,15 @@ def test_film_and_conditioned_coefficients_are_linear_in_the_condition() -> None
     film = perturbed(Film(3, 4, dtype=jnp.float64), 4)
     condition, features = jnp.asarray(rng.normal(size=3)), jnp.asarray(rng.normal(size=(5, 4)))
     expected = features * (1 + condition @ film.scale) + condition @ film.shift
-    modulated, weights = film(features, condition), jnp.asarray(rng.normal(size=(4, 2, 3)))
+    modulated, weights = film(features, condition), jnp.asarray(rng.normal(size=(4, 6)))
     np.testing.assert_allclose(read(modulated, jnp.eye(4)), expected, rtol=1e-13)
-    product = np.einsum("nc,cde->nde", expected, weights) + 0.7
-    np.testing.assert_allclose(read(modulated, weights, jnp.full((2, 3), 0.7)), product, rtol=1e-13)
+    product = expected @ weights + 0.7
+    np.testing.assert_allclose(read(modulated, weights, jnp.full(6, 0.7)), product, rtol=1e-13)
     np.testing.assert_allclose(read_mean(modulated, weights) + 0.7, product.mean(0), rtol=1e-13)
     np.testing.assert_allclose(read_mean(expected, weights) + 0.7, product.mean(0), rtol=1e-13)
+    scaled, shift = modulated.readers(weights.reshape(4, 2, 3))
+    read_out = np.einsum("nc,cde->nde", features, scaled) + shift
+    np.testing.assert_allclose(read_out, (product - 0.7).reshape(5, 2, 3), rtol=1e-12)
     table = perturbed(Conditioned(jnp.asarray(rng.normal(size=(2, 3))), 3), 5)
     first, second = table(condition), table(-condition)
     np.testing.assert_allclose((first + second) / 2, table.base, rtol=1e-12)

@@ -169,7 +169,7 @@ def test_nothing_else_is_served(server: Server, path: str) -> None:
 
 
 def test_models_are_described(server: Server) -> None:
-    tiny, n6 = server.json("/api/models")["models"][:2]
+    tiny, n6 = server.json("/api/models")["models"]
     assert (tiny["name"], n6["name"]) == ("tiny", "n6")
     assert [parameter["name"] for parameter in tiny["parameters"]] == ["lam", "U"]
     assert tiny["parameters"][1]["trained"] == [8, 12] and tiny["parameters"][1]["bounds"] == [6, 14]
@@ -326,15 +326,14 @@ def test_compact_files_lose_nothing_that_was_measured(tmp_path: Path) -> None:
 
 
 def test_bounds_and_names(run: Path, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    low, high = load("n6").ranges["lam"]
-    assert bounds(load("n6")) == {"lam": (0.0, pytest.approx(1.5 * high - 0.5 * low))}
+    assert bounds(load("n6")) == {"lam": (0.0, 2.7)}
     assert requested_state(model, {"lam": "1.2"}).point.tolist() == [1.2, 10.0]
     assert requested_state(model, {"lam": "1.2"}).extrapolating
     twin = tmp_path / "tiny"
     twin.mkdir()
     (twin / "metrics.csv").write_text(METRICS)  # training has begun, its first model is not there yet
     entries = catalogue([str(run), str(twin), "n6"])
-    assert list(entries)[:3] == ["tiny", "tiny (2)", "n6"]
+    assert list(entries) == ["tiny", "tiny (2)", "n6"]
     assert view.describe(entries["tiny (2)"]) == {"name": "tiny (2)", "available": False, "training": True}
     with pytest.raises(QernelError, match="neither a run folder nor a shipped model"):
         catalogue([str(tmp_path / "none")])

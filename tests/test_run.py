@@ -23,8 +23,7 @@ from runs import newest, same_state
 STUDY = Path(__file__).parents[1] / "studies" / "n6"
 EARLIER = {0.3: (-1.0, 31.36081), 1.0: (1.0, 26.46279), 1.7: (1.0, 27.90474)}
 SHIPPED = {0.3: (-1.0, 24.78515), 1.0: (-1.0, 22.78823), 1.7: (-1.0, 27.08497)}
-"""(sign, log|ψ|) by λ, as they were when the models were made."""
-"""(sign, log|ψ|) of the shipped model at one configuration, as of version 0.1.0."""
+"""(sign, log|ψ|) at one configuration by λ: of the model that 0.1.0 was first shipped with, and of the present one."""
 
 
 def config(**train_section: object) -> Config:

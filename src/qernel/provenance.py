@@ -21,6 +21,15 @@ def weights_digest(wavefunction: Any) -> str:
     return digest.hexdigest()
 
 
+def identity(model: Any) -> dict[str, str]:
+    """What numbers of a model depend on besides where it is asked: version, configuration, weights."""
+    return {
+        "qernel": qernel.__version__,
+        "config": model.config.fingerprint(),
+        "weights": weights_digest(model.wavefunction),
+    }
+
+
 def model_attributes(model: Any) -> dict[str, Any]:
     """Attributes of a file of measurements: system, units, and everything that identifies the model.
 

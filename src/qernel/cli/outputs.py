@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import qernel
 from qernel.errors import Interrupted, RunError
 from qernel.files import occupied, write_atomically
-from qernel.provenance import weights_digest
+from qernel.provenance import identity
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
@@ -30,10 +29,8 @@ def request(
     """Everything the numbers depend on; a measurement with an equal request would give them again."""
     sample = model.config.sample
     return {
-        "qernel": qernel.__version__,
+        **identity(model),
         "model": model.name,
-        "config": model.config.fingerprint(),
-        "weights": weights_digest(model.wavefunction),
         "lam": list(points),
         "at": dict(others),
         "samples": options.samples or sample.samples,

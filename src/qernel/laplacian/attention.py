@@ -64,7 +64,7 @@ def _later(query: Array, key: Array, value: Array) -> Array:
     # A shift common to all keys does not change the weights; without it S_t − m_t loses no digits.
     key = key - key.mean(1, keepdims=True)
     plain, first, last = query[0].reshape(queries, size), query[1:-1].reshape(-1, queries, size), query[-1]
-    weights = jax.nn.softmax(plain @ key[0].T, axis=-1)
+    weights = _weights(query[0], key[0]).reshape(queries, n)
     columns = value.transpose(1, 0, 2).reshape(n, total * size)
     mean_value = (weights @ columns).reshape(queries, total, size).transpose(1, 0, 2)
 

@@ -46,9 +46,9 @@ class Journal:
         except DamagedFile:  # or absent
             records = list(draw())
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_tensors(path, {name: np.stack(parts) for name, parts in _by_name(records).items()}, {})
+            write_tensors(path, Record(*map(np.stack, zip(*records, strict=True))), {})
             return records
-        return [Record(**{name: values[i] for name, values in stacked.items()}) for i in range(len(stacked["kinetic"]))]
+        return [Record(*parts) for parts in zip(*(stacked[name] for name in Record._fields), strict=True)]
 
     def clear(self) -> None:
         """Remove what is kept, and the folder if nothing else is in it."""
@@ -59,10 +59,6 @@ class Journal:
                 path.unlink(missing_ok=True)
         if not any(self._folder.iterdir()):
             self._folder.rmdir()
-
-
-def _by_name(records: list[Record]) -> dict[str, list[Any]]:
-    return {name: [getattr(record, name) for record in records] for name in Record._fields}
 
 
 def _digest(about: Mapping[str, Any]) -> str:

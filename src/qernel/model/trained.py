@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import qernel
 from qernel.config import Config
 from qernel.errors import RunError
 from qernel.model.card import Card
 from qernel.model.state import State
-from qernel.provenance import weights_digest
+from qernel.provenance import identity
 
 if TYPE_CHECKING:
     from qernel.model.journal import Journal
@@ -94,12 +93,7 @@ class Model:
         """
         from qernel.model.journal import Journal
 
-        about = {
-            "qernel": qernel.__version__,
-            "config": self.config.fingerprint(),
-            "weights": weights_digest(self.wavefunction),
-        }
-        journal = Journal(folder, about)
+        journal = Journal(folder, identity(self))
         yield replace(self, journal=journal)
         journal.clear()
 

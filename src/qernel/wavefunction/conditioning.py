@@ -86,23 +86,20 @@ class Modulated(NamedTuple):
 
 
 def read(features: Operand | Modulated, weights: Array, bias: Array | None = None) -> Any:
-    """Features ``[N, width]`` times weights ``[width, ...]``, plus a bias ``[...]``: ``[N, ...]``."""
+    """Features ``[N, width]`` times weights ``[width, h]``, plus a bias ``[h]``: ``[N, h]``."""
     if isinstance(features, Modulated):
         weights, shift = features.readers(weights)
-        features, bias = features.features, shift if bias is None else bias + shift
-    outer = "defg"[: weights.ndim - 1]
-    product = contract(f"nc,c{outer}->n{outer}", features, weights)
+        return read(features.features, weights, shift if bias is None else bias + shift)
+    product = contract("nc,ch->nh", features, weights)
     return product if bias is None else product + bias
 
 
 def read_mean(features: Operand | Modulated, weights: Array) -> Any:
-    """The mean over electrons of `read`, ``[...]`` for weights ``[width, ...]``."""
-    bare = features.features if isinstance(features, Modulated) else features
-    shift: Array | float = 0.0
+    """The mean over electrons of `read`, ``[h]`` for weights ``[width, h]``."""
     if isinstance(features, Modulated):
         weights, shift = features.readers(weights)
-    outer = "defg"[: weights.ndim - 1]
-    return contract(f"nc,c{outer}->{outer}", bare, weights / value_of(bare).shape[0]) + shift
+        return read_mean(features.features, weights) + shift
+    return contract("nc,ch->h", features, weights / value_of(features).shape[0])
 
 
 class Film(eqx.Module):
