@@ -21,7 +21,7 @@ import qernel
 from qernel.cli import main
 from qernel.cli.kept import Kept
 from qernel.config import load_config
-from qernel.errors import NotFinite, RunError
+from qernel.errors import ConfigError, NotFinite, RunError
 from qernel.estimators.chains import ChainSampler, Record, Replicas
 from qernel.estimators.order_parameter import crystal_order
 from qernel.estimators.replicas import exchanged
@@ -30,7 +30,7 @@ from qernel.hamiltonian.moire import moire_potential
 from qernel.model import Model
 from qernel.observables.registry import SCANNED, make
 from qernel.sampling.starts import registry_positions
-from qernel.training.run import initial_wavefunction
+from qernel.training.run import initial_state, initial_wavefunction
 from qernel.transition import Curve, read_scan
 from qernel.transition.scan import merged
 from runs import TINY
@@ -240,7 +240,7 @@ def test_registries(electrons: int, phase: float) -> None:
 
 def test_registries_need_a_cell_that_holds_them() -> None:
     hamiltonian = load_config({"system": {"electrons": 4, "supercell": [[2, 0], [0, 2]]}}).hamiltonian()
-    with pytest.raises(RunError, match="--start registries needs filling 1/3 or 2/3"):
+    with pytest.raises(RunError, match="registries of a crystal needs filling 1/3 or 2/3"):
         registry_positions(hamiltonian, 3, seed=1)
 
 
@@ -262,6 +262,46 @@ def test_real_chains_start_where_they_are_told() -> None:
     assert order(one) > 0.12 and not np.allclose(one, other)
     with pytest.raises(ValueError, match=r"start has shape \(3, 2, 2\): expected \(6, 2, 2\)"):
         next(sampler.records(jnp.array([1.0]), start=start[:3], **options))
+
+
+def test_chains_start_as_crystals_from_a_lam_on() -> None:
+    """Of chains and of training alike; what a scan asks for takes precedence over the configuration.
+
+    Of two electrons |ρ_K|² is 1/2 on average where they are independent, and near 1/4 in the crystal.
+    """
+    sampling = SMALL.sample.model_copy(update={"crystal_from": 0.8})
+    config = SMALL.model_copy(update={"sample": sampling})
+    model = Model("run", config, initial_wavefunction(config))
+    points = jnp.array([[0.7], [0.8]])
+    options: dict[str, Any] = {"samples": 1, "moves": 1, "burn_in": 0, "seed": 4, "energies": False}
+
+    def orders(model: Model) -> list[float]:
+        """⟨|ρ_K|²⟩ at both λ, of chains that have had no time to go anywhere."""
+        cell = model.hamiltonian.supercell
+        records = next(model.sampler(300).replicas(points, swap=False, **options)).records
+        return [float(np.mean([crystal_order(jnp.asarray(x), cell) for x in record.positions])) for record in records]
+
+    liquid, crystal = orders(model)
+    assert crystal < 0.36 < 0.42 < liquid
+    assert max(orders(model.started("registries"))) < 0.36
+    assert min(orders(model.started("spread"))) > 0.42
+    assert [model.started(start).crystal_from for start in ("registries", "spread")] == [0.0, None]
+
+    training = config.train.model_copy(update={"crystal_from": 0.8, "groups": 2, "walkers": 300})
+    config = config.model_copy(update={"train": training})
+    hamiltonian = config.hamiltonian()
+    (low, high), cell = hamiltonian.ranges[0], hamiltonian.supercell
+    assert 0.75 * low + 0.25 * high < 0.8 < 0.25 * low + 0.75 * high
+    walkers = initial_state(config, initial_wavefunction(config)).walkers
+    first, last = (np.mean([crystal_order(x, cell) for x in group]) for group in walkers.positions)
+    assert last < 0.36 < 0.42 < first
+
+
+def test_crystals_only_start_where_they_fit() -> None:
+    for section in ("train", "sample"):
+        table = {"system": {"electrons": 4, "supercell": [[3, 0], [0, 3]]}, section: {"crystal_from": 0.8}}
+        with pytest.raises(ConfigError, match=rf"{section}\.crystal_from = 0\.8 needs filling 1/3 or 2/3"):
+            load_config(table)
 
 
 def test_a_local_energy_that_is_no_number_is_said_so() -> None:

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         exchange=False,
         reweight=0,
         observable=[],
-        start="spread",
+        start=None,
         line=options.line,
     )
     return scan(load(folder), out, sampling)

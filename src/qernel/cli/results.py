@@ -50,7 +50,6 @@ def measure_sweeps(
     points: Sequence[float],
     options: argparse.Namespace,
     sweeps: Sequence[str],
-    start: Any = None,
     keep: Callable[[State, Sequence[Record], int], None] | None = None,
 ) -> Measured:
     """The same for chains that start fresh at each λ, for those carried up or down, and for those that are swapped.
@@ -60,12 +59,10 @@ def measure_sweeps(
         points: λ, increasing unless all chains are fresh.
         options: ``samples``, ``walkers``, ``seed``, ``at``.
         sweeps: of ``fresh``, ``up``, ``down``; or ``exchange`` alone.
-        start: configurations ``[W, N, 2]`` that chains start from.
         keep: called with each state, its records and their seed, for the first of the sweeps.
     """
     states = states_at(model, points, options)
     settings: dict[str, Any] = {"walkers": options.walkers, "seed": options.seed}
-    settings |= {} if start is None else {"start": start}
     results: dict[str, list[Energies]] = {}
     swaps = None
     with PartsProgress(1 if "exchange" in sweeps else len(states) * len(sweeps)) as progress:

@@ -72,8 +72,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start",
         choices=("spread", "registries"),
-        default="spread",
-        help="chains start spread over the cell (default), or as crystals in their three registries",
+        help="chains start spread over the cell, or as crystals in their three registries "
+        "(default: as sample.crystal_from of the model says; spread, if it says nothing)",
     )
     parser.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/scan, or NAME-scan)")
     add_json(parser)
@@ -98,20 +98,17 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     request = outputs.request(model, points, others, options)
     # Only where they differ from the default: earlier scans do not have them.
     request |= {"sweeps": sweeps} if sweeps != ["fresh"] else {}
-    request |= {"start": options.start} if options.start != "spread" else {}
+    request |= {"start": options.start} if options.start else {}
     request |= {"reweight": options.reweight} if options.reweight else {}
     request |= {"observables": [repr(item) for item in chosen]} if chosen else {}
-    start = None
-    if options.start == "registries":
-        from qernel.sampling.starts import registry_positions
-
-        start = registry_positions(model.hamiltonian, request["walkers"], seed=request["seed"])
+    if options.start:
+        model = model.started(options.start)
     outputs.refuse_overwriting(out, _FILES, request, _stored(out / RECORD), "scan")
     out.mkdir(parents=True, exist_ok=True)
 
     kept = Kept(points, chosen, options.reweight)
     with outputs.remembering(model, out, options.line) as remembered:
-        found = measure_sweeps(remembered, points, options, sweeps, start, kept)
+        found = measure_sweeps(remembered, points, options, sweeps, kept)
     for sentence in kept.refused:
         warn(sentence)
     results = found.sweeps[sweeps[0]]

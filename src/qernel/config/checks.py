@@ -48,7 +48,7 @@ class Problem(NamedTuple):
 
 def problems(config: Config) -> list[Problem]:
     """Everything that keeps a configuration of individually valid values from being used."""
-    kinds = (_cell, _strengths, _gates, _gaps, _focus, _model, _train)
+    kinds = (_cell, _strengths, _gates, _gaps, _focus, _model, _train, _starts)
     return [problem for kind in kinds for problem in kind(config)]
 
 
@@ -199,17 +199,37 @@ def _crystal(config: Config) -> Iterator[Problem]:
             ("model.crystal_seed", "model.orbitals"),
             "model.crystal_seed = true and model.orbitals = 'hartree_fock' both place the crystal: use one of them",
         )
-    (a, b), (c, d) = system.supercell
-    keys = ("model.crystal_seed", "model.determinants", "system.electrons", "system.supercell", "system.lattice")
-    fits = system.lattice == "triangular" and (2 * a + b) % 3 == 0 and (2 * c + d) % 3 == 0
-    filled = 3 * system.count in (system.cells, 2 * system.cells)
-    if not fits or not filled or system.electrons[1] or model.determinants < 2:
+    keys = ("model.crystal_seed", "model.determinants", *_CRYSTAL_KEYS)
+    if not _crystallises(config) or system.electrons[1] or model.determinants < 2:
         yield Problem(
             keys,
             f"model.crystal_seed = true needs polarised electrons at filling 1/3 or 2/3 of a triangular supercell that "
             f"holds the √3×√3 crystal, and at least 2 determinants; here electrons = {list(system.electrons)} in "
             f"{system.cells} cells with determinants = {model.determinants}: use crystal_seed = false",
         )
+
+
+_CRYSTAL_KEYS = ("system.electrons", "system.supercell", "system.lattice")
+
+
+def _crystallises(config: Config) -> bool:
+    """Whether the √3×√3 crystal fits the supercell and its filling."""
+    system = config.system
+    (a, b), (c, d) = system.supercell
+    fits = system.lattice == "triangular" and (2 * a + b) % 3 == 0 and (2 * c + d) % 3 == 0
+    return fits and 3 * system.count in (system.cells, 2 * system.cells)
+
+
+def _starts(config: Config) -> Iterator[Problem]:
+    system = config.system
+    for section in ("train", "sample"):
+        start = getattr(config, section).crystal_from
+        if start is not None and not _crystallises(config):
+            yield Problem(
+                (f"{section}.crystal_from", *_CRYSTAL_KEYS),
+                f"{section}.crystal_from = {start:g} needs filling 1/3 or 2/3 of a triangular supercell that holds the "
+                f"√3×√3 crystal; here electrons = {list(system.electrons)} in {system.cells} cells: leave it out",
+            )
 
 
 def _train(config: Config) -> Iterator[Problem]:

@@ -49,7 +49,8 @@ RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 LATER_KEYS: dict[str, tuple[str, ...]] = {
     "family": ("gaps",),
     "model": ("hf_order", "hf_cutoff", "hf_trained", "symmetric_along", "parameter_features", "expert_balance"),
-    "train": ("margin", "focus", "exchange"),
+    "train": ("margin", "focus", "exchange", "crystal_from"),
+    "sample": ("crystal_from",),
 }
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
 
@@ -253,6 +254,11 @@ class TrainConfig(Section):
     chunk: Whole = Field(
         default=0, description="Walkers of a group differentiated at once; 0: as many as pay off and fit into memory."
     )
+    crystal_from: MaybeNonNegative = Field(
+        default=None,
+        description="λ from which walkers start as crystals, in the three registries; below, and if not given, spread.",
+        examples=[0.8],
+    )
     burn_in: Whole = Field(
         default=20, description="Iterations that only sample, before the first update of the parameters."
     )
@@ -283,6 +289,11 @@ class SampleConfig(Section):
     walkers: Annotated[Count, Field(ge=2)] = Field(default=64, description="Independent chains per λ.")
     burn_in: Whole = Field(
         default=300, description="Metropolis moves per chain before recording; the step width adapts here."
+    )
+    crystal_from: MaybeNonNegative = Field(
+        default=None,
+        description="λ from which chains start as crystals, in the three registries; below, and if not given, spread.",
+        examples=[0.8],
     )
     samples: Annotated[Count, Field(ge=2)] = Field(default=400, description="Records per chain.")
     moves: Count = Field(default=10, description="Metropolis moves between two records.")

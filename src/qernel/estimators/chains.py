@@ -1,6 +1,6 @@
 """Sampling a trained wavefunction at points of its family: chains, energies, configurations.
 
-Measuring is kept apart from training: chains start spread over the cell, the step width adapts during
+Measuring is kept apart from training: chains start anew, the step width adapts during
 burn-in only, and every record keeps its chain index so that errors can account for autocorrelation.
 """
 
@@ -23,7 +23,8 @@ from qernel.estimators.batched import refreshed_sweep, walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, walker_mesh
 from qernel.sampling.exchange import exchange
-from qernel.sampling.metropolis import Walkers, adapt_width, spread_walkers
+from qernel.sampling.metropolis import Walkers, adapt_width
+from qernel.sampling.starts import start_walkers
 from qernel.wavefunction import Wavefunction, parameter_layout
 
 
@@ -59,10 +60,20 @@ class ChainSampler:
         wavefunction: the trained ansatz.
         walkers: number of independent chains.
         laplacian: a key of `qernel.laplacian.methods.LAPLACIANS`.
+        crystal_from: λ from which chains start as crystals (`qernel.sampling.starts.start_walkers`).
     """
 
-    def __init__(self, wavefunction: Wavefunction, walkers: int, *, laplacian: str = "forward", chunk: int = 0):
+    def __init__(
+        self,
+        wavefunction: Wavefunction,
+        walkers: int,
+        *,
+        laplacian: str = "forward",
+        chunk: int = 0,
+        crystal_from: float | None = None,
+    ):
         self.walkers = walkers
+        self._crystal_from = crystal_from
         self._hamiltonian = wavefunction.hamiltonian
         self._parameters = parameter_layout(wavefunction).parameters
         self._functions = walker_functions(wavefunction, laplacian=laplacian, chunk=chunk)
@@ -108,7 +119,7 @@ class ChainSampler:
             seed: of the chains; the same seed gives the same records.
             target: acceptance the step width is adapted to during burn-in.
             energies: whether to evaluate local energies (zeros otherwise).
-            start: configurations ``[W, N, 2]`` in a_M before burn-in; spread over the cell by default.
+            start: configurations ``[W, N, 2]`` in a_M before burn-in; otherwise see `crystal_from`.
             progress: called with the fraction done.
 
         Raises:
@@ -155,14 +166,21 @@ class ChainSampler:
         start_key, key = jax.random.split(key)
         cell = self._hamiltonian.supercell
         dtype = self._parameters.dtype
-        shape = (groups, self.walkers, self._hamiltonian.count)
-        walkers = spread_walkers(start_key, cell, shape, width=0.1, dtype=dtype)
+        points = jnp.asarray(points, dtype)
+        walkers = start_walkers(
+            start_key,
+            self._hamiltonian,
+            points,
+            self.walkers,
+            crystal_from=self._crystal_from,
+            seed=seed,
+            dtype=dtype,
+        )
         if start is not None:
             if np.shape(start) != walkers.positions.shape[1:]:
                 raise ValueError(f"start has shape {np.shape(start)}: expected {walkers.positions.shape[1:]}")
             walkers = walkers._replace(positions=jnp.tile(jnp.asarray(start, dtype), (groups, 1, 1, 1)))
         walkers = jax.device_put(walkers, self._layout)
-        points = jnp.asarray(points, dtype)
         blocks = -(-burn_in // moves)
         for block in range(blocks + samples):
             measuring = block >= blocks

@@ -47,7 +47,7 @@ def exchanged(
         samples: records per chain; default from the model's ``[sample]`` section.
         walkers: chains per λ; default likewise.
         seed: of the chains; default likewise.
-        start: configurations ``[W, N, 2]`` in a_M, the same at each λ; spread over the cell by default.
+        start: configurations ``[W, N, 2]`` in a_M, the same at each λ; default as `sample.crystal_from` says.
         keep: called with each state, its records and the seed, after all have been drawn.
         progress: called with the fraction done.
 

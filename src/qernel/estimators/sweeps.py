@@ -38,7 +38,7 @@ def carried(
         samples: records per chain; default from the model's ``[sample]`` section.
         walkers: chains; default likewise.
         seed: of the chains; default likewise.
-        start: configurations ``[W, N, 2]`` in a_M at the first λ; spread over the cell by default.
+        start: configurations ``[W, N, 2]`` in a_M at the first λ; default as `sample.crystal_from` says.
         begin: called with each λ before it is measured.
         keep: called with each state, its records and their seed, after it is measured.
         progress: called with the fraction done at one λ.

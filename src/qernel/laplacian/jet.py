@@ -76,7 +76,7 @@ class Jet:
         own = owned(self.owners, self.shape[0]).astype(self.dtype)
         own = own.reshape(own.shape[0], 1, own.shape[1], *(1,) * (len(self.shape) - 1))
         jacobian = (own * self.jacobian).reshape(2 * own.shape[0], *self.shape)
-        return _stack(self.value, jacobian, self.laplacian)
+        return from_parts(self.value, jacobian, self.laplacian)
 
     def __add__(self, other: Operand) -> Jet:
         a, b = _matched(self, other)
@@ -87,7 +87,7 @@ class Jet:
         if value.dtype == a.dtype and aligned.shape[1:] == value.shape:
             # Only the value changes: overwriting one row in place spares a copy of all derivatives.
             return Jet(jax.lax.dynamic_update_slice_in_dim(aligned, value[None], 0, 0), a.owners)
-        return _stack(value, aligned[1:-1], aligned[-1], a.owners)
+        return from_parts(value, aligned[1:-1], aligned[-1], a.owners)
 
     __radd__ = __add__
 
@@ -100,7 +100,7 @@ class Jet:
             factor = jnp.asarray(right)
             return Jet(_align(left, factor) * factor, left.owners)
         a, b = Jet(_align(left, right)), Jet(_align(right, left))
-        return _stack(
+        return from_parts(
             a.value * b.value,
             a.jacobian * b.value + a.value * b.jacobian,
             a.laplacian * b.value + a.value * b.laplacian + 2.0 * (a.jacobian * b.jacobian).sum(0),
@@ -135,7 +135,8 @@ def _matched(a: Jet, b: Operand) -> tuple[Jet, Operand]:
     return (a if inner else a.dense()), b
 
 
-def _stack(value: Array, jacobian: Array, laplacian: Array, owners: Owners | None = None) -> Jet:
+def from_parts(value: Array, jacobian: Array, laplacian: Array, owners: Owners | None = None) -> Jet:
+    """The jet of a value ``[...]``, its derivatives ``[T, ...]`` and Laplacian ``[...]``, broadcast to each other."""
     shape = jnp.broadcast_shapes(value.shape, jacobian.shape[1:])
     value = jnp.broadcast_to(value, shape)
     jacobian = jnp.broadcast_to(jacobian, (len(jacobian), *shape))
@@ -152,7 +153,7 @@ def _align(a: Jet, b: Jet | Array) -> Array:
 def seed(positions: Array) -> Jet:
     """The identity jet of a configuration ``[N, 2]``: local, because r_i depends on r_i only."""
     unit = jnp.broadcast_to(jnp.eye(2, dtype=positions.dtype)[:, None, :], (2, *positions.shape))
-    return _stack(positions, unit, jnp.zeros_like(positions), (0, len(positions)))
+    return from_parts(positions, unit, jnp.zeros_like(positions), (0, len(positions)))
 
 
 def electrons(x: Operand, start: int, stop: int) -> Any:
@@ -188,7 +189,7 @@ def pointwise(function: Callable[[Array], Array], x: Operand) -> Any:
 
     (value, slope), (_, curvature) = jax.jvp(first, (x.value,), (jnp.ones_like(x.value),))
     squares = (x.jacobian * x.jacobian).sum(0)
-    return _stack(value, slope * x.jacobian, slope * x.laplacian + curvature * squares, x.owners)
+    return from_parts(value, slope * x.jacobian, slope * x.laplacian + curvature * squares, x.owners)
 
 
 def contract(subscripts: str, a: Operand, b: Operand) -> Any:
@@ -214,7 +215,7 @@ def contract(subscripts: str, a: Operand, b: Operand) -> Any:
         from_b = jnp.einsum(f"{left},t{right}->t{out}", a.value, b.data[1:])
         cross = jnp.einsum(f"t{left},t{right}->{out}", a.jacobian, b.jacobian)
         both = from_a + from_b
-        return _stack(value, both[:-1], both[-1] + 2.0 * cross, a.owners)
+        return from_parts(value, both[:-1], both[-1] + 2.0 * cross, a.owners)
     if isinstance(a, Jet):
         a = a if left[:1] == out[:1] else a.dense()
         return Jet(jnp.einsum(f"t{left},{right}->t{out}", a.data, b), a.owners)
@@ -237,7 +238,7 @@ def softmax(x: Operand) -> Any:
     centred = x.jacobian - (weights * x.jacobian).sum(-1, keepdims=True)
     drift = x.laplacian + (centred * centred).sum(0)
     mean = (weights * drift).sum(-1, keepdims=True)
-    return _stack(weights, weights * centred, weights * (drift - mean), x.owners)
+    return from_parts(weights, weights * centred, weights * (drift - mean), x.owners)
 
 
 def general(function: Callable[[Array], Array], x: Operand) -> Any:
@@ -258,7 +259,7 @@ def general(function: Callable[[Array], Array], x: Operand) -> Any:
 
     first, second = jax.vmap(along)(x.jacobian)
     value, drift = jax.jvp(function, (point,), (x.laplacian,))
-    return _stack(value, first, drift + second.sum(0))
+    return from_parts(value, first, drift + second.sum(0))
 
 
 def concatenate(parts: list[Any]) -> Any:

@@ -94,7 +94,7 @@ class State:
             samples: records per chain; default from the model's ``[sample]`` section.
             walkers: independent chains; default likewise.
             seed: of the chains; default likewise.
-            start: configurations ``[walkers, N, 2]`` in a_M before equilibration; spread over the cell by default.
+            start: configurations ``[walkers, N, 2]`` in a_M before equilibration; default: see `Model.crystal_from`.
             keep: called with this state, its records and their seed.
             progress: called with the fraction done.
         """
@@ -226,7 +226,9 @@ class State:
 
         if self.model.journal is None:
             return draw()
-        beginning = None if start is None else hashlib.sha256(np.asarray(start, np.float64).tobytes()).hexdigest()
+        beginning = (
+            self.model.start if start is None else hashlib.sha256(np.asarray(start, np.float64).tobytes()).hexdigest()
+        )
         about = {
             **options,
             "walkers": walkers or self.model.config.sample.walkers,

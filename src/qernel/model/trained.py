@@ -31,6 +31,7 @@ class Model:
         wavefunction: the ansatz with its trained parameters.
         card: what is known about it (accuracy, range, caveats); None for a plain run.
         journal: where records of its chains are kept (`remembering`).
+        start: where its chains start (`started`); None: as the configuration says.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Model:
     wavefunction: Any = field(repr=False)
     card: Card | None = field(default=None, repr=False)
     journal: Journal | None = field(default=None, repr=False, compare=False)
+    start: str | None = field(default=None, repr=False, compare=False)
     _samplers: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,6 +99,16 @@ class Model:
         yield replace(self, journal=journal)
         journal.clear()
 
+    def started(self, start: str) -> Model:
+        """The same model, whose chains start ``spread`` over the cell, or as crystals in their three ``registries``."""
+        return replace(self, start=start, _samplers={})
+
+    @property
+    def crystal_from(self) -> float | None:
+        """λ from which chains start as crystals; None: never."""
+        chosen = {"spread": None, "registries": 0.0}
+        return self.config.sample.crystal_from if self.start is None else chosen[self.start]
+
     def sampled_like(self, other: Model) -> Model:
         """This model, sampled by what is compiled for another one of the same configuration, if it is of the same.
 
@@ -132,6 +144,10 @@ class Model:
         if walkers not in self._samplers:
             train = self.config.train
             self._samplers[walkers] = ChainSampler(
-                self.wavefunction, walkers, laplacian=train.laplacian, chunk=train.chunk
+                self.wavefunction,
+                walkers,
+                laplacian=train.laplacian,
+                chunk=train.chunk,
+                crystal_from=self.crystal_from,
             )
         return self._samplers[walkers]

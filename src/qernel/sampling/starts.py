@@ -1,21 +1,62 @@
-"""Configurations to start chains from: the three registries of the √3×√3 crystal.
+"""Configurations to start chains from: spread over the cell, or the three registries of the √3×√3 crystal.
 
 Chains that start spread over the cell may all end up in one phase. Near a first-order transition chains that start as
-crystals, in all three registries, say whether the others have missed something.
+crystals, in all three registries, say whether the others have missed something; and from some two dozen electrons on,
+spread electrons do not crystallise in thousands of moves where the crystal is what |ψ|² describes.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from qernel.errors import RunError
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.hamiltonian.moire import moire_potential
 from qernel.lattice import FloatArray, holds_root_three
+from qernel.sampling.metropolis import Walkers, spread_walkers
+
+_STEP = 0.1
+"""Step width in a_M that adaptation begins with."""
 
 _WIDTH = 0.1
 """Spread in a_M of the electrons around their sites; sampling finds the right one in a few moves."""
+
+
+def start_walkers(
+    key: Array,
+    hamiltonian: Hamiltonian,
+    points: Array,
+    walkers: int,
+    *,
+    crystal_from: float | None,
+    seed: int,
+    dtype: Any,
+) -> Walkers:
+    """Walkers before equilibration, log|ψ| not yet evaluated.
+
+    Args:
+        key: random key of those that are spread over the cell.
+        hamiltonian: electrons and supercell.
+        points: family points of the groups ``[G, p]``, λ first.
+        walkers: in each group.
+        crystal_from: groups at this λ and above are crystals in the three registries; None: no group is.
+        seed: of the crystals.
+        dtype: element type of the positions.
+
+    Raises:
+        RunError: see `registry_positions`.
+    """
+    shape = (len(points), walkers, hamiltonian.count)
+    spread = spread_walkers(key, hamiltonian.supercell, shape, width=_STEP, dtype=dtype)
+    if crystal_from is None:
+        return spread
+    crystals = jnp.asarray(registry_positions(hamiltonian, walkers, seed=seed), dtype)
+    frozen = (points[:, 0] >= crystal_from)[:, None, None, None]
+    return spread._replace(positions=jnp.where(frozen, crystals, spread.positions))
 
 
 def registry_positions(hamiltonian: Hamiltonian, walkers: int, *, seed: int) -> FloatArray:
@@ -38,8 +79,8 @@ def registry_positions(hamiltonian: Hamiltonian, walkers: int, *, seed: int) -> 
     cell, count = hamiltonian.supercell, hamiltonian.count
     if not holds_root_three(cell) or 3 * count not in (cell.cells, 2 * cell.cells):
         raise RunError(
-            f"--start registries needs filling 1/3 or 2/3 of a supercell made of whole √3×√3 cells, "
-            f"and this is {count} electrons on the {cell.cells} cells of {cell.matrix}: use --start spread"
+            f"starting in the registries of a crystal needs filling 1/3 or 2/3 of a supercell made of whole √3×√3 "
+            f"cells, and this is {count} electrons on the {cell.cells} cells of {cell.matrix}: use --start spread"
         )
     rng = np.random.default_rng([seed, 3])
     points = np.stack([np.zeros(2), cell.primitive.sum(0) / 3, 2 * cell.primitive.sum(0) / 3])

@@ -12,7 +12,7 @@ from qernel.config import Config
 from qernel.errors import Interrupted, RunError, resume_command
 from qernel.optimise import Schedule, build_optimiser
 from qernel.sampling.devices import walker_mesh
-from qernel.sampling.metropolis import spread_walkers
+from qernel.sampling.starts import start_walkers
 from qernel.training import processes
 from qernel.training.balance import routing_of, steered_places
 from qernel.training.events import EventLog
@@ -21,7 +21,7 @@ from qernel.training.guard import Guard
 from qernel.training.lock import locked
 from qernel.training.report import Report, Reporter
 from qernel.training.signals import stop_signals
-from qernel.training.state import TrainState, as_configured, layout
+from qernel.training.state import TrainState, as_configured, layout, stratified_points
 from qernel.training.step import StepInfo, make_step
 from qernel.training.watchdog import Watchdog
 from qernel.wavefunction import Wavefunction, build, parameter_layout
@@ -149,15 +149,18 @@ def training_step(
 
 
 def initial_state(config: Config, template: Wavefunction) -> TrainState:
-    """The state a run starts from: initial parameters, walkers spread over the cell."""
+    """The state a run starts from: initial parameters, walkers as `start_walkers` places them."""
     train, hamiltonian = config.train, template.hamiltonian
     parameters, _, trainable = parameter_layout(template)
     walker_key, key = jax.random.split(jax.random.fold_in(jax.random.key(train.seed), 1))
-    walkers = spread_walkers(
+    fractions = jnp.full((train.groups, len(hamiltonian.parameters)), 0.5, parameters.dtype)
+    walkers = start_walkers(
         walker_key,
-        hamiltonian.supercell,
-        (train.groups, train.walkers, hamiltonian.count),
-        width=0.1,
+        hamiltonian,
+        stratified_points(hamiltonian, fractions, train.margin, train.focus),
+        train.walkers,
+        crystal_from=train.crystal_from,
+        seed=train.seed,
         dtype=parameters.dtype,
     )
     return TrainState(
@@ -165,7 +168,7 @@ def initial_state(config: Config, template: Wavefunction) -> TrainState:
         average=parameters,
         optimiser=build_optimiser(train).init(parameters[:trainable]),
         walkers=walkers,
-        fractions=jnp.full((train.groups, len(hamiltonian.parameters)), 0.5, parameters.dtype),
+        fractions=fractions,
         key=jax.random.key_data(key),
         iteration=jnp.zeros((), jnp.int32),
         tuning=as_configured(),

@@ -11,9 +11,9 @@ import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet, contract, electrons, pointwise
-from qernel.lattice import FloatArray
+from qernel.laplacian.jet import Jet, contract, electrons
 from qernel.wavefunction.orbitals import chebyshev, chebyshev_fit, chebyshev_nodes, spin_blocks
+from qernel.wavefunction.waves import plane_waves
 
 
 class HartreeFockOrbitals(eqx.Module):
@@ -51,7 +51,7 @@ class HartreeFockOrbitals(eqx.Module):
         self.hamiltonian, self.determinants, self.complex, self.cutoff = hamiltonian, determinants, complex, cutoff
         low, high = hamiltonian.ranges[0]
         self.order = order if high > low else 1
-        shape = (self.order, 2, len(self._waves), determinants)
+        shape = (self.order, 2, len(self._turns), determinants)
         blocks = spin_blocks(hamiltonian.electrons)
         self.amplitudes = [jnp.zeros((*shape, stop - start), dtype) for start, stop in blocks]
 
@@ -64,10 +64,6 @@ class HartreeFockOrbitals(eqx.Module):
         if self.complex:
             return turns
         return turns[(turns[:, 0] > 0) | ((turns[:, 0] == 0) & (turns[:, 1] >= 0))]
-
-    @property
-    def _waves(self) -> FloatArray:
-        return self._turns @ self.hamiltonian.supercell.reciprocal
 
     def started(self) -> HartreeFockOrbitals:
         """The same with amplitudes from Hartree–Fock solutions at Chebyshev nodes of the λ range."""
@@ -98,8 +94,7 @@ class HartreeFockOrbitals(eqx.Module):
     def __call__(self, positions: Array | Jet, point: Array) -> list[Any]:
         """Positions ``[N, 2]`` → one matrix ``[n, determinants, n]`` (electron, orbital) per spin species."""
         dtype = self.amplitudes[0].dtype
-        angles = contract("nx,xg->ng", positions, jnp.asarray(self._waves.T, dtype))
-        cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
+        cos, sin = plane_waves(positions, self.hamiltonian.supercell, self._turns)
         polynomials = chebyshev(self.hamiltonian.scaled(point)[0].astype(dtype), self.order)
         matrices = []
         for (start, stop), amplitude in zip(spin_blocks(self.hamiltonian.electrons), self.amplitudes, strict=True):

@@ -17,6 +17,7 @@ from qernel.laplacian.jet import Jet, Operand, contract, electrons, linear, poin
 from qernel.lattice import FloatArray, Supercell, lattice_points
 from qernel.wavefunction.base import dense
 from qernel.wavefunction.conditioning import Conditioned, Film
+from qernel.wavefunction.waves import plane_waves
 
 
 def spin_blocks(electrons: tuple[int, int]) -> list[tuple[int, int]]:
@@ -112,11 +113,9 @@ class BlochOrbitals(eqx.Module):
 
     def __call__(self, positions: Array | Jet, point: Array) -> list[Any]:
         """Positions ``[N, 2]`` → one matrix ``[n, n]`` (electron, orbital) per spin species."""
-        dtype = self.amplitudes[0].dtype
-        waves = jnp.asarray(self._waves.T, dtype)
-        scaled = self.hamiltonian.scaled(point)[0].astype(dtype)
-        angles = contract("nx,xg->ng", positions, waves)
-        cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
+        cell = self.hamiltonian.supercell
+        scaled = self.hamiltonian.scaled(point)[0].astype(self.amplitudes[0].dtype)
+        cos, sin = plane_waves(positions, cell, np.array(_turns(cell, self._waves)))
         matrices = []
         for (start, stop), amplitude in zip(spin_blocks(self.hamiltonian.electrons), self.amplitudes, strict=True):
             table = jnp.tensordot(chebyshev(scaled, amplitude.shape[0]), amplitude, 1)
