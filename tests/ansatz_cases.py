@@ -1,4 +1,4 @@
-"""The one list of wavefunctions that every conformance test runs over: each ansatz in four systems.
+"""The one list of wavefunctions that every conformance test runs over: each ansatz in four systems, and backflow.
 
 A new entry of `qernel.wavefunction.ANSATZE` is picked up here and then checked for everything.
 """
@@ -39,6 +39,11 @@ SYSTEMS: dict[str, Hamiltonian] = {
 }
 """N = 3; N = 6 on Bloch orbitals; [2, 2] conditioned on U as well; N = 3 with complex ψ."""
 
+DISPLACED = "displaced"
+"""A system for one ansatz alone, [2, 2] on Bloch orbitals with backflow: every ansatz hands them to the same head."""
+
+SYSTEMS[DISPLACED] = replace(FAMILY, electrons=(2, 2))
+
 SMALL = ModelConfig(
     width=8,
     blocks=1,
@@ -60,6 +65,7 @@ SMALL = ModelConfig(
 """Every part of the model, each as small as it goes without becoming trivial."""
 
 SETTINGS: dict[str, dict[str, Any]] = {"polarised": {"blocks": 2}, "dressed": {"orbitals": "bloch"}}
+SETTINGS[DISPLACED] = {"orbitals": "bloch", "backflow": True}
 
 
 quick_jit = partial(eqx.filter_jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -92,7 +98,8 @@ class Case:
         return f"{self.ansatz}-{self.system}"
 
 
-CASES = [Case(ansatz, system) for ansatz in ANSATZE for system in SYSTEMS]
+CASES = [Case(ansatz, system) for ansatz in ANSATZE for system in SYSTEMS if system != DISPLACED]
+CASES.append(Case("qernel", DISPLACED))
 
 
 def perturbed(module: Any, seed: int, scale: float = 0.1) -> Any:

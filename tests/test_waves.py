@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qernel.laplacian.jet import Jet, contract, pointwise, seed
 from qernel.lattice import Supercell
 from qernel.wavefunction.waves import plane_waves
 
@@ -34,24 +32,3 @@ def test_values_are_those_of_the_functions(dtype: Any, tolerance: float) -> None
 def test_no_wave_but_zero() -> None:
     cos, sin = plane_waves(jnp.ones((3, 2)), CELL, np.zeros((1, 2), int))
     assert float(jnp.abs(cos - 1).max()) == 0 and float(jnp.abs(sin).max()) == 0
-
-
-@pytest.mark.parametrize("local", [True, False])
-def test_jets_follow_the_chain_rule(local: bool) -> None:
-    """Against cosine and sine as pointwise functions of the angle, for one electron's coordinates and for anything."""
-    positions: Jet = seed(jnp.asarray(RNG.uniform(0, 5, (4, 2))))
-    if not local:
-        positions = Jet(jnp.asarray(RNG.normal(size=(10, 4, 2))))
-    angles = contract("nx,xg->ng", positions, jnp.asarray(WAVES.T))
-    for found, function in zip(plane_waves(positions, CELL, TURNS), (jnp.cos, jnp.sin), strict=True):
-        wanted = pointwise(function, angles)
-        assert found.owners == wanted.owners
-        np.testing.assert_allclose(found.data, wanted.data, atol=1e-9 * float(jnp.abs(wanted.data).max()))
-
-
-def test_gradients_pass_through() -> None:
-    """A displaced coordinate is trained through the waves."""
-    x = jnp.asarray(RNG.uniform(0, 5, (4, 2)))
-    weights = jnp.asarray(RNG.normal(size=len(TURNS)))
-    found = jax.grad(lambda r: (plane_waves(r, CELL, TURNS)[0] @ weights).sum())(x)
-    np.testing.assert_allclose(found, -(jnp.sin(x @ WAVES.T) * weights) @ WAVES, atol=1e-9)

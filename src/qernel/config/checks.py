@@ -34,6 +34,7 @@ READERS: dict[str, tuple[str, ...]] = {
         ("qernel", "psiformer"),
     ),
     "hf_trained": ("qernel", "psiformer"),
+    "backflow": ("qernel", "psiformer"),
     **dict.fromkeys(("jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"), ("qernel", "psiformer")),
 }
 """[model] keys that only some ansätze read, and which."""
@@ -182,6 +183,12 @@ def _model(config: Config) -> Iterator[Problem]:
         )
     if model.crystal_seed:
         yield from _crystal(config)
+    if model.backflow and (model.orbitals == "network" or model.crystal_seed):
+        yield Problem(
+            ("model.backflow", "model.orbitals", "model.crystal_seed"),
+            "model.backflow = true displaces the electrons in Bloch or Hartree–Fock orbitals alone: use it with "
+            "orbitals = 'hartree_fock' or 'bloch', and without crystal_seed",
+        )
     most = max(system.electrons)
     if model.orbitals == "network" and model.width < most:
         yield Problem(

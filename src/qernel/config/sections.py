@@ -48,7 +48,15 @@ RANGE_KEYS = ("U", "phase_deg", "gate_distance")
 
 LATER_KEYS: dict[str, tuple[str, ...]] = {
     "family": ("gaps",),
-    "model": ("hf_order", "hf_cutoff", "hf_trained", "symmetric_along", "parameter_features", "expert_balance"),
+    "model": (
+        "hf_order",
+        "hf_cutoff",
+        "hf_trained",
+        "symmetric_along",
+        "parameter_features",
+        "expert_balance",
+        "backflow",
+    ),
     "train": ("margin", "focus", "exchange", "crystal_from"),
     "sample": ("crystal_from",),
 }
@@ -200,6 +208,10 @@ class ModelConfig(Section):
     hf_trained: Flag = Field(
         default=True,
         description="Whether Hartree–Fock orbitals are trained, or stay as they are, dressed by a network.",
+    )
+    backflow: Flag = Field(
+        default=False,
+        description="Evaluate Bloch or Hartree–Fock orbitals at coordinates displaced by network and pairs.",
     )
     complex: Annotated[Literal["auto"] | Flag, Expects('"auto", true or false')] = Field(
         default="auto", description="Complex ψ; auto: only where a boundary twist demands it."

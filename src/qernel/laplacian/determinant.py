@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from qernel.laplacian.expansion import Displaced
 from qernel.laplacian.jet import Jet, Operand, contract, owned
 
 
@@ -47,14 +48,17 @@ def log_det(matrix: Operand) -> tuple[Array, Any]:
     return sign, Jet(jnp.concatenate([log[None], gradient, (rows[2].sum(0) - squares)[None]]))
 
 
-def readout_log_det(features: Operand, weights: Array, bias: Array, basis: Operand | None) -> tuple[Array, Any]:
+def readout_log_det(
+    features: Operand, weights: Array, bias: Array, basis: Operand | Displaced | None
+) -> tuple[Array, Any]:
     """log det of M_ij = B_ij (h_i·W_j + b_j) for several determinants.
 
     Args:
         features: h, ``[n, c]`` for the n electrons of one spin species.
         weights: W, ``[D, c, n]``, real or complex.
         bias: b, ``[D, n]``.
-        basis: B, ``[n, D, n]`` with electrons first: fixed or one-electron orbitals. None means 1.
+        basis: B, ``[n, D, n]`` with electrons first: fixed or one-electron orbitals, or displaced ones (then the
+            features are a dense jet). None means 1.
 
     Returns:
         Signs ``[D]`` and logarithms ``[D]``, as in `log_det`.
@@ -63,8 +67,11 @@ def readout_log_det(features: Operand, weights: Array, bias: Array, basis: Opera
         readout = jnp.einsum("nc,dcj->ndj", features.value, weights) + bias
         if basis is None:
             return _readout(features, weights, readout)
+        if isinstance(basis, Displaced):
+            return _displaced_readout(features, weights, readout, basis)
         if isinstance(basis, Jet) and basis.owners is not None:
             return _dressed_readout(features, weights, readout, basis)
+    assert not isinstance(basis, Displaced)
     matrix = contract("nc,dcj->ndj", features, weights) + bias
     return log_det(matrix if basis is None else matrix * basis)
 
@@ -94,6 +101,26 @@ def _dressed_readout(features: Jet, weights: Array, readout: Array, basis: Jet) 
     mixed = 2.0 * jnp.einsum("aidj,aic,dcj->idj", basis.jacobian, own_features, weights)
     curvature = jnp.einsum("idj,dji->d", mixed + basis.laplacian * readout, inverse)
     return _assemble(factors, relative, curvature)
+
+
+def _displaced_readout(features: Jet, weights: Array, readout: Array, basis: Displaced) -> tuple[Array, Jet]:
+    """The same where the coordinates x_i, like h_i, depend on all electrons: two more columns beside h_i.
+
+    What is left of the second derivatives is ∂²M/∂x² and ∂²M/∂x∂h, each times a sum over directions.
+    """
+    (value, gradient, hessian), x = basis
+    factors = factorise(value * readout)
+    inverse = factors.inverse
+    read = jnp.swapaxes(value, 0, 1)[:, :, None] * weights[:, None]
+    moved = jnp.moveaxis(gradient * readout, (2, 1, 0), (0, 1, 2))
+    folded = jnp.concatenate([read, moved.astype(read.dtype)], axis=2) @ inverse[:, None]
+    columns = jnp.concatenate([features.data, x.data], axis=-1)
+    relative = jnp.einsum("tic,dick->tdik", columns[1:], folded)
+    spread = jnp.einsum("tia,tib->abi", x.jacobian, x.jacobian)
+    mixed = jnp.einsum("tia,tic->aic", x.jacobian, features.jacobian)
+    second = jnp.einsum("abidj,abi->idj", hessian, spread) * readout
+    second = second + 2.0 * jnp.einsum("aidj,aic,dcj->idj", gradient, mixed, weights)
+    return _assemble(factors, relative, jnp.einsum("idj,dji->d", second, inverse))
 
 
 def _times(real: Array, matrix: Array) -> Array:

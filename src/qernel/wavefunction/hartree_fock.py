@@ -11,9 +11,9 @@ import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet, contract, electrons
+from qernel.laplacian.jet import Jet, electrons
 from qernel.wavefunction.orbitals import chebyshev, chebyshev_fit, chebyshev_nodes, spin_blocks
-from qernel.wavefunction.waves import plane_waves
+from qernel.wavefunction.waves import Waves
 
 
 class HartreeFockOrbitals(eqx.Module):
@@ -93,17 +93,21 @@ class HartreeFockOrbitals(eqx.Module):
 
     def __call__(self, positions: Array | Jet, point: Array) -> list[Any]:
         """Positions ``[N, 2]`` → one matrix ``[n, determinants, n]`` (electron, orbital) per spin species."""
+        blocks = spin_blocks(self.hamiltonian.electrons)
+        orbitals = zip(self.orbitals(point), blocks, strict=True)
+        return [waves.at(electrons(positions, start, stop)) for waves, (start, stop) in orbitals]
+
+    def orbitals(self, point: Array) -> list[Waves]:
+        """The orbitals of every spin species ``[determinants, n]``."""
         dtype = self.amplitudes[0].dtype
-        cos, sin = plane_waves(positions, self.hamiltonian.supercell, self._turns)
         polynomials = chebyshev(self.hamiltonian.scaled(point)[0].astype(dtype), self.order)
-        matrices = []
-        for (start, stop), amplitude in zip(spin_blocks(self.hamiltonian.electrons), self.amplitudes, strict=True):
+        orbitals = []
+        for amplitude in self.amplitudes:
             even, odd = jnp.tensordot(polynomials, amplitude, 1)
             if self.complex:
                 even, odd = even + 1j * odd, 1j * even - odd
-            own_cos, own_sin = electrons(cos, start, stop), electrons(sin, start, stop)
-            matrices.append(contract("ng,gdj->ndj", own_cos, even) + contract("ng,gdj->ndj", own_sin, odd))
-        return matrices
+            orbitals.append(Waves(self.hamiltonian.supercell, self._turns, even, odd))
+        return orbitals
 
 
 def started(wavefunction: Any) -> Any:

@@ -19,9 +19,7 @@ from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Jet
 from qernel.lattice import FloatArray, Supercell, displacement
 from qernel.wavefunction.conditioning import Conditioned
-
-_CUT_OFF_POWER = 3
-"""(1 − r/L)³ leaves log ψ twice continuously differentiable at the cut-off."""
+from qernel.wavefunction.radial import CUT_OFF_POWER, radial
 
 
 def _closed_form(positions: Array | Jet, derivatives: Callable[[Array], tuple[Array, Array, Array]]) -> Any:
@@ -33,12 +31,11 @@ def _closed_form(positions: Array | Jet, derivatives: Callable[[Array], tuple[Ar
 
 
 class PairJastrow(eqx.Module):
-    """Σ_{i<j} u(r_ij), u(r) = (1 − r/L)³ (α_0 + α_1 r + α_2 r² + …) for r < L, zero beyond.
+    """Σ_{i<j} u(r_ij), u as in `radial`.
 
-    α_1 is fixed by the coalescence condition u'(0) = Γ with Γ = U/3 between like and U between unlike
+    Its slope at 0 is fixed by the coalescence condition u'(0) = Γ with Γ = U/3 between like and U between unlike
     electrons in two dimensions, which keeps the local energy finite. L is at most the inscribed radius
-    of the supercell, so u is smooth across the periodic boundary. The form is that of Drummond, Towler
-    and Needs, PRB 70, 235119.
+    of the supercell, so u is smooth across the periodic boundary.
     """
 
     coefficients: Conditioned
@@ -49,18 +46,10 @@ class PairJastrow(eqx.Module):
         self.hamiltonian = hamiltonian
         self.length = min(hamiltonian.supercell.inscribed_radius, longest)
         kinds = 2 if hamiltonian.electrons[1] else 1
-        # α_0 = −ΓL/3 makes α_1 vanish: a monotonic repulsion of range L.
-        start = -hamiltonian.U * self.length / _CUT_OFF_POWER * np.array([[1 / 3], [1.0]])[:kinds]
+        # α_0 = −ΓL/3 makes the linear term vanish: a monotonic repulsion of range L.
+        start = -hamiltonian.U * self.length / CUT_OFF_POWER * np.array([[1 / 3], [1.0]])[:kinds]
         base = np.concatenate([start, np.zeros((kinds, order - 1))], axis=1)
         self.coefficients = Conditioned(jnp.asarray(base, dtype), condition)
-
-    def _radial(self, r: Array, kind: Array, cusp: Array, alpha: Array) -> Array:
-        slope = cusp + _CUT_OFF_POWER / self.length * alpha[:, 0]
-        polynomial = jnp.zeros_like(r)
-        for column in reversed(range(1, alpha.shape[1])):
-            polynomial = (polynomial + alpha[kind, column]) * r
-        polynomial = alpha[kind, 0] + (slope[kind] + polynomial) * r
-        return jnp.square(jnp.maximum(1.0 - r / self.length, 0.0)) * (1.0 - r / self.length) * polynomial
 
     def __call__(self, positions: Array | Jet, point: Array, condition: Array) -> Any:
         """Contribution to log ψ."""
@@ -73,17 +62,17 @@ class PairJastrow(eqx.Module):
         cusp = strength * jnp.asarray([1 / 3, 1.0], alpha.dtype)[: alpha.shape[0]]
         pairs = jnp.asarray(~np.eye(n, dtype=bool))
 
-        def radial(r: Array) -> Array:
-            return self._radial(r, kind, cusp, alpha)
+        def u(r: Array) -> Array:
+            return radial(r, [column[kind] for column in alpha.T], cusp[kind], self.length)
 
         def slope(r: Array) -> Array:
-            return jax.jvp(radial, (r,), (jnp.ones_like(r),))[1]
+            return jax.jvp(u, (r,), (jnp.ones_like(r),))[1]
 
         def derivatives(x: Array) -> tuple[Array, Array, Array]:
             difference = displacement(x[:, None, :] - x[None, :, :], self.hamiltonian.supercell.vectors)
             square = jnp.where(pairs, (difference**2).sum(-1), 1.0)
             r = jnp.sqrt(square)
-            value = 0.5 * jnp.where(pairs, radial(r), 0.0).sum()
+            value = 0.5 * jnp.where(pairs, u(r), 0.0).sum()
             if not isinstance(positions, Jet):
                 return value, value, value
             first, second = jax.jvp(slope, (r,), (jnp.ones_like(r),))

@@ -10,14 +10,23 @@ import jax.numpy as jnp
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet, Operand, contract, pointwise
+from qernel.laplacian.expansion import Displaced
+from qernel.laplacian.jet import Jet, Operand, contract, electrons, pointwise
 from qernel.lattice import FloatArray
+from qernel.wavefunction.backflow import Backflow
 from qernel.wavefunction.base import Wavefunction, dense
 from qernel.wavefunction.conditioning import Embedding, Film
 from qernel.wavefunction.features import electron_features, feature_count, feature_waves
 from qernel.wavefunction.hartree_fock import HartreeFockOrbitals
 from qernel.wavefunction.jastrow import MoireEnvelope, PairJastrow, WaveJastrow
-from qernel.wavefunction.orbitals import BlochOrbitals, CrystalOrbitals, DeterminantSum, NetworkOrbitals, weighted_sum
+from qernel.wavefunction.orbitals import (
+    BlochOrbitals,
+    CrystalOrbitals,
+    DeterminantSum,
+    NetworkOrbitals,
+    spin_blocks,
+    weighted_sum,
+)
 
 
 class Correlation(eqx.Module):
@@ -55,13 +64,15 @@ class OrbitalHead(eqx.Module):
     ``orbitals="network"``: φ_j(i) = h_i·W_j. ``orbitals="bloch"``: φ_j(r_i; λ)(1 + h_i·W_j) with W almost 0 at
     the start, so that ψ begins as the Slater determinant of the one-body bands and N is not limited by the
     width. ``orbitals="hartree_fock"``: the same with Hartree–Fock orbitals, the liquid in the first determinant and
-    the crystal in the others. ``crystal_seed`` gives every determinant but the first crystal orbitals to dress.
+    the crystal in the others. ``crystal_seed`` gives every determinant but the first crystal orbitals to dress. With
+    ``backflow`` the Bloch or Hartree–Fock orbitals are those at displaced coordinates.
     """
 
     network: NetworkOrbitals
     bloch: BlochOrbitals | None
     hartree_fock: HartreeFockOrbitals | None
     crystal: CrystalOrbitals | None
+    backflow: Backflow | None
     determinants: DeterminantSum
 
     def __init__(self, model: Any, hamiltonian: Hamiltonian, condition: int, *, complex: bool, key: Array, dtype: Any):
@@ -94,6 +105,11 @@ class OrbitalHead(eqx.Module):
         quiet = [loudness[:, None] * leaf for leaf in (*network.weights, *network.bias)]
         half = len(network.weights)
         self.network = eqx.tree_at(lambda n: (n.weights, n.bias), network, (quiet[:half], quiet[half:]))
+        self.backflow = None
+        if model.backflow:
+            self.backflow = Backflow(
+                hamiltonian, model.width, condition, model.jastrow_order, model.jastrow_range, dtype=dtype
+            )
         tilted = model.crystal_seed or self.hartree_fock is not None
         self.determinants = DeterminantSum(count, condition, tilted=tilted, dtype=dtype)
 
@@ -102,17 +118,34 @@ class OrbitalHead(eqx.Module):
         first = jnp.zeros(self.determinants.count, positions.dtype).at[0].set(1.0)
         bases: list[Any] = [None] * len(self.network.weights)
         dressed = jnp.zeros_like(first)
-        if self.bloch is not None:
+        if self.backflow is not None:
+            dressed = jnp.ones_like(first)
+            bases = self._displaced(self.backflow(features, positions, condition), point)
+        elif self.bloch is not None:
             dressed = first if self.crystal is not None else jnp.ones_like(first)
             orbitals = self.bloch(positions, point)
             bases = [contract("nk,d->ndk", b, dressed) + (1.0 - dressed)[:, None] for b in orbitals]
-        if self.hartree_fock is not None:
+        elif self.hartree_fock is not None:
             bases, dressed = self.hartree_fock(positions, point), jnp.ones_like(first)
         if self.crystal is not None:
             crystal = self.crystal(positions)
             bases = [crystal if base is None else base * crystal for base in bases]
             dressed = dressed + (1.0 - first)
         return self.determinants(self.network(features, condition, bases, dressed), condition)
+
+    def _displaced(self, coordinates: Operand, point: Array) -> list[Any]:
+        """The dressed orbitals of every spin species at coordinates ``[N, 2]``: arrays, or `Displaced` for a jet."""
+        own = self.hartree_fock if self.hartree_fock is not None else self.bloch
+        assert own is not None
+        bases = []
+        blocks = spin_blocks(own.hamiltonian.electrons)
+        for waves, (start, stop) in zip(own.orbitals(point), blocks, strict=True):
+            if self.hartree_fock is None:  # the same orbitals in every determinant
+                even, odd = (jnp.repeat(part[:, None], self.determinants.count, 1) for part in waves[2:])
+                waves = waves._replace(even=even, odd=odd)
+            x = electrons(coordinates, start, stop)
+            bases.append(Displaced(waves.expanded(x.value), x) if isinstance(x, Jet) else waves.at(x))
+        return bases
 
 
 def is_complex(model: Any, hamiltonian: Hamiltonian) -> bool:

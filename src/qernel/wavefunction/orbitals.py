@@ -17,7 +17,7 @@ from qernel.laplacian.jet import Jet, Operand, contract, electrons, linear, poin
 from qernel.lattice import FloatArray, Supercell, lattice_points
 from qernel.wavefunction.base import dense
 from qernel.wavefunction.conditioning import Conditioned, Film
-from qernel.wavefunction.waves import plane_waves
+from qernel.wavefunction.waves import Waves
 
 
 def spin_blocks(electrons: tuple[int, int]) -> list[tuple[int, int]]:
@@ -113,20 +113,22 @@ class BlochOrbitals(eqx.Module):
 
     def __call__(self, positions: Array | Jet, point: Array) -> list[Any]:
         """Positions ``[N, 2]`` → one matrix ``[n, n]`` (electron, orbital) per spin species."""
+        blocks = spin_blocks(self.hamiltonian.electrons)
+        orbitals = zip(self.orbitals(point), blocks, strict=True)
+        return [waves.at(electrons(positions, start, stop)) for waves, (start, stop) in orbitals]
+
+    def orbitals(self, point: Array) -> list[Waves]:
+        """The orbitals of every spin species ``[n]``."""
         cell = self.hamiltonian.supercell
+        turns = np.array(_turns(cell, self._waves))
         scaled = self.hamiltonian.scaled(point)[0].astype(self.amplitudes[0].dtype)
-        cos, sin = plane_waves(positions, cell, np.array(_turns(cell, self._waves)))
-        matrices = []
-        for (start, stop), amplitude in zip(spin_blocks(self.hamiltonian.electrons), self.amplitudes, strict=True):
-            table = jnp.tensordot(chebyshev(scaled, amplitude.shape[0]), amplitude, 1)
+        orbitals = []
+        for amplitude in self.amplitudes:
+            even, odd = jnp.tensordot(chebyshev(scaled, amplitude.shape[0]), amplitude, 1)
             if self.complex:
-                coefficients = table[0] + 1j * table[1]
-                even, odd = coefficients, 1j * coefficients
-            else:
-                even, odd = table[0], table[1]
-            block_cos, block_sin = electrons(cos, start, stop), electrons(sin, start, stop)
-            matrices.append(contract("ng,gj->nj", block_cos, even) + contract("ng,gj->nj", block_sin, odd))
-        return matrices
+                even, odd = even + 1j * odd, 1j * even - odd
+            orbitals.append(Waves(cell, turns, even, odd))
+        return orbitals
 
 
 class CrystalOrbitals(eqx.Module):

@@ -1,0 +1,30 @@
+"""Functions of the distance of two electrons, zero from a cut-off on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jax import Array
+
+CUT_OFF_POWER = 3
+"""(1 − r/L)³ leaves the second derivative continuous at the cut-off."""
+
+
+def radial(r: Array, coefficients: Sequence[Array], slope: Array | float, length: float) -> Array:
+    """(1 − r/L)³ (α_0 + a r + α_1 r² + α_2 r³ + …) for r < L with a such that the slope at 0 is given.
+
+    The form of Drummond, Towler and Needs, PRB 70, 235119.
+
+    Args:
+        r: distances.
+        coefficients: α_0, α_1, …, each for all distances or of their shape.
+        slope: at r = 0; likewise.
+        length: L in a_M.
+    """
+    first, *others = coefficients
+    polynomial = jnp.zeros_like(r)
+    for coefficient in reversed(others):
+        polynomial = (polynomial + coefficient) * r
+    polynomial = first + (slope + CUT_OFF_POWER / length * first + polynomial) * r
+    return jnp.square(jnp.maximum(1.0 - r / length, 0.0)) * (1.0 - r / length) * polynomial
