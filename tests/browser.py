@@ -77,7 +77,8 @@ class Browser:
     def focused(self) -> tuple[str, str]:
         """What has the focus: its tag, and its name as a screen reader says it."""
         element = f"{self._session}/element/{self._focus()}"
-        return self._call("GET", element + "/name"), self._call("GET", element + "/computedlabel")
+        # Some versions keep the space between a label and the control inside it.
+        return self._call("GET", element + "/name"), self._call("GET", element + "/computedlabel").strip()
 
     def _focus(self) -> str:
         return str(next(iter(self._call("GET", self._session + "/element/active").values())))

@@ -198,7 +198,7 @@ def regular_kinetic_difference(psi: Wavefunction, point: Array, key: Array) -> t
     walkers = jax.lax.scan(advance, walkers, jax.random.split(key, 80))[0]
     level = jnp.median(walkers.log_modulus) - 1.0
     key = jax.random.fold_in(key, 1)
-    _, (difference, kinetic) = jax.lax.scan(measure, walkers, jax.random.split(key, 40))
+    _, (difference, kinetic) = jax.lax.scan(measure, walkers, jax.random.split(key, 100))
     return difference.mean(0), kinetic.mean(0)
 
 

@@ -116,12 +116,13 @@ def _peak(config: Config, size: int, functions: WalkerFunctions, arguments: Sequ
     stored = jnp.dtype(train.precision).itemsize * rows * size
     share = max(train.walkers // devices, 1)
 
-    def working(function: Callable[..., Any], laplacian: bool) -> float:
-        single = live_bytes(function, *arguments)
+    def working(function: Callable[..., Any], laplacian: bool, result: int = 0) -> float:
+        single = live_bytes(function, *arguments) - result
         at_once = train.chunk or walkers_at_once(share, config.system.count, lambda: single, laplacian=laplacian)
         return devices * min(at_once, share) * single
 
-    # The rows of a group are gathered before they join those of the others.
-    scores = stored * (1 + 1 / train.groups) + working(functions.scores, False)
+    # The rows of a group are gathered before they join those of the others. A trace has each twice, joined and shaped.
+    row = 2 * jnp.dtype(train.precision).itemsize * parts * size
+    scores = stored * (1 + 1 / train.groups) + working(functions.scores, False, row)
     solve = copies(devices) * stored + (2 * 8 * rows**2 if train.optimiser == "spring" else 0)  # the kernel, factorised
     return max(working(functions.local_energy, True), scores, solve)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -13,7 +14,7 @@ from qernel.estimators.local_energy import LocalEnergy, local_energy
 from qernel.estimators.memory import SHARE, device_memory, live_bytes
 from qernel.lattice import Supercell
 from qernel.sampling.metropolis import SweepInfo, Walkers, sweep
-from qernel.wavefunction import Wavefunction, log_psi, parameter_layout
+from qernel.wavefunction import Wavefunction, log_psi, parameter_layout, trainable
 
 
 class WalkerFunctions(NamedTuple):
@@ -90,7 +91,7 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
         ``[G, W, parts, trainable]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ, the gates
         ``[G, W, blocks, experts]`` (see `Wavefunction.gates`).
     """
-    _, rebuild, trainable = parameter_layout(template)
+    _, rebuild, length = parameter_layout(template)
 
     def over_groups(single: Callable[..., Any], at_once: Callable[..., int]) -> Callable[..., Any]:
         def walkers(parameters: Array, positions: Array, point: Array) -> Any:
@@ -118,16 +119,21 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
         return local_energy(rebuild(parameters), positions, point, laplacian=laplacian)
 
     def scores(parameters: Array, positions: Array, point: Array) -> Array:
-        moved, fixed = parameters[:trainable], parameters[trainable:]
+        wavefunction = rebuild(parameters)
+        moved = trainable(wavefunction)
 
-        def logarithm(p: Array) -> Array:
-            log: Array = log_psi(rebuild(jnp.concatenate([p, fixed])), positions, point)[1]
+        def logarithm(moved: Wavefunction) -> Array:
+            log: Array = log_psi(eqx.combine(moved, wavefunction), positions, point)[1]
             return log
 
-        parts = [jax.grad(lambda p: jnp.real(logarithm(p)))(moved)]
-        if jnp.iscomplexobj(jax.eval_shape(logarithm, moved)):
-            parts.append(jax.grad(lambda p: jnp.imag(logarithm(p)))(moved))
-        return jnp.stack(parts)
+        parts = (jnp.real, jnp.imag) if jnp.iscomplexobj(jax.eval_shape(logarithm, moved)) else (jnp.real,)
+        rows = []
+        for part in parts:
+            # By the arrays, not by the flat vector: each array's share of that would be as long as the whole.
+            leaves = jax.tree.leaves(jax.grad(lambda m, part=part: part(logarithm(m)))(moved))
+            rows += [leaf.reshape(-1) for leaf in leaves]
+            rows.append(jnp.zeros(length - sum(leaf.size for leaf in leaves), positions.dtype))
+        return jnp.concatenate(rows).reshape(len(parts), length)
 
     def gates(parameters: Array, positions: Array, point: Array) -> Array:
         return rebuild(parameters).gates(positions, point)

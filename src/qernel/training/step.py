@@ -16,9 +16,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import NamedSharding
 
-from qernel.estimators.batched import refreshed_sweep, walker_functions
+from qernel.estimators.batched import WalkerFunctions, refreshed_sweep, walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.estimators.order_parameter import crystal_order
+from qernel.lattice import Supercell
 from qernel.optimise.base import Optimiser, Schedule
 from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, walker_mesh
 from qernel.sampling.exchange import exchange
@@ -118,6 +119,47 @@ def energies_per_group(energies: LocalEnergy, count: int) -> dict[str, Array]:
     }
 
 
+def sampled(
+    functions: WalkerFunctions,
+    supercell: Supercell,
+    shared: tuple[Array, Array],
+    walkers: Walkers,
+    points: Array,
+    keys: Array,
+    *,
+    moves: int,
+    exchange_every: int,
+) -> tuple[Walkers, SweepInfo, Array, LocalEnergy, Array]:
+    """What each device does with its walkers: move them, swap them between groups where it is time, measure them.
+
+    Args:
+        functions: of the wavefunction.
+        supercell: where the walkers are.
+        shared: parameters, and the iteration.
+        walkers: before.
+        points: of the groups ``[G, p]``.
+        keys: of the walkers ``[G, W]``.
+        moves: see ``train.moves``.
+        exchange_every: see ``train.exchange``.
+
+    Returns:
+        The walkers, how their moves went, whether each was swapped ``[G, W]`` (nan in iterations without), local
+        energies ``[G, W]`` and score rows (`WalkerFunctions`).
+    """
+    parameters, iteration = shared
+    walkers, info = refreshed_sweep(functions, parameters, walkers, points, keys, supercell, moves=moves)
+    swapped = jnp.full_like(walkers.log_modulus, jnp.nan)
+    if exchange_every:
+        walkers, swapped = jax.lax.cond(
+            (iteration + 1) % exchange_every == 0,
+            lambda w: exchange(keys, w, lambda x: functions.log_modulus(parameters, x, points)),
+            lambda w: (w, swapped),
+            walkers,
+        )
+    energies = functions.local_energy(parameters, walkers.positions, points)
+    return walkers, info, swapped, energies, functions.scores(parameters, walkers.positions, points)
+
+
 def make_step(
     template: Wavefunction,
     optimiser: Optimiser,
@@ -149,23 +191,7 @@ def make_step(
     places = steered_places(template)
     largest = hamiltonian.supercell.inscribed_radius
 
-    def measure(
-        shared: tuple[Array, Array], walkers: Walkers, points: Array, keys: Array
-    ) -> tuple[Walkers, SweepInfo, Array, LocalEnergy, Array]:
-        parameters, iteration = shared
-        walkers, info = refreshed_sweep(
-            functions, parameters, walkers, points, keys, hamiltonian.supercell, moves=moves
-        )
-        swapped = jnp.full_like(walkers.log_modulus, jnp.nan)
-        if exchange_every:
-            walkers, swapped = jax.lax.cond(
-                (iteration + 1) % exchange_every == 0,
-                lambda w: exchange(keys, w, lambda x: functions.log_modulus(parameters, x, points)),
-                lambda w: (w, swapped),
-                walkers,
-            )
-        energies = functions.local_energy(parameters, walkers.positions, points)
-        return walkers, info, swapped, energies, functions.scores(parameters, walkers.positions, points)
+    measure = partial(sampled, functions, hamiltonian.supercell, moves=moves, exchange_every=exchange_every)
 
     def step(state: TrainState) -> tuple[TrainState, StepInfo]:
         key, drift_key, sweep_key = jax.random.split(jax.random.wrap_key_data(state.key), 3)
