@@ -18,6 +18,7 @@ os.environ["XLA_FLAGS"] = " ".join(
         "--xla_cpu_multi_thread_eigen=false",
     ]
 ).strip()
+os.environ.setdefault("PJRT_NPROC", "8")  # see `qernel.runtime.configure`
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["QERNEL_CACHE"] = "off"  # tests of the command line compile what they run, and write nothing outside
 # On a busy machine the threads of OpenBLAS wait for each other: a small eigh then takes 400 times longer. It reads

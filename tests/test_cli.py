@@ -592,6 +592,7 @@ def test_progress_of_parts_without_a_terminal(
 def test_flags_of_the_user_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=true --xla_dump_to=x")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    monkeypatch.setenv("PJRT_NPROC", "5")
     runtime.configure(4)
     flags = os.environ["XLA_FLAGS"].split()
     assert flags == [
@@ -599,9 +600,21 @@ def test_flags_of_the_user_stay(monkeypatch: pytest.MonkeyPatch) -> None:
         "--xla_dump_to=x",
         "--xla_force_host_platform_device_count=4",
     ]
-    assert os.environ["OPENBLAS_NUM_THREADS"] == "3" and os.environ["JAX_ENABLE_X64"] == "1"
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "3" and os.environ["PJRT_NPROC"] == "5"
+    assert os.environ["JAX_ENABLE_X64"] == "1"
     runtime.configure(2)
     assert os.environ["XLA_FLAGS"].split() == flags
+
+
+@pytest.mark.parametrize(("devices", "threads"), [(1, 8), (2, 8), (4, 16)])
+def test_the_pool_has_more_threads_than_can_wait_for_it(
+    devices: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PJRT_NPROC", "QERNEL_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XLA_FLAGS", "")
+    runtime.configure(devices)
+    assert os.environ["PJRT_NPROC"] == str(threads)
 
 
 def test_number_of_devices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -308,13 +308,14 @@ def test_stored_results_are_those_of_this_model(run: Path, model: Model, capsys:
     assert entry.stored() is None and "other parameters than the model" in capsys.readouterr().err
 
 
-def test_what_is_shipped_belongs_to_the_shipped_model() -> None:
-    entry = catalogue([])["n6"]
+@pytest.mark.parametrize(("name", "electrons", "ends"), [("n6", 6, [0.2, 1.8]), ("n24", 24, [0.4, 1.6])])
+def test_what_is_shipped_belongs_to_the_shipped_model(name: str, electrons: int, ends: list[float]) -> None:
+    entry = catalogue([])[name]
     stored = entry.stored()
-    assert stored is not None and list(stored["lam"].values[[0, -1]]) == [0.2, 1.8]
+    assert stored is not None and list(stored["lam"].values[[0, -1]]) == ends
     vectors = entry.model().hamiltonian.supercell.area
     integral = stored["density"].sum(("a1", "a2")) * vectors / stored["density"].isel(lam=0).size
-    np.testing.assert_allclose(integral, 6.0, atol=1e-4)  # single precision
+    np.testing.assert_allclose(integral, electrons, rtol=2e-5)  # single precision
 
 
 def test_compact_files_lose_nothing_that_was_measured(tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ from qernel.errors import QernelError
 MAX_DEVICES = 16
 """More host devices than this have not been seen to pay."""
 
+_THREADS = 8
+"""Fewest threads of XLA's pool."""
+
 _EIGEN = "--xla_cpu_multi_thread_eigen"
 _COUNT = "--xla_force_host_platform_device_count"
 
@@ -40,6 +43,10 @@ def configure(devices: int | None = None) -> None:
     flags = {_EIGEN: "false", _COUNT: str(number)}
     added = [f"{name}={value}" for name, value in flags.items() if name not in names]
     os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
+    # A factorisation of many matrices runs on a thread of XLA's pool, hands parts of the work to the same pool and
+    # waits for them. With a thread for each device, and all of them waiting, nothing moves again: two devices have hung
+    # in their first step of 24 electrons (docs/results.md). Waiting threads cost nothing, so there are more.
+    os.environ.setdefault("PJRT_NPROC", str(max(_THREADS, 4 * number)))
     # NumPy's linear algebra would start as many threads again and fight XLA's for the cores: a small `eigh` has been
     # measured to take 400 times longer.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
