@@ -169,8 +169,8 @@ def test_nothing_else_is_served(server: Server, path: str) -> None:
 
 
 def test_models_are_described(server: Server) -> None:
-    tiny, n6 = server.json("/api/models")["models"]
-    assert (tiny["name"], n6["name"]) == ("tiny", "n6")
+    tiny, n6, n24 = server.json("/api/models")["models"]
+    assert (tiny["name"], n6["name"], n24["name"]) == ("tiny", "n6", "n24")
     assert [parameter["name"] for parameter in tiny["parameters"]] == ["lam", "U"]
     assert tiny["parameters"][1]["trained"] == [8, 12] and tiny["parameters"][1]["bounds"] == [6, 14]
     assert tiny["training"] and not n6["training"] and tiny["curves"] is None
@@ -334,7 +334,7 @@ def test_bounds_and_names(run: Path, model: Model, tmp_path: Path, capsys: pytes
     twin.mkdir()
     (twin / "metrics.csv").write_text(METRICS)  # training has begun, its first model is not there yet
     entries = catalogue([str(run), str(twin), "n6"])
-    assert list(entries) == ["tiny", "tiny (2)", "n6"]
+    assert list(entries) == ["tiny", "tiny (2)", "n6", "n24"]
     assert view.describe(entries["tiny (2)"]) == {"name": "tiny (2)", "available": False, "training": True}
     with pytest.raises(QernelError, match="neither a run folder nor a shipped model"):
         catalogue([str(tmp_path / "none")])
