@@ -242,6 +242,9 @@ def test_registries_need_a_cell_that_holds_them() -> None:
     hamiltonian = load_config({"system": {"electrons": 4, "supercell": [[2, 0], [0, 2]]}}).hamiltonian()
     with pytest.raises(RunError, match="registries of a crystal needs filling 1/3 or 2/3"):
         registry_positions(hamiltonian, 3, seed=1)
+    wavefunction = types.SimpleNamespace(hamiltonian=hamiltonian, weight=np.ones(2))
+    with pytest.raises(RunError, match="registries of a crystal needs filling 1/3 or 2/3"):
+        Model("run", SMALL, wavefunction).started("registries")  # before anything is written
 
 
 def test_real_chains_start_where_they_are_told() -> None:

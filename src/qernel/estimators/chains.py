@@ -164,23 +164,8 @@ class ChainSampler:
         swap = swap and groups > 1
         key = jax.random.key(seed)
         start_key, key = jax.random.split(key)
-        cell = self._hamiltonian.supercell
-        dtype = self._parameters.dtype
-        points = jnp.asarray(points, dtype)
-        walkers = start_walkers(
-            start_key,
-            self._hamiltonian,
-            points,
-            self.walkers,
-            crystal_from=self._crystal_from,
-            seed=seed,
-            dtype=dtype,
-        )
-        if start is not None:
-            if np.shape(start) != walkers.positions.shape[1:]:
-                raise ValueError(f"start has shape {np.shape(start)}: expected {walkers.positions.shape[1:]}")
-            walkers = walkers._replace(positions=jnp.tile(jnp.asarray(start, dtype), (groups, 1, 1, 1)))
-        walkers = jax.device_put(walkers, self._layout)
+        points = jnp.asarray(points, self._parameters.dtype)
+        walkers = self._start(start_key, points, seed, start)
         blocks = -(-burn_in // moves)
         for block in range(blocks + samples):
             measuring = block >= blocks
@@ -208,14 +193,25 @@ class ChainSampler:
             else:
                 # Large nudges first, so that a poor starting width costs little; frozen once measuring.
                 rate = 1.0 if block < blocks // 2 else 0.3
-                width = adapt_width(
-                    _host(walkers.width),
-                    acceptance.mean(1),
-                    target=target,
-                    rate=rate,
-                    largest=cell.inscribed_radius,
-                )
-                walkers = walkers._replace(width=jax.device_put(np.asarray(width, dtype), self._replicated))
+                walkers = self._adapted(walkers, acceptance.mean(1), target, rate)
+
+    def _start(self, key: Array, points: Array, seed: int, start: npt.ArrayLike | None) -> Walkers:
+        """Walkers before burn-in, laid out over the devices; arguments as of `replicas`."""
+        dtype = self._parameters.dtype
+        settings: dict[str, Any] = {"crystal_from": self._crystal_from, "seed": seed, "dtype": dtype}
+        walkers = start_walkers(key, self._hamiltonian, points, self.walkers, **settings)
+        if start is not None:
+            if np.shape(start) != walkers.positions.shape[1:]:
+                raise ValueError(f"start has shape {np.shape(start)}: expected {walkers.positions.shape[1:]}")
+            walkers = walkers._replace(positions=jnp.tile(jnp.asarray(start, dtype), (len(points), 1, 1, 1)))
+        placed: Walkers = jax.device_put(walkers, self._layout)
+        return placed
+
+    def _adapted(self, walkers: Walkers, acceptance: npt.NDArray[np.float64], target: float, rate: float) -> Walkers:
+        """The same walkers with step widths changed towards an acceptance, given that of each group ``[G]``."""
+        largest = self._hamiltonian.supercell.inscribed_radius
+        width = adapt_width(_host(walkers.width), acceptance, target=target, rate=rate, largest=largest)
+        return walkers._replace(width=jax.device_put(np.asarray(width, walkers.width.dtype), self._replicated))
 
     def _energies(
         self, walkers: Walkers, points: Array, keys: Array, wanted: bool

@@ -183,13 +183,19 @@ def pointwise(function: Callable[[Array], Array], x: Operand) -> Any:
     """Apply a twice-differentiable elementwise function: Δf = f' Δx + f'' Σ_t (∂_t x)²."""
     if not isinstance(x, Jet):
         return function(jnp.asarray(x))
+    value, slope, curvature = to_second_order(function, x.value)
+    squares = (x.jacobian * x.jacobian).sum(0)
+    return from_parts(value, slope * x.jacobian, slope * x.laplacian + curvature * squares, x.owners)
+
+
+def to_second_order(function: Callable[[Array], Array], x: Array) -> tuple[Array, Array, Array]:
+    """An elementwise function, its derivative and its second derivative at each element."""
 
     def first(y: Array) -> tuple[Array, Array]:
         return jax.jvp(function, (y,), (jnp.ones_like(y),))
 
-    (value, slope), (_, curvature) = jax.jvp(first, (x.value,), (jnp.ones_like(x.value),))
-    squares = (x.jacobian * x.jacobian).sum(0)
-    return from_parts(value, slope * x.jacobian, slope * x.laplacian + curvature * squares, x.owners)
+    (value, slope), (_, curvature) = jax.jvp(first, (x,), (jnp.ones_like(x),))
+    return value, slope, curvature
 
 
 def contract(subscripts: str, a: Operand, b: Operand) -> Any:

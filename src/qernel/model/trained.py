@@ -100,7 +100,15 @@ class Model:
         journal.clear()
 
     def started(self, start: str) -> Model:
-        """The same model, whose chains start ``spread`` over the cell, or as crystals in their three ``registries``."""
+        """The same model, whose chains start ``spread`` over the cell, or as crystals in their three ``registries``.
+
+        Raises:
+            RunError: if its system has no registries.
+        """
+        if start == "registries":
+            from qernel.sampling.starts import require_registries
+
+            require_registries(self.hamiltonian)
         return replace(self, start=start, _samplers={})
 
     @property

@@ -48,7 +48,7 @@ def start_walkers(
         dtype: element type of the positions.
 
     Raises:
-        RunError: see `registry_positions`.
+        RunError: see `require_registries`.
     """
     shape = (len(points), walkers, hamiltonian.count)
     spread = spread_walkers(key, hamiltonian.supercell, shape, width=_STEP, dtype=dtype)
@@ -57,6 +57,20 @@ def start_walkers(
     crystals = jnp.asarray(registry_positions(hamiltonian, walkers, seed=seed), dtype)
     frozen = (points[:, 0] >= crystal_from)[:, None, None, None]
     return spread._replace(positions=jnp.where(frozen, crystals, spread.positions))
+
+
+def require_registries(hamiltonian: Hamiltonian) -> None:
+    """Refuse a system that has no registries.
+
+    Raises:
+        RunError: if the supercell does not hold the crystal, or the filling is neither 1/3 nor 2/3.
+    """
+    cell, count = hamiltonian.supercell, hamiltonian.count
+    if not holds_root_three(cell) or 3 * count not in (cell.cells, 2 * cell.cells):
+        raise RunError(
+            f"starting in the registries of a crystal needs filling 1/3 or 2/3 of a supercell made of whole √3×√3 "
+            f"cells, and this is {count} electrons on the {cell.cells} cells of {cell.matrix}: use --start spread"
+        )
 
 
 def registry_positions(hamiltonian: Hamiltonian, walkers: int, *, seed: int) -> FloatArray:
@@ -74,14 +88,10 @@ def registry_positions(hamiltonian: Hamiltonian, walkers: int, *, seed: int) -> 
         Positions ``[W, N, 2]`` in a_M.
 
     Raises:
-        RunError: if the supercell does not hold the crystal, or the filling is neither 1/3 nor 2/3.
+        RunError: see `require_registries`.
     """
+    require_registries(hamiltonian)
     cell, count = hamiltonian.supercell, hamiltonian.count
-    if not holds_root_three(cell) or 3 * count not in (cell.cells, 2 * cell.cells):
-        raise RunError(
-            f"starting in the registries of a crystal needs filling 1/3 or 2/3 of a supercell made of whole √3×√3 "
-            f"cells, and this is {count} electrons on the {cell.cells} cells of {cell.matrix}: use --start spread"
-        )
     rng = np.random.default_rng([seed, 3])
     points = np.stack([np.zeros(2), cell.primitive.sum(0) / 3, 2 * cell.primitive.sum(0) / 3])
     phase = hamiltonian.middle.get("phase_deg", hamiltonian.phase_deg)

@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet, Operand, contract
+from qernel.laplacian.jet import Jet, Operand, contract, from_parts, to_second_order
 from qernel.lattice import displacement
 from qernel.wavefunction.conditioning import Conditioned
 from qernel.wavefunction.radial import radial
@@ -56,14 +55,10 @@ class Backflow(eqx.Module):
         def eta(r: Array) -> Array:
             return jnp.where(pairs, radial(r, list(alpha), 0.0, self.length), 0.0)
 
-        def slope(r: Array) -> Array:
-            return jax.jvp(eta, (r,), (jnp.ones_like(r),))[1]
-
-        strength = eta(r)
-        value = (strength[..., None] * difference).sum(1)
+        value = (eta(r)[..., None] * difference).sum(1)
         if not isinstance(positions, Jet):
             return value
-        first, second = jax.jvp(slope, (r,), (jnp.ones_like(r),))
+        strength, first, second = to_second_order(eta, r)
         one = jnp.eye(2, dtype=x.dtype)
         # By r_i, for each j: minus the same by r_j.
         tensor = strength * one[:, :, None, None] + first / r * jnp.einsum("ija,ijb->abij", difference, difference)
@@ -71,4 +66,4 @@ class Backflow(eqx.Module):
         jacobian = jnp.einsum("abij->jbia", own - tensor).reshape(2 * count, count, 2)
         # r_i and r_j contribute the same.
         laplacian = 2.0 * ((second + 3.0 * first / r)[..., None] * difference).sum(1)
-        return Jet(jnp.concatenate([value[None], jacobian, laplacian[None]]))
+        return from_parts(value, jacobian, laplacian)

@@ -11,8 +11,8 @@ import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet, electrons
-from qernel.wavefunction.orbitals import chebyshev, chebyshev_fit, chebyshev_nodes, spin_blocks
+from qernel.laplacian.jet import Jet
+from qernel.wavefunction.orbitals import by_species, chebyshev_fit, chebyshev_nodes, plane_wave_orbitals, spin_blocks
 from qernel.wavefunction.waves import Waves
 
 
@@ -93,21 +93,12 @@ class HartreeFockOrbitals(eqx.Module):
 
     def __call__(self, positions: Array | Jet, point: Array) -> list[Any]:
         """Positions ``[N, 2]`` → one matrix ``[n, determinants, n]`` (electron, orbital) per spin species."""
-        blocks = spin_blocks(self.hamiltonian.electrons)
-        orbitals = zip(self.orbitals(point), blocks, strict=True)
-        return [waves.at(electrons(positions, start, stop)) for waves, (start, stop) in orbitals]
+        species = by_species(self.hamiltonian, self.orbitals(point), positions)
+        return [waves.at(own) for waves, own in species]
 
     def orbitals(self, point: Array) -> list[Waves]:
         """The orbitals of every spin species ``[determinants, n]``."""
-        dtype = self.amplitudes[0].dtype
-        polynomials = chebyshev(self.hamiltonian.scaled(point)[0].astype(dtype), self.order)
-        orbitals = []
-        for amplitude in self.amplitudes:
-            even, odd = jnp.tensordot(polynomials, amplitude, 1)
-            if self.complex:
-                even, odd = even + 1j * odd, 1j * even - odd
-            orbitals.append(Waves(self.hamiltonian.supercell, self._turns, even, odd))
-        return orbitals
+        return plane_wave_orbitals(self.hamiltonian, self._turns, self.amplitudes, point, complex=self.complex)
 
 
 def started(wavefunction: Any) -> Any:

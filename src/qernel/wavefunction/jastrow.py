@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet
+from qernel.laplacian.jet import Jet, to_second_order
 from qernel.lattice import FloatArray, Supercell, displacement
 from qernel.wavefunction.conditioning import Conditioned
 from qernel.wavefunction.radial import CUT_OFF_POWER, radial
@@ -65,9 +64,6 @@ class PairJastrow(eqx.Module):
         def u(r: Array) -> Array:
             return radial(r, [column[kind] for column in alpha.T], cusp[kind], self.length)
 
-        def slope(r: Array) -> Array:
-            return jax.jvp(u, (r,), (jnp.ones_like(r),))[1]
-
         def derivatives(x: Array) -> tuple[Array, Array, Array]:
             difference = displacement(x[:, None, :] - x[None, :, :], self.hamiltonian.supercell.vectors)
             square = jnp.where(pairs, (difference**2).sum(-1), 1.0)
@@ -75,7 +71,7 @@ class PairJastrow(eqx.Module):
             value = 0.5 * jnp.where(pairs, u(r), 0.0).sum()
             if not isinstance(positions, Jet):
                 return value, value, value
-            first, second = jax.jvp(slope, (r,), (jnp.ones_like(r),))
+            _, first, second = to_second_order(u, r)
             gradient = (jnp.where(pairs, first / r, 0.0)[..., None] * difference).sum(1)
             laplacian = jnp.where(pairs, second + first / r, 0.0).sum()
             return value, gradient, laplacian

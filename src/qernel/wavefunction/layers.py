@@ -11,7 +11,7 @@ from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.expansion import Displaced
-from qernel.laplacian.jet import Jet, Operand, contract, electrons, pointwise
+from qernel.laplacian.jet import Jet, Operand, contract, pointwise
 from qernel.lattice import FloatArray
 from qernel.wavefunction.backflow import Backflow
 from qernel.wavefunction.base import Wavefunction, dense
@@ -24,7 +24,7 @@ from qernel.wavefunction.orbitals import (
     CrystalOrbitals,
     DeterminantSum,
     NetworkOrbitals,
-    spin_blocks,
+    by_species,
     weighted_sum,
 )
 
@@ -138,12 +138,10 @@ class OrbitalHead(eqx.Module):
         own = self.hartree_fock if self.hartree_fock is not None else self.bloch
         assert own is not None
         bases = []
-        blocks = spin_blocks(own.hamiltonian.electrons)
-        for waves, (start, stop) in zip(own.orbitals(point), blocks, strict=True):
+        for waves, x in by_species(own.hamiltonian, own.orbitals(point), coordinates):
             if self.hartree_fock is None:  # the same orbitals in every determinant
                 even, odd = (jnp.repeat(part[:, None], self.determinants.count, 1) for part in waves[2:])
                 waves = waves._replace(even=even, odd=odd)
-            x = electrons(coordinates, start, stop)
             bases.append(Displaced(waves.expanded(x.value), x) if isinstance(x, Jet) else waves.at(x))
         return bases
 

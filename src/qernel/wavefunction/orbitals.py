@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -17,7 +18,7 @@ from qernel.laplacian.jet import Jet, Operand, contract, electrons, linear, poin
 from qernel.lattice import FloatArray, Supercell, lattice_points
 from qernel.wavefunction.base import dense
 from qernel.wavefunction.conditioning import Conditioned, Film
-from qernel.wavefunction.waves import Waves
+from qernel.wavefunction.waves import Turns, Waves
 
 
 def spin_blocks(electrons: tuple[int, int]) -> list[tuple[int, int]]:
@@ -113,22 +114,42 @@ class BlochOrbitals(eqx.Module):
 
     def __call__(self, positions: Array | Jet, point: Array) -> list[Any]:
         """Positions ``[N, 2]`` → one matrix ``[n, n]`` (electron, orbital) per spin species."""
-        blocks = spin_blocks(self.hamiltonian.electrons)
-        orbitals = zip(self.orbitals(point), blocks, strict=True)
-        return [waves.at(electrons(positions, start, stop)) for waves, (start, stop) in orbitals]
+        species = by_species(self.hamiltonian, self.orbitals(point), positions)
+        return [waves.at(own) for waves, own in species]
 
     def orbitals(self, point: Array) -> list[Waves]:
         """The orbitals of every spin species ``[n]``."""
-        cell = self.hamiltonian.supercell
-        turns = np.array(_turns(cell, self._waves))
-        scaled = self.hamiltonian.scaled(point)[0].astype(self.amplitudes[0].dtype)
-        orbitals = []
-        for amplitude in self.amplitudes:
-            even, odd = jnp.tensordot(chebyshev(scaled, amplitude.shape[0]), amplitude, 1)
-            if self.complex:
-                even, odd = even + 1j * odd, 1j * even - odd
-            orbitals.append(Waves(cell, turns, even, odd))
-        return orbitals
+        turns = np.array(_turns(self.hamiltonian.supercell, self._waves))
+        return plane_wave_orbitals(self.hamiltonian, turns, self.amplitudes, point, complex=self.complex)
+
+
+def plane_wave_orbitals(
+    hamiltonian: Hamiltonian, turns: Turns, amplitudes: Sequence[Array], point: Array, *, complex: bool
+) -> list[Waves]:
+    """The orbitals of every spin species at a point, from amplitudes that are Chebyshev polynomials in the scaled λ.
+
+    Args:
+        hamiltonian: supercell and range of λ.
+        turns: the waves (`Waves`).
+        amplitudes: ``[order, 2, waves, ...]`` per species: of cosines and sines for real orbitals, real and imaginary
+            parts for complex ones.
+        point: family parameters ``[p]``.
+        complex: which of the two.
+    """
+    orbitals = []
+    for amplitude in amplitudes:
+        scaled = hamiltonian.scaled(point)[0].astype(amplitude.dtype)
+        even, odd = jnp.tensordot(chebyshev(scaled, amplitude.shape[0]), amplitude, 1)
+        if complex:
+            even, odd = even + 1j * odd, 1j * even - odd
+        orbitals.append(Waves(hamiltonian.supercell, turns, even, odd))
+    return orbitals
+
+
+def by_species(hamiltonian: Hamiltonian, orbitals: Sequence[Waves], positions: Operand) -> list[tuple[Waves, Any]]:
+    """The orbitals of each spin species with the positions of its electrons, of all positions ``[N, 2]``."""
+    blocks = spin_blocks(hamiltonian.electrons)
+    return [(waves, electrons(positions, start, stop)) for waves, (start, stop) in zip(orbitals, blocks, strict=True)]
 
 
 class CrystalOrbitals(eqx.Module):
