@@ -10,24 +10,13 @@ from typing import Any
 
 import pytest
 
-# To be settled before jax and NumPy are imported.
-os.environ["XLA_FLAGS"] = " ".join(
-    [
-        os.environ.get("XLA_FLAGS", ""),
-        "--xla_force_host_platform_device_count=2",
-        "--xla_cpu_multi_thread_eigen=false",
-    ]
-).strip()
-os.environ.setdefault("PJRT_NPROC", "8")  # see `qernel.runtime.configure`
+# To be settled before jax and NumPy are imported; plugins that import NumPy earlier (jaxtyping's) have to be off.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["QERNEL_CACHE"] = "off"  # tests of the command line compile what they run, and write nothing outside
-# On a busy machine the threads of OpenBLAS wait for each other: a small eigh then takes 400 times longer. It reads
-# this once, when NumPy is imported; plugins that import NumPy before (jaxtyping's) have to be off for it to work.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.pop("QERNEL_DEVICES", None)
+from qernel import runtime
 
-import jax
-
-jax.config.update("jax_enable_x64", True)
+runtime.configure(2)
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +40,8 @@ def start() -> tuple[Any, Any]:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, start: tuple[Any, Any]) -> Callable[[Any], None]:
     """Puts a function in the place of the training step, `runs.pretended` to begin with; nothing is compiled."""
+    import jax
+
     from qernel.training import run
     from runs import pretended
 

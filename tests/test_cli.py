@@ -599,11 +599,19 @@ def test_flags_of_the_user_stay(monkeypatch: pytest.MonkeyPatch) -> None:
         "--xla_cpu_multi_thread_eigen=true",
         "--xla_dump_to=x",
         "--xla_force_host_platform_device_count=4",
+        "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
     ]
     assert os.environ["OPENBLAS_NUM_THREADS"] == "3" and os.environ["PJRT_NPROC"] == "5"
     assert os.environ["JAX_ENABLE_X64"] == "1"
     runtime.configure(2)
     assert os.environ["XLA_FLAGS"].split() == flags
+
+
+def test_no_flag_that_an_older_library_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "version", lambda package: "0.9.3")
+    monkeypatch.setenv("XLA_FLAGS", "")
+    runtime.configure(2)
+    assert "ynn" not in os.environ["XLA_FLAGS"]
 
 
 @pytest.mark.parametrize(("devices", "threads"), [(1, 8), (2, 8), (4, 16)])

@@ -299,12 +299,20 @@ def test_chains_start_as_crystals_from_a_lam_on() -> None:
     first, last = (np.mean([crystal_order(x, cell) for x in group]) for group in walkers.positions)
     assert last < 0.36 < 0.42 < first
 
+    mixed = config.model_copy(update={"train": training.model_copy(update={"spread_until": 1.4})})
+    group = initial_state(mixed, initial_wavefunction(mixed)).walkers.positions[1]
+    spread, crystals = (np.mean([crystal_order(x, cell) for x in group[start::2]]) for start in (0, 1))
+    assert crystals < 0.36 < 0.42 < spread
+
 
 def test_crystals_only_start_where_they_fit() -> None:
     for section in ("train", "sample"):
         table = {"system": {"electrons": 4, "supercell": [[3, 0], [0, 3]]}, section: {"crystal_from": 0.8}}
         with pytest.raises(ConfigError, match=rf"{section}\.crystal_from = 0\.8 needs filling 1/3 or 2/3"):
             load_config(table)
+    table = {"system": {"electrons": 2, "supercell": [[3, 0], [0, 3]]}, "train": {"spread_until": 0.9}}
+    with pytest.raises(ConfigError, match=r"train\.spread_until = 0\.9 needs crystals from a smaller λ on"):
+        load_config(table)
 
 
 def test_a_local_energy_that_is_no_number_is_said_so() -> None:

@@ -57,7 +57,7 @@ LATER_KEYS: dict[str, tuple[str, ...]] = {
         "expert_balance",
         "backflow",
     ),
-    "train": ("margin", "focus", "exchange", "crystal_from"),
+    "train": ("margin", "focus", "exchange", "crystal_from", "spread_until"),
     "sample": ("crystal_from",),
 }
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""
@@ -270,6 +270,11 @@ class TrainConfig(Section):
         default=None,
         description="λ from which walkers start as crystals, in the three registries; below, and if not given, spread.",
         examples=[0.8],
+    )
+    spread_until: MaybeNonNegative = Field(
+        default=None,
+        description="λ up to which every other walker starts spread, from crystal_from on: both phases are there.",
+        examples=[1.1],
     )
     burn_in: Whole = Field(
         default=20, description="Iterations that only sample, before the first update of the parameters."

@@ -7,6 +7,7 @@ spread electrons do not crystallise in thousands of moves where the crystal is w
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -19,8 +20,8 @@ from qernel.hamiltonian.moire import moire_potential
 from qernel.lattice import FloatArray, holds_root_three
 from qernel.sampling.metropolis import Walkers, spread_walkers
 
-_STEP = 0.1
-"""Step width in a_M that adaptation begins with."""
+_STEP = 0.25
+"""Over √N, because all electrons move at once, it is the step width in a_M that adaptation begins with."""
 
 _WIDTH = 0.1
 """Spread in a_M of the electrons around their sites; sampling finds the right one in a few moves."""
@@ -33,6 +34,7 @@ def start_walkers(
     walkers: int,
     *,
     crystal_from: float | None,
+    spread_until: float | None = None,
     seed: int,
     dtype: Any,
 ) -> Walkers:
@@ -44,6 +46,7 @@ def start_walkers(
         points: family points of the groups ``[G, p]``, λ first.
         walkers: in each group.
         crystal_from: groups at this λ and above are crystals in the three registries; None: no group is.
+        spread_until: up to this λ every other walker is spread all the same, so that a group holds both phases.
         seed: of the crystals.
         dtype: element type of the positions.
 
@@ -51,12 +54,15 @@ def start_walkers(
         RunError: see `require_registries`.
     """
     shape = (len(points), walkers, hamiltonian.count)
-    spread = spread_walkers(key, hamiltonian.supercell, shape, width=_STEP, dtype=dtype)
+    spread = spread_walkers(key, hamiltonian.supercell, shape, width=_STEP / math.sqrt(hamiltonian.count), dtype=dtype)
     if crystal_from is None:
         return spread
     crystals = jnp.asarray(registry_positions(hamiltonian, walkers, seed=seed), dtype)
-    frozen = (points[:, 0] >= crystal_from)[:, None, None, None]
-    return spread._replace(positions=jnp.where(frozen, crystals, spread.positions))
+    lam, every_other = points[:, :1], jnp.arange(walkers) % 2 == 1
+    frozen = lam >= crystal_from
+    if spread_until is not None:
+        frozen = frozen & ((lam > spread_until) | every_other)
+    return spread._replace(positions=jnp.where(frozen[..., None, None], crystals, spread.positions))
 
 
 def require_registries(hamiltonian: Hamiltonian) -> None:

@@ -160,6 +160,7 @@ def initial_state(config: Config, template: Wavefunction) -> TrainState:
         stratified_points(hamiltonian, fractions, train.margin, train.focus),
         train.walkers,
         crystal_from=train.crystal_from,
+        spread_until=train.spread_until,
         seed=train.seed,
         dtype=parameters.dtype,
     )
