@@ -20,7 +20,7 @@ MAX_DEVICES = 16
 """More host devices than this have not been seen to pay."""
 
 _THREADS = 8
-"""Fewest threads of XLA's pool."""
+"""Fewest threads of XLA's pool for several devices."""
 
 _EIGEN = "--xla_cpu_multi_thread_eigen"
 _COUNT = "--xla_force_host_platform_device_count"
@@ -52,9 +52,10 @@ def configure(devices: int | None = None) -> None:
     added = [f"{name}={value}" for name, value in flags.items() if name not in names]
     os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
     # A factorisation of many matrices runs on a thread of XLA's pool, hands parts of the work to the same pool and
-    # waits for them. With a thread for each device, and all of them waiting, nothing moves again: two devices have hung
-    # in their first step of 24 electrons (docs/results.md). Waiting threads cost nothing, so there are more.
-    os.environ.setdefault("PJRT_NPROC", str(max(_THREADS, 4 * number)))
+    # waits for them. With a thread for each device, and all of them waiting, nothing moves again: two devices hang
+    # in their first step of 24 electrons (docs/results.md). So several devices have more threads, which costs them a
+    # tenth of their speed; a pool of one thread divides nothing, and is the fastest for one device.
+    os.environ.setdefault("PJRT_NPROC", "1" if number == 1 else str(max(_THREADS, 4 * number)))
     # NumPy's linear algebra would start as many threads again and fight XLA's for the cores: a small `eigh` has been
     # measured to take 400 times longer.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
