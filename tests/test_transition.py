@@ -15,7 +15,7 @@ from qernel.cli import main
 from qernel.errors import RunError
 from qernel.plots.kinds import draw
 from qernel.storage import save
-from qernel.transition import Curve, Scan, analyse, read_scan
+from qernel.transition import Curve, Scan, analyse, compare_phases, read_scan
 from qernel.transition.analysis import Transition
 from qernel.transition.branches import crossing, step_at
 from qernel.transition.candidates import PARAMETERS, fit
@@ -249,6 +249,70 @@ def test_hysteresis() -> None:
     assert apart.loop == pytest.approx((0.95, 1.1)) and apart.largest == pytest.approx(-0.1, abs=0.01)
 
 
+# Two phases
+
+
+def phases(
+    seed: int, place: float = PLACE, error: float = 0.004, together: tuple[float, ...] = ()
+) -> tuple[Scan, Scan]:
+    """A liquid and a crystal whose energies cross at a place, the difference of which bends; one where ``together``."""
+    rng = np.random.default_rng(seed)
+    u = LAM - place
+    same = np.isin(LAM, together)
+    result = []
+    for phase in (0.0, 1.0):
+        phase_here = np.where(same, 0.0, phase)
+        energy = -12.0 - 6.0 * LAM - 2.0 * LAM**2 - phase_here * (0.8 * u - 0.3 * u**2)
+        moire = LAM * (-6.0 - 4.0 * LAM - phase_here * (0.8 - 0.6 * u))
+        columns = [
+            Curve(values + size * rng.normal(size=21), np.full(21, size))
+            for values, size in (
+                (energy, error),
+                (moire, 0.01),
+                (-16.3 - 0.2 * u - 0.15 * phase_here, 0.01),
+                (0.03 + 0.1 * phase_here, 0.003),
+            )
+        ]
+        result.append(Scan(LAM, *columns[:3], V0, order=columns[3], source="crystal" if phase else "liquid"))
+    return result[0], result[1]
+
+
+def test_energies_of_two_phases_cross() -> None:
+    """At the λ they are made to cross at, in 68% of cases within one error; the order of the scans does not matter."""
+    found = [compare_phases(*phases(seed)) for seed in range(60)]
+    places = [one.lambda_c for one in found]
+    assert all(place is not None for place in places)
+    held = sum(abs(place.value - PLACE) < place.error for place in places if place)
+    low, high = binom.ppf([0.005, 0.995], 60, 0.68)
+    assert low <= held <= high
+    one = found[0]
+    assert (one.first.source, one.second.source) == ("liquid", "crystal") and one.merged == ()
+    for name, true in (("interaction", -0.15), ("dE/dlam", -0.8), ("order_parameter", 0.1)):
+        assert abs(one.jumps[name].value - true) < 4 * one.jumps[name].error < 0.4 * abs(true), name
+    assert "liquid is lower below, crystal above" in one.evidence[0] and "of first order" in one.evidence[2]
+    assert compare_phases(*phases(0)[::-1]).lambda_c == one.lambda_c
+
+
+def test_no_crossing_is_claimed_where_there_is_none() -> None:
+    liquid, crystal = phases(1, place=1.6)
+    found = compare_phases(liquid, crystal)
+    assert found.lambda_c is None and found.jumps == {} and "lower at every λ" in found.evidence[0]
+    with pytest.raises(RunError, match="have 0 values of λ in common:"):
+        compare_phases(liquid.between(0.4, 0.8), crystal.between(0.9, 1.4))
+    edge = compare_phases(*phases(2, place=1.38))
+    assert edge.lambda_c is None and "fewer than 2 values of λ on one side" in edge.reason
+
+
+def test_chains_that_changed_their_phase_are_left_out() -> None:
+    gone = tuple(LAM[15:])
+    found = compare_phases(*phases(3, together=gone))
+    assert found.merged == pytest.approx(gone) and found.first.lam[-1] < 1.12
+    assert found.lambda_c is not None and abs(found.lambda_c.value - PLACE) < 3 * found.lambda_c.error
+    assert "left out" in " ".join(found.evidence)
+    with pytest.raises(RunError, match="tells them apart: measure at least 6"):
+        compare_phases(*phases(3, together=tuple(LAM[4:])))
+
+
 # The command
 
 
@@ -272,6 +336,22 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert json.loads(capsys.readouterr().out)["lambda_c"] is None
     assert main(["plot", "transition", str(file)]) == 0
     assert (tmp_path / "scan" / "transition.pdf").exists()
+
+
+def test_the_command_with_two_scans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for scan in phases(5):
+        order = {"order_parameter": scan.order.values, "order_parameter_error": scan.order.errors} if scan.order else {}
+        save(dataset(scan, **order), tmp_path / scan.source / "energies.nc")
+    line = ["transition", *(str(tmp_path / "liquid"), "--against", str(tmp_path / "crystal"))]
+    assert main([*line, "--json", "--out", str(tmp_path / "out")]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert set(data["lambda_c"]) == {"value", "error"} and data["above"].endswith("crystal/energies.nc")
+    assert abs(data["lambda_c"]["value"] - PLACE) < 3 * data["lambda_c"]["error"] < 0.1
+    assert (tmp_path / "out" / "transition.png").read_bytes().startswith(b"\x89PNG")
+    assert main(line) == 0
+    assert "\n".join(data["evidence"]) in capsys.readouterr().out
+    assert main([*line, "--between", "0.4", "0.6"]) == 2
+    assert "has 5 values of λ to fit" in capsys.readouterr().err
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qernel.cli import outputs
 from qernel.cli.arguments import number, whole
@@ -28,6 +28,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("scan", metavar="SCAN", help="a folder of qernel scan, or a .nc file with its energies")
     parser.add_argument(
+        "--against",
+        metavar="SCAN",
+        help="a second scan of the same model whose chains started in the other phase (qernel scan --start spread, "
+        "--start registries): find where the energies of the two cross, instead of fitting one curve",
+    )
+    parser.add_argument(
         "--between",
         metavar=("LOW", "HIGH"),
         nargs=2,
@@ -44,35 +50,46 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Analyse, print the sentences or the JSON object, and write both where a folder is given."""
-    from qernel.transition import analyse, read_scan
-
-    scan = read_scan(options.scan)
-    if options.between:
-        low, high = options.between
-        if not low < high:
-            raise QernelError(f"--between {low:g} {high:g}: the lower λ comes first")
-        scan = scan.between(low, high)
     paths = []
     if options.out:
-        out = Path(options.out)
-        paths = [out / name for name in (RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf")]
+        paths = [Path(options.out) / name for name in (RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf")]
         outputs.refuse_existing(paths)
-    found = analyse(scan, resamples=options.resamples, seed=options.seed)
+    found = _found(options)
     data = to_json(found.as_dict())
     if paths:
         from qernel.plots.style import save
-        from qernel.plots.transition import transition_figure
 
-        save(transition_figure(found), Path(options.out) / FIGURE)
+        save(_figure(found), Path(options.out) / FIGURE)
         outputs.write_text(paths[0], data + "\n")
     if options.json:
         print(data)
     else:
         print("\n".join(found.evidence))
-        print(f"\n{table(found)}")
+        if not options.against:
+            print(f"\n{table(found)}")
         if paths:
             print(f"\nwritten: {', '.join(str(path) for path in paths)}")
     return 0
+
+
+def _found(options: argparse.Namespace) -> Any:
+    """The analysis of one scan, or of two."""
+    from qernel.transition import analyse, compare_phases, read_scan
+
+    scans = [read_scan(path) for path in (options.scan, options.against) if path]
+    if options.between:
+        low, high = options.between
+        if not low < high:
+            raise QernelError(f"--between {low:g} {high:g}: the lower λ comes first")
+        scans = [scan.between(low, high) for scan in scans]
+    return (compare_phases if options.against else analyse)(*scans, resamples=options.resamples, seed=options.seed)
+
+
+def _figure(found: Any) -> Any:
+    from qernel.plots.transition import phases_figure, transition_figure
+    from qernel.transition import Phases
+
+    return phases_figure(found) if isinstance(found, Phases) else transition_figure(found)
 
 
 def table(found: Transition) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from qernel.transition import Transition
+    from qernel.transition import Phases, Transition
 
 
 def transition_figure(found: Transition) -> Figure:
@@ -64,6 +64,38 @@ def transition_figure(found: Transition) -> Figure:
         lower.set_ylabel("energy per\nelectron  ($E_0$)")
         lower.set_xlabel(LAM_LABEL)
         fig.align_ylabels([upper, middle, lower])
+    return fig
+
+
+def phases_figure(found: Phases) -> Figure:
+    """Interaction energy of both phases, and the difference of their total energies with its fit.
+
+    Args:
+        found: from `qernel.transition.compare_phases`.
+    """
+    lam, fit, place = found.first.lam, found.difference, found.lambda_c
+    with style():
+        fig: Figure = figure(4.8, 4.8)
+        upper, lower = fig.subplots(2, 1, sharex=True)
+        for scan, color, marker in ((found.first, BLUE, "o"), (found.second, VERMILLION, "s")):
+            _points(upper, lam, *scan.interaction, color, marker)
+            upper.plot(lam, scan.interaction.values, color=color, linewidth=0.8, alpha=0.45, label=scan.name, zorder=1)
+        differences = found.second.energy.values - found.first.energy.values
+        _points(lower, lam, differences, np.hypot(found.first.energy.errors, found.second.energy.errors), INK, "D")
+        fine = np.linspace(lam[0], lam[-1], 200)
+        lower.plot(fine, np.polynomial.polynomial.polyval(fine - fit.origin, fit.coefficients), color=INK, zorder=1)
+        lower.axhline(0.0, color=INK, linewidth=0.7, linestyle=":", zorder=0.5)
+        for axes in (upper, lower):
+            ticks(axes)
+            if place is not None:
+                axes.axvspan(place.value - place.error, place.value + place.error, color=SHADE, linewidth=0, zorder=0)
+                axes.axvline(place.value, color=INK, linewidth=0.7, zorder=0.5)
+        upper.legend(loc="best")
+        upper.set_title("the energies do not cross" if place is None else f"$\\lambda_c = {place!r}$")
+        upper.set_ylabel("interaction energy\nper electron  ($E_0$)")
+        lower.set_ylabel("difference of energies\nper electron  ($E_0$)")
+        lower.set_xlabel(LAM_LABEL)
+        fig.align_ylabels([upper, lower])
     return fig
 
 

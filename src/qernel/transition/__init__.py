@@ -6,6 +6,7 @@
 """
 
 from qernel.transition.analysis import Transition, analyse
+from qernel.transition.phases import Phases, compare_phases
 from qernel.transition.scan import Curve, Scan, read_scan
 
-__all__ = ["Curve", "Scan", "Transition", "analyse", "read_scan"]
+__all__ = ["Curve", "Phases", "Scan", "Transition", "analyse", "compare_phases", "read_scan"]

@@ -126,6 +126,11 @@ def _half(values: FloatArray) -> float:
     return float(high - low) / 2
 
 
+def penalty(parameters: int, points: int) -> float:
+    """What AICc adds to χ² for a curve with so many free numbers."""
+    return 2 * parameters * points / (points - parameters - 1)
+
+
 def _criteria(
     points: int, chi2: dict[str, FloatArray]
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray], FloatArray]:
@@ -137,6 +142,6 @@ def _criteria(
     aicc, bic = {}, {}
     for model, values in chi2.items():
         k = PARAMETERS[model]
-        aicc[model] = values / scale + 2 * k + 2 * k * (k + 1) / (points - k - 1)
+        aicc[model] = values / scale + penalty(k, points)
         bic[model] = values / scale + k * np.log(points)
     return aicc, bic, scale

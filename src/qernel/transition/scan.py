@@ -80,6 +80,16 @@ class Scan:
         """The part with ``low`` ≤ λ ≤ ``high``."""
         return self._only((self.lam >= low - 1e-9) & (self.lam <= high + 1e-9))
 
+    def at(self, lam: FloatArray) -> Scan:
+        """The part at some of its λ."""
+        return self._only(np.array([bool(np.isclose(lam, one).any()) for one in self.lam]))
+
+    @property
+    def name(self) -> str:
+        """A short name: of the folder that ``qernel scan`` wrote, or of the file."""
+        path = Path(self.source)
+        return path.parent.name or self.source if path.name in _FILES else path.stem
+
     def _only(self, keep: npt.NDArray[np.bool_]) -> Scan:
         return replace(
             self,
