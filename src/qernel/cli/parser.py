@@ -13,6 +13,7 @@ COMMANDS = {
     "query": "energies of a trained wavefunction at given λ",
     "scan": "a table of energies and the phase diagram over a grid of λ",
     "transition": "whether a scan shows a phase transition, and at which λ",
+    "extrapolate": "energies of several wavefunctions, continued to zero variance",
     "observe": "densities, correlations, occupations, ... of a trained wavefunction",
     "plot": "a figure from a file of results or from a run's metrics",
     "report": "one HTML file with figures, tables and provenance",

@@ -1,0 +1,198 @@
+"""Energies of several wavefunctions at one λ, extrapolated to zero variance of the local energy.
+
+An eigenstate has no variance. Close to the ground state the excess energy of a variational state is proportional to its
+variance (Kwon, Ceperley and Martin, PRB 48, 12037 (1993); Fu et al., npj Comput. Mater. 10, 27 (2024) for neural
+networks), so a straight line through several states of one family, for instance the same network after more and more
+training, leads to the ground state. This is an estimate and no upper bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from qernel.errors import RunError
+from qernel.estimators.quantity import Quantity
+from qernel.lattice import FloatArray
+from qernel.storage import open as open_results
+
+if TYPE_CHECKING:
+    import xarray
+
+NEEDED = ("energy", "energy_error", "energy_variance", "energy_variance_error")
+
+_SAME = ("V0", "U", "phase_deg", "electrons_up", "electrons_down", "moire_cells")
+"""Attributes in which files of one Hamiltonian agree."""
+
+_SURE = 2.0
+"""Standard errors by which the energy has to fall with the variance."""
+
+_ROUNDS = 10
+"""Of the slope's share in the errors; two suffice in practice."""
+
+
+class States(NamedTuple):
+    """Wavefunctions at one λ: energy and variance of the local energy per electron, in E0 and E0², ``[n]`` each."""
+
+    energies: FloatArray
+    energy_errors: FloatArray
+    variances: FloatArray
+    variance_errors: FloatArray
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """The straight line through several states at one λ.
+
+    Attributes:
+        lam: λ.
+        states: what it goes through.
+        names: of the states.
+        energy: at zero variance; None where the energy does not fall with the variance.
+        slope: dE/dVar in 1/E0.
+        chi2: of the line, with errors of both quantities.
+        dof: states less two.
+    """
+
+    lam: float
+    states: States
+    names: tuple[str, ...]
+    energy: Quantity | None
+    slope: Quantity
+    chi2: float
+    dof: int
+
+    @property
+    def p_value(self) -> float | None:
+        """How often χ² would be larger by chance; None with two states, which any line goes through."""
+        return float(stats.chi2.sf(self.chi2, self.dof)) if self.dof else None
+
+    @property
+    def lowest(self) -> Quantity:
+        """The lowest measured energy: the upper bound."""
+        best = int(np.argmin(self.states.energies))
+        return Quantity(self.states.energies[best], self.states.energy_errors[best], "E0/electron")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain data; energies per electron in E0."""
+        return {
+            "lam": self.lam,
+            "energy": None if self.energy is None else self.energy.as_dict(),
+            "slope": self.slope.as_dict(),
+            "lowest": self.lowest.as_dict(),
+            "chi2": self.chi2,
+            "dof": self.dof,
+            "p_value": self.p_value,
+            "states": [
+                {"name": name, **dict(zip(States._fields, values, strict=True))}
+                for name, values in zip(self.names, np.transpose(self.states).tolist(), strict=True)
+            ],
+        }
+
+
+def extrapolate(
+    lam: float, states: States, names: Sequence[str], *, resamples: int = 400, seed: int = 0
+) -> Extrapolation:
+    """A weighted line E = E_0 + s Var with errors in both: weights 1/(σ_E² + s² σ_Var²), iterated.
+
+    Errors are the scatter of lines through data drawn from the errors of all states, widened by √(χ²/dof) where that is
+    above 1. Energy and variance of one state are taken as independent, though they come from the same samples.
+
+    Args:
+        lam: λ of all states.
+        states: two or more.
+        names: one for each.
+        resamples: sets of data drawn.
+        seed: of these.
+
+    Raises:
+        ValueError: for fewer than two states.
+    """
+    if len(states.energies) < 2:
+        raise ValueError(f"{len(states.energies)} states: a line needs two")
+    rng = np.random.default_rng([seed, 8])
+    level, slope, chi2 = _line(states)
+    draws = []
+    for _ in range(resamples):
+        energies, variances = (
+            values + errors * rng.normal(size=len(values))
+            for values, errors in ((states.energies, states.energy_errors), (states.variances, states.variance_errors))
+        )
+        draws.append(_line(states._replace(energies=energies, variances=variances))[:2])
+    dof = len(states.energies) - 2
+    wider = np.sqrt(max(1.0, chi2 / dof)) if dof else 1.0
+    # Half the central 68%: two states of nearly equal variance can give a line that is nearly vertical.
+    low, high = np.quantile(draws, [0.16, 0.84], axis=0)
+    level_error, slope_error = wider * 0.5 * (high - low)
+    falls = slope > _SURE * slope_error
+    energy = Quantity(level, float(level_error), "E0/electron") if falls else None
+    return Extrapolation(lam, states, tuple(names), energy, Quantity(slope, float(slope_error), "1/E0"), chi2, dof)
+
+
+def _line(states: States) -> tuple[float, float, float]:
+    """Value at zero, slope and χ² of the line."""
+    slope = 0.0
+    for _ in range(_ROUNDS):
+        errors = np.hypot(states.energy_errors, slope * states.variance_errors)
+        A = np.stack([np.ones_like(errors), states.variances], axis=1) / errors[:, None]
+        target = states.energies / errors
+        level, slope = np.linalg.lstsq(A, target, rcond=None)[0].tolist()
+    return level, slope, float(((target - A @ np.array([level, slope])) ** 2).sum())
+
+
+def read_states(paths: Sequence[str | Path]) -> list[tuple[float, States, tuple[str, ...]]]:
+    """λ, states and their names for every λ that at least two files have.
+
+    Args:
+        paths: .nc files of ``qernel observe --observable energy v_score``.
+
+    Raises:
+        RunError: if a file lacks what is needed, or they are not of one Hamiltonian or have no λ in common.
+    """
+    files = [open_results(path) for path in paths]
+    for path, data in zip(paths, files, strict=True):
+        _check(path, data, files[0], paths[0])
+    names = [_name(path) for path in paths]
+    table: dict[float, list[tuple[str, list[float]]]] = {}
+    for name, data in zip(names, files, strict=True):
+        for index, lam in enumerate(np.atleast_1d(data["lam"].values).tolist()):
+            row = [float(np.atleast_1d(data[part].values)[index]) for part in NEEDED]
+            if not np.isfinite(row).all() or min(row[1], row[3]) <= 0:
+                raise RunError(f"{name} has no energy and variance with errors at λ = {lam:g}: measure it again")
+            table.setdefault(round(lam, 9), []).append((name, row))
+    found = [
+        (lam, States(*np.array([row for _, row in rows]).T), tuple(name for name, _ in rows))
+        for lam, rows in sorted(table.items())
+        if len(rows) > 1
+    ]
+    if not found:
+        raise RunError(
+            f"the {len(paths)} files have no λ in common: measure two or more wavefunctions at the same λ, with qernel "
+            "observe --observable energy v_score"
+        )
+    return found
+
+
+def _name(path: str | Path) -> str:
+    """The folder of a file that ``qernel observe`` named, else the file."""
+    path = Path(path)
+    return path.parent.name if path.stem == "observables" and path.parent.name else path.stem
+
+
+def _check(path: str | Path, data: xarray.Dataset, reference: xarray.Dataset, first: str | Path) -> None:
+    missing = [name for name in NEEDED if name not in data or set(data[name].dims) - {"lam"}]
+    if missing or "lam" not in data:
+        raise RunError(
+            f"{path} lacks {', '.join(missing) or 'lam'}: use files of qernel observe --observable energy v_score"
+        )
+    for name in _SAME:
+        if data.attrs.get(name) != reference.attrs.get(name):
+            raise RunError(
+                f"{path} has {name} = {data.attrs.get(name)} and {first} {reference.attrs.get(name)}: wavefunctions of "
+                "one Hamiltonian are needed"
+            )
