@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from qernel.laplacian.expansion import Displaced
+from qernel.laplacian.expansion import Displaced, metric
 from qernel.laplacian.jet import Jet, Operand, contract, owned
 
 
@@ -116,9 +116,8 @@ def _displaced_readout(features: Jet, weights: Array, readout: Array, basis: Dis
     folded = jnp.concatenate([read, moved.astype(read.dtype)], axis=2) @ inverse[:, None]
     columns = jnp.concatenate([features.data, x.data], axis=-1)
     relative = jnp.einsum("tic,dick->tdik", columns[1:], folded)
-    spread = jnp.einsum("tia,tib->abi", x.jacobian, x.jacobian)
     mixed = jnp.einsum("tia,tic->aic", x.jacobian, features.jacobian)
-    second = jnp.einsum("abidj,abi->idj", hessian, spread) * readout
+    second = jnp.einsum("abidj,abi->idj", hessian, metric(x)) * readout
     second = second + 2.0 * jnp.einsum("aidj,aic,dcj->idj", gradient, mixed, weights)
     return _assemble(factors, relative, jnp.einsum("idj,dji->d", second, inverse))
 

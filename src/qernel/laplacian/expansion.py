@@ -28,9 +28,13 @@ def composed(functions: Expanded, coordinates: Jet) -> Jet:
     """The chain rule: functions ``[N, ...]`` of coordinates ``[N, 2]``, local if these are."""
     jacobian = jnp.einsum("tia,ai...->ti...", coordinates.jacobian, functions.gradient)
     drift = jnp.einsum("ia,ai...->i...", coordinates.laplacian, functions.gradient)
-    spread = jnp.einsum("tia,tib->abi", coordinates.jacobian, coordinates.jacobian)
-    laplacian = drift + jnp.einsum("abi,abi...->i...", spread, functions.hessian)
+    laplacian = drift + jnp.einsum("abi,abi...->i...", metric(coordinates), functions.hessian)
     return from_parts(functions.value, jacobian, laplacian, coordinates.owners)
+
+
+def metric(coordinates: Jet) -> Array:
+    """Σ_t ∂_t x_a ∂_t x_b of coordinates x ``[N, 2]``, as ``[2, 2, N]``: what multiplies second derivatives."""
+    return jnp.einsum("tia,tib->abi", coordinates.jacobian, coordinates.jacobian)
 
 
 class Displaced(NamedTuple):
