@@ -625,6 +625,22 @@ def test_the_pool_of_several_devices_has_more_threads_than_can_wait_for_it(
     assert os.environ["PJRT_NPROC"] == str(threads)
 
 
+@pytest.mark.slow
+def test_two_devices_do_not_wait_for_each_other() -> None:
+    """With a thread of XLA's pool for each device both wait in the factorisation of 24×24 matrices, every time."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("PJRT_NPROC", "XLA_FLAGS")}
+    stages = ("local_energy", "gradient", "sampling")
+    line = ["bench", "--electrons", "24", "--devices", "2", "--set", "model.width=32", "--stage", *stages]
+    result = subprocess.run(
+        [sys.executable, "-m", "qernel.cli", *line, "--json"],
+        env={**environment, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        timeout=300,
+        check=True,
+    )
+    assert [row["stage"] for row in json.loads(result.stdout)["results"]] == list(stages)
+
+
 def test_number_of_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "usable_cores", lambda: 12)
     assert runtime.usable_devices() == 8
