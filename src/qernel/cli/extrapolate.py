@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qernel.cli import outputs
-from qernel.cli.arguments import whole
-from qernel.cli.options import add_json
+from qernel.cli.options import add_json, add_resampling
 from qernel.cli.tables import columns
 from qernel.errors import QernelError
-from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
     from qernel.estimators.extrapolate import Extrapolation
 
-RECORD, FIGURE = "extrapolation.json", "extrapolation"
+NAME = "extrapolation"
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -30,11 +27,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", metavar="FILE", nargs="+", help="two or more .nc files of qernel observe --observable energy v_score"
     )
-    parser.add_argument(
-        "--resamples", metavar="N", type=whole(100), default=400, help="data sets drawn for the errors (default: 400)"
-    )
-    parser.add_argument("--seed", metavar="N", type=whole(0), default=0, help="seed of these (default: 0)")
-    parser.add_argument("--out", metavar="DIR", help=f"folder to write: {RECORD} and a figure")
+    add_resampling(parser)
+    parser.add_argument("--out", metavar="DIR", help=f"folder to write: {NAME}.json and a figure")
     add_json(parser)
 
 
@@ -44,10 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
     if len(options.files) < 2:
         raise QernelError(f"{options.files[0]} alone gives no line: name the files of two or more wavefunctions")
-    paths = []
-    if options.out:
-        paths = [Path(options.out) / name for name in (RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf")]
-        outputs.refuse_existing(paths)
+    paths = outputs.analysis_paths(options.out, NAME)
     found = [
         extrapolate(lam, states, names, resamples=options.resamples, seed=options.seed)
         for lam, states, names in read_states(options.files)
@@ -63,10 +54,8 @@ def run(options: argparse.Namespace) -> int:
     )
     if paths:
         from qernel.plots.extrapolation import extrapolation_figure
-        from qernel.plots.style import save
 
-        save(extrapolation_figure(found), Path(options.out) / FIGURE)
-        outputs.write_text(paths[0], data + "\n")
+        outputs.write_analysis(paths, data, extrapolation_figure(found))
     print(data if options.json else table(found))
     if paths and not options.json:
         print(f"\nwritten: {', '.join(str(path) for path in paths)}")
@@ -82,17 +71,12 @@ def table(found: list[Extrapolation]) -> str:
             [
                 f"{one.lam:g}",
                 str(len(one.names)),
-                _number(one.lowest),
-                "does not fall" if one.energy is None else _number(one.energy),
+                one.lowest.number,
+                "does not fall" if one.energy is None else one.energy.number,
                 gain,
-                _number(one.slope),
+                one.slope.number,
                 "" if one.p_value is None else f"{one.p_value:.2g}",
             ]
         )
     note = "Energies per electron in E0, slope dE/dVar in 1/E0. At zero variance: an estimate, not an upper bound"
     return f"{columns(rows)}\n\n{note}; p: how often a line would fit worse by chance."
-
-
-def _number(quantity: Quantity) -> str:
-    """Value and error without the unit, which the note gives."""
-    return parenthesis(quantity.value, quantity.error)

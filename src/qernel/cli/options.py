@@ -25,6 +25,14 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_resampling(parser: argparse.ArgumentParser) -> None:
+    """How many data sets errors are drawn from, and with which seed."""
+    parser.add_argument(
+        "--resamples", metavar="N", type=whole(100), default=400, help="data sets drawn for the errors (default: 400)"
+    )
+    parser.add_argument("--seed", metavar="N", type=whole(0), default=0, help="seed of these (default: 0)")
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """``--json``, which every command with numbers has."""
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")

@@ -17,6 +17,8 @@ from qernel.provenance import identity
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from qernel.model import Model
 
 UNFINISHED = "unfinished"
@@ -126,6 +128,25 @@ def refuse_existing(paths: Sequence[Path]) -> None:
     for path in paths:
         if path.exists():
             raise RunError(f"{path} already exists: choose another --out, or remove it")
+
+
+def analysis_paths(out: str | None, name: str) -> list[Path]:
+    """Where an analysis is written, its record first and then its figure; nowhere without a folder.
+
+    Raises:
+        RunError: see `refuse_existing`.
+    """
+    paths = [Path(out) / f"{name}.{suffix}" for suffix in ("json", "png", "pdf")] if out else []
+    refuse_existing(paths)
+    return paths
+
+
+def write_analysis(paths: Sequence[Path], data: str, fig: Figure) -> None:
+    """Write what `analysis_paths` names; the record comes last."""
+    from qernel.plots.style import save
+
+    save(fig, paths[0].with_suffix(""))
+    write_text(paths[0], data + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from qernel.storage import outside
 
 if TYPE_CHECKING:
-    from qernel.estimators.quantity import Quantity
     from qernel.model import Energies, Model
 
 
@@ -47,8 +46,8 @@ def energy_table(
         rows.append(
             [
                 f"{result.lam:g}",
-                *(_of(part) for part in parts),
-                "" if result.order_parameter is None else _of(result.order_parameter),
+                *(part.number for part in parts),
+                "" if result.order_parameter is None else result.order_parameter.number,
                 f"{result.acceptance:.2f}",
                 f"{result.autocorrelation:.1f}",
                 f"{result.rhat:.3f}",
@@ -71,20 +70,13 @@ def reweighted_table(results: Sequence[Energies]) -> str:
         parts = (result.energy, result.kinetic, result.moire, result.interaction)
         share = f"{result.effective_fraction:.1%}"
         cells = [
-            *(_of(part) for part in parts),
+            *(part.number for part in parts),
             f"{result.reweighted_from:g}",
             share,
             f"{result.effective_samples:.0f}",
         ]
         rows.append([f"{result.lam:g}", *cells, outside(result._asdict())])
     return columns(rows)
-
-
-def _of(quantity: Quantity) -> str:
-    """A number with its error, without its unit."""
-    from qernel.estimators.quantity import parenthesis
-
-    return parenthesis(quantity.value, quantity.error)
 
 
 def describe(electrons: tuple[int, int], cells: int) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qernel.cli import outputs
-from qernel.cli.arguments import number, whole
-from qernel.cli.options import add_json
+from qernel.cli.arguments import number
+from qernel.cli.options import add_json, add_resampling
 from qernel.cli.tables import columns
 from qernel.errors import QernelError
 from qernel.storage import to_json
@@ -16,7 +15,7 @@ from qernel.storage import to_json
 if TYPE_CHECKING:
     from qernel.transition import Transition
 
-RECORD, FIGURE = "transition.json", "transition"
+NAME = "transition"
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -40,27 +39,18 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=lambda text: number(text, text, hint=""),
         help="fit only this range of λ, where the branches away from the transition bend",
     )
-    parser.add_argument(
-        "--resamples", metavar="N", type=whole(100), default=400, help="data sets drawn for the errors (default: 400)"
-    )
-    parser.add_argument("--seed", metavar="N", type=whole(0), default=0, help="seed of these (default: 0)")
-    parser.add_argument("--out", metavar="DIR", help=f"folder to write: {RECORD} and a figure")
+    add_resampling(parser)
+    parser.add_argument("--out", metavar="DIR", help=f"folder to write: {NAME}.json and a figure")
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Analyse, print the sentences or the JSON object, and write both where a folder is given."""
-    paths = []
-    if options.out:
-        paths = [Path(options.out) / name for name in (RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf")]
-        outputs.refuse_existing(paths)
+    paths = outputs.analysis_paths(options.out, NAME)
     found = _found(options)
     data = to_json(found.as_dict())
     if paths:
-        from qernel.plots.style import save
-
-        save(_figure(found), Path(options.out) / FIGURE)
-        outputs.write_text(paths[0], data + "\n")
+        outputs.write_analysis(paths, data, _figure(found))
     if options.json:
         print(data)
     else:

@@ -62,8 +62,13 @@ class Quantity:
             if not self.meV > 0:
                 raise ValueError(f"meV is {self.meV}: the energy unit E0 in meV must be positive")
 
+    @property
+    def number(self) -> str:
+        """Value and error in parenthesis notation, without the unit."""
+        return parenthesis(self.value, self.error)
+
     def __repr__(self) -> str:
-        return f"{parenthesis(self.value, self.error)} {self.unit}".rstrip()
+        return f"{self.number} {self.unit}".rstrip()
 
     def __format__(self, spec: str) -> str:
         """Formats the printed text, so that ``f"{q:>20}"`` lines up columns."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qernel.lattice import FloatArray
+from qernel.transition.polynomial import fitted
 from qernel.transition.scan import Curve, Scan
 
 NEIGHBOURS = 5
@@ -44,11 +45,8 @@ def step_at(lam: FloatArray, curve: Curve, place: float, place_error: float) -> 
     for side in (np.flatnonzero(lam < place)[-NEIGHBOURS:], np.flatnonzero(lam >= place)[:NEIGHBOURS]):
         if len(side) < 3:
             return None
-        A = np.stack([np.ones(len(side)), lam[side] - place], axis=1) / curve.errors[side, None]
-        target = curve.values[side] / curve.errors[side]
-        solved = np.linalg.lstsq(A, target, rcond=None)[0]
-        reduced = float(((target - A @ solved) ** 2).sum()) / (len(side) - 2)
-        ends.append((solved, np.linalg.inv(A.T @ A)[0, 0] * max(1.0, reduced)))
+        line = fitted(lam[side], Curve(curve.values[side], curve.errors[side]), 1, place)
+        ends.append((line.coefficients, line.covariance[0, 0]))
     (left, left_variance), (right, right_variance) = ends
     shift = (right[1] - left[1]) * place_error
     error = float(np.sqrt(left_variance + right_variance + shift**2))
@@ -76,11 +74,8 @@ def crossing(scan: Scan, place: float, width: float = 0.0) -> Crossing | None:
         side = side[: NEIGHBOURS + 1]
         if len(side) < NEIGHBOURS:
             return None
-        A = (lam[side, None] - place) ** np.arange(3) / scan.energy.errors[side, None]
-        target = scan.energy.values[side] / scan.energy.errors[side]
-        solved = np.linalg.lstsq(A, target, rcond=None)[0]
-        reduced = float(((target - A @ solved) ** 2).sum()) / (len(side) - 3)
-        branches.append((solved, np.linalg.inv(A.T @ A) * max(1.0, reduced), lam[side[len(side) // 2]]))
+        parabola = fitted(lam[side], Curve(scan.energy.values[side], scan.energy.errors[side]), 2, place)
+        branches.append((parabola.coefficients, parabola.covariance, lam[side[len(side) // 2]]))
     (left, left_covariance, low), (right, right_covariance, high) = branches
     roots = np.polynomial.polynomial.polyroots(left - right)
     real = [float(root.real) for root in roots if abs(root.imag) < 1e-9 and low < place + root.real < high]

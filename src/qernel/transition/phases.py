@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from qernel.errors import RunError
-from qernel.estimators.quantity import Quantity, parenthesis
+from qernel.estimators.quantity import Quantity
 from qernel.lattice import FloatArray
 from qernel.transition.compare import penalty
 from qernel.transition.consistency import slope
+from qernel.transition.polynomial import Polynomial, fitted
 from qernel.transition.scan import FEWEST, Curve, Scan
 
 DEGREES = (1, 2, 3)
@@ -32,35 +32,6 @@ _SIDE = 2
 
 _LOST = 0.05
 """Largest part of the resampled data without a crossing, above which none is given."""
-
-
-@dataclass(frozen=True)
-class Polynomial:
-    """A polynomial in λ − ``origin`` fitted to values with errors; energies per electron in E0.
-
-    Attributes:
-        origin: λ it is expanded about.
-        coefficients: lowest first.
-        covariance: of the coefficients, widened by χ²/dof where that is above 1.
-        chi2: of the fit.
-        dof: values less coefficients.
-    """
-
-    origin: float
-    coefficients: FloatArray
-    covariance: FloatArray
-    chi2: float
-    dof: int
-
-    @property
-    def p_value(self) -> float:
-        """How often χ² would be larger by chance."""
-        return float(stats.chi2.sf(self.chi2, self.dof))
-
-    def at(self, lam: float, unit: str = "") -> Quantity:
-        """Value and standard error at one λ."""
-        powers = (lam - self.origin) ** np.arange(len(self.coefficients))
-        return Quantity(float(powers @ self.coefficients), float(np.sqrt(powers @ self.covariance @ powers)), unit)
 
 
 @dataclass(frozen=True)
@@ -98,7 +69,7 @@ class Phases:
             curves["order_parameter"] = _minus(*orders)
         units = {"order_parameter": ""}
         return {
-            name: _fitted(lam, curve).at(self.lambda_c.value, units.get(name, "E0/electron"))
+            name: _chosen(lam, curve).at(self.lambda_c.value, units.get(name, "E0/electron"))
             for name, curve in curves.items()
         }
 
@@ -111,7 +82,7 @@ class Phases:
             result = [f"The energies of the two scans give no λ_c ({over}): {self.reason}."]
         else:
             result = [
-                f"The energies cross at λ_c = {parenthesis(place.value, place.error)} ({over}): {self.first.name} "
+                f"The energies cross at λ_c = {place.number} ({over}): {self.first.name} "
                 f"is lower below, {self.second.name} above.",
                 *(_changes(name, jump) for name, jump in self.jumps.items()),
             ]
@@ -158,7 +129,7 @@ def _changes(name: str, jump: Quantity) -> str:
     """A sentence on one of `Phases.jumps`."""
     what = {"interaction": "the interaction energy", "dE/dlam": "dE/dλ", "order_parameter": "⟨|ρ_K|²⟩"}[name]
     unit = "" if name == "order_parameter" else " E0 per electron"
-    text = f"Between the phases {what} changes by {parenthesis(jump.value, jump.error)}{unit} at λ_c"
+    text = f"Between the phases {what} changes by {jump.number}{unit} at λ_c"
     if abs(jump.value) <= 3 * jump.error:
         return text + ", nothing beyond three errors."
     return text + (": the transition is of first order." if name == "dE/dlam" else ".")
@@ -187,7 +158,7 @@ def compare_phases(one: Scan, other: Scan, *, resamples: int = 400, seed: int = 
     kept = [scan.at(lam[~together]) for scan in (one, other)]
     slant = np.polynomial.polynomial.polyfit(kept[0].lam, kept[1].energy.values - kept[0].energy.values, 1)[1]
     first, second = kept if slant < 0 else kept[::-1]
-    fit = _fitted(first.lam, _minus(first.energy, second.energy))
+    fit = _chosen(first.lam, _minus(first.energy, second.energy))
     place, reason = _root(fit, first.lam, resamples, seed)
     return Phases(first, second, tuple(lam[together].tolist()), fit, place, reason)
 
@@ -213,18 +184,11 @@ def _together(one: Scan, other: Scan) -> npt.NDArray[np.bool_]:
     return np.abs(gap.values) < _APART * gap.errors
 
 
-def _fitted(lam: FloatArray, curve: Curve) -> Polynomial:
+def _chosen(lam: FloatArray, curve: Curve) -> Polynomial:
     """The polynomial of the smallest AICc."""
     origin = float(lam.mean())
-    fits = []
-    for degree in (degree for degree in DEGREES if len(lam) > degree + 2):
-        A = (lam[:, None] - origin) ** np.arange(degree + 1) / curve.errors[:, None]
-        target = curve.values / curve.errors
-        solved = np.linalg.lstsq(A, target, rcond=None)[0]
-        chi2, dof = float(((target - A @ solved) ** 2).sum()), len(lam) - degree - 1
-        covariance = np.linalg.inv(A.T @ A) * max(1.0, chi2 / dof)
-        fits.append((chi2 + penalty(degree + 1, len(lam)), Polynomial(origin, solved, covariance, chi2, dof)))
-    return min(fits, key=lambda pair: pair[0])[1]
+    fits = [fitted(lam, curve, degree, origin) for degree in DEGREES if len(lam) > degree + 2]
+    return min(fits, key=lambda fit: fit.chi2 + penalty(len(fit.coefficients), len(lam)))
 
 
 def _root(fit: Polynomial, lam: FloatArray, resamples: int, seed: int) -> tuple[Quantity | None, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qernel.estimators.quantity import Quantity, parenthesis
+from qernel.estimators.quantity import parenthesis
 from qernel.transition import consistency
 from qernel.transition.analysis import Transition
 from qernel.transition.candidates import TRANSITIONS
@@ -34,24 +34,19 @@ def _verdict(found: Transition) -> list[str]:
         return [f"The interaction energy {what} ({over}): {'; '.join(found.reasons)}."]
     assert found.errors is not None and found.slopes is not None
     low, high = found.errors.interval
-    first = f"The interaction energy per electron has a {_kind(found)} at λ_c = {_text(place)} ({over}; "
+    first = f"The interaction energy per electron has a {_kind(found)} at λ_c = {place.number} ({over}; "
     first += f"95% of the resampled λ_c lie in [{low:.4g}, {high:.4g}])."
     left, right = found.slopes
-    second = f"Its slope is {_text(left)} E0 per unit of λ below and {_text(right)} above"
+    second = f"Its slope is {left.number} E0 per unit of λ below and {right.number} above"
     if found.jump is not None:
-        second += f", and it jumps by {_text(found.jump)} E0"
+        second += f", and it jumps by {found.jump.number} E0"
     if found.width is not None:
-        second += f" within a width of {_text(found.width)}"
+        second += f" within a width of {found.width.number}"
     return [first, second + "."]
 
 
 def _kind(found: Transition) -> str:
     return {"kink": "kink", "jump": "jump", "step": "rounded step"}[found.best.model]
-
-
-def _text(quantity: Quantity) -> str:
-    """A number with its error, without its unit."""
-    return parenthesis(quantity.value, quantity.error)
 
 
 def _fit(found: Transition) -> list[str]:

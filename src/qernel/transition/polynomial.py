@@ -1,0 +1,57 @@
+"""A polynomial fitted to a part of a curve: what branches are continued with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from qernel.estimators.quantity import Quantity
+from qernel.lattice import FloatArray
+from qernel.transition.scan import Curve
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """A polynomial in λ − ``origin`` fitted to values with errors; energies per electron in E0.
+
+    Attributes:
+        origin: λ it is expanded about.
+        coefficients: lowest first.
+        covariance: of the coefficients, widened by χ²/dof where that is above 1.
+        chi2: of the fit.
+        dof: values less coefficients.
+    """
+
+    origin: float
+    coefficients: FloatArray
+    covariance: FloatArray
+    chi2: float
+    dof: int
+
+    @property
+    def p_value(self) -> float:
+        """How often χ² would be larger by chance."""
+        return float(stats.chi2.sf(self.chi2, self.dof))
+
+    def at(self, lam: float, unit: str = "") -> Quantity:
+        """Value and standard error at one λ."""
+        powers = (lam - self.origin) ** np.arange(len(self.coefficients))
+        return Quantity(float(powers @ self.coefficients), float(np.sqrt(powers @ self.covariance @ powers)), unit)
+
+
+def fitted(lam: FloatArray, curve: Curve, degree: int, origin: float) -> Polynomial:
+    """Weighted least squares, with more values than coefficients.
+
+    Args:
+        lam: ``[n]``.
+        curve: values and errors at these λ.
+        degree: of the polynomial.
+        origin: λ it is expanded about.
+    """
+    A = (lam[:, None] - origin) ** np.arange(degree + 1) / curve.errors[:, None]
+    target = curve.values / curve.errors
+    solved = np.linalg.lstsq(A, target, rcond=None)[0]
+    chi2, dof = float(((target - A @ solved) ** 2).sum()), len(lam) - degree - 1
+    return Polynomial(origin, solved, np.linalg.inv(A.T @ A) * max(1.0, chi2 / dof), chi2, dof)
