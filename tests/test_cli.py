@@ -614,20 +614,67 @@ def test_no_flag_that_an_older_library_does_not_know(monkeypatch: pytest.MonkeyP
     assert "ynn" not in os.environ["XLA_FLAGS"]
 
 
-@pytest.mark.parametrize(("devices", "threads"), [(1, 1), (2, 8), (4, 16)])
-def test_the_pool_of_several_devices_has_more_threads_than_can_wait_for_it(
-    devices: int, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("devices", [1, 2, 4])
+def test_a_thread_for_each_device(devices: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PJRT_NPROC", "QERNEL_DEVICES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XLA_FLAGS", "")
     runtime.configure(devices)
-    assert os.environ["PJRT_NPROC"] == str(threads)
+    assert os.environ["PJRT_NPROC"] == str(devices)
+
+
+LINE = [sys.executable, "qernel", "train", "n6"]
+
+
+@pytest.mark.parametrize(
+    ("given", "library", "mode", "line", "expected"),
+    [
+        ("", "glibc", "always [madvise] never", LINE, "glibc.malloc.hugetlb=1"),
+        (
+            "glibc.malloc.perturb=1",
+            "glibc",
+            "always [madvise] never",
+            LINE,
+            "glibc.malloc.perturb=1:glibc.malloc.hugetlb=1",
+        ),
+        ("glibc.malloc.hugetlb=0", "glibc", "always [madvise] never", LINE, None),
+        ("", "", "always [madvise] never", LINE, None),
+        ("", "glibc", "[always] madvise never", LINE, None),
+        ("", "glibc", "always madvise [never]", LINE, None),
+        ("", "glibc", None, LINE, None),
+        ("", "glibc", "always [madvise] never", [sys.executable], None),
+        ("", "glibc", "always [madvise] never", [sys.executable, "-"], None),
+    ],
+)
+def test_huge_pages_where_they_can_be_had(
+    given: str,
+    library: str,
+    mode: str | None,
+    line: list[str],
+    expected: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A program restarts itself once, with its own arguments, and not where that changes nothing."""
+    setting = tmp_path / "enabled"
+    if mode is not None:
+        setting.write_text(mode)
+    started: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(runtime, "HUGE_PAGES", setting)
+    monkeypatch.setattr(runtime.platform, "libc_ver", lambda: (library, "2.36"))
+    monkeypatch.setattr(runtime.os, "execv", lambda program, arguments: started.append((program, arguments)))
+    monkeypatch.setattr(sys, "orig_argv", line)
+    monkeypatch.setenv("GLIBC_TUNABLES", given)
+    runtime.restart_in_huge_pages()
+    assert started == ([(sys.executable, line)] if expected else [])
+    assert os.environ["GLIBC_TUNABLES"] == (expected or given)
+    runtime.restart_in_huge_pages()
+    assert len(started) <= 1
 
 
 @pytest.mark.slow
 def test_two_devices_do_not_wait_for_each_other() -> None:
-    """With a thread of XLA's pool for each device both wait in the factorisation of 24×24 matrices, every time."""
+    """There is a thread for each device: if XLA shared out the 24×24 matrices, both would wait in it every time."""
     environment = {key: value for key, value in os.environ.items() if key not in ("PJRT_NPROC", "XLA_FLAGS")}
     stages = ("local_energy", "gradient", "sampling")
     line = ["bench", "--electrons", "24", "--devices", "2", "--set", "model.width=32", "--stage", *stages]

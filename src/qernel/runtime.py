@@ -19,8 +19,10 @@ from qernel.errors import QernelError
 MAX_DEVICES = 16
 """More host devices than this have not been seen to pay."""
 
-_THREADS = 8
-"""Fewest threads of XLA's pool for several devices."""
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+"""Where Linux says to whom it gives huge pages."""
+
+_TUNABLES, _HUGE = "GLIBC_TUNABLES", "glibc.malloc.hugetlb"
 
 _EIGEN = "--xla_cpu_multi_thread_eigen"
 _COUNT = "--xla_force_host_platform_device_count"
@@ -51,11 +53,10 @@ def configure(devices: int | None = None) -> None:
         flags[_FUSIONS] = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
     added = [f"{name}={value}" for name, value in flags.items() if name not in names]
     os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
-    # A factorisation of many matrices runs on a thread of XLA's pool, hands parts of the work to the same pool and
-    # waits for them. With a thread for each device, and all of them waiting, nothing moves again: two devices hang
-    # in their first step of 24 electrons (docs/results.md). So several devices have more threads, which costs them a
-    # tenth of their speed; a pool of one thread divides nothing, and is the fastest for one device.
-    os.environ.setdefault("PJRT_NPROC", "1" if number == 1 else str(max(_THREADS, 4 * number)))
+    # A thread for each device and no more: work of one device that others take over leaves the cache of its core, and
+    # more threads than cores get in each other's way. Nothing must wait on a thread of the pool for another one then:
+    # see `qernel.laplacian.factors`.
+    os.environ.setdefault("PJRT_NPROC", str(number))
     # NumPy's linear algebra would start as many threads again and fight XLA's for the cores: a small `eigh` has been
     # measured to take 400 times longer.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -69,6 +70,29 @@ def configure(devices: int | None = None) -> None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
     if "jax" in sys.modules:  # it has read the environment already
         require_x64()
+
+
+def restart_in_huge_pages() -> None:
+    """Start this program again with its memory in huge pages, unless it is already or they cannot be had.
+
+    The largest arrays of an iteration, the score rows, are allocated anew every time. Mapped page by page of 4 kB that
+    takes half of the time of computing them (docs/benchmarks.md). Where Linux gives huge pages to those who ask for
+    them, the C library can ask, but it reads that setting only when a program starts. ``glibc.malloc.hugetlb=0`` in
+    GLIBC_TUNABLES prevents it.
+    """
+    given = os.environ.get(_TUNABLES, "")
+    if _HUGE in given or platform.libc_ver()[0] != "glibc":
+        return
+    try:
+        on_request = "[madvise]" in HUGE_PAGES.read_text("ascii")
+    except (OSError, ValueError):
+        return
+    line = sys.orig_argv[1:]
+    if not on_request or not line or line[0] == "-":  # a program read from standard input cannot be read again
+        return
+    os.environ[_TUNABLES] = ":".join(filter(None, [given, f"{_HUGE}=1"]))
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *line])
 
 
 def _jaxlib() -> tuple[int, ...]:

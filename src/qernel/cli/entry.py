@@ -9,11 +9,15 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from qernel import runtime
 from qernel.cli.parser import build_parser
 from qernel.errors import ConfigError, Interrupted, QernelError
 
 FAILED, MISUSED, STOPPED, PIPE = 1, 2, 130, 141
 """Exit codes: a defect of ours; something the user can put right; Ctrl-C; the reader of our output has left."""
+
+TRAINING = ("train", "demo", "compare", "interpolate", "bench")
+"""Commands with arrays that are worth huge pages."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,12 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    own = argv is None
     arguments = sys.argv[1:] if argv is None else list(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a λ must not end a run on a terminal that has none
     try:
-        code = _dispatch(arguments)
+        code = _dispatch(arguments, own_process=own)
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes stdout once more on exit, and would complain.
@@ -43,11 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str], *, own_process: bool) -> int:
     try:
         options = build_parser().parse_args(arguments)
     except SystemExit as stop:  # argparse has said what was wrong, or shown the help
         return stop.code if isinstance(stop.code, int) else 0
+    if own_process and options.command in TRAINING:
+        runtime.restart_in_huge_pages()
     options.line = ["qernel", *arguments]
     return _run(options)
 

@@ -60,7 +60,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``qernel interpolate``."""
     parser.description = (
         "Train the configuration as it is (family.lam without family.gaps), on the whole range of the λ asked for, and "
-        "for each λ alone, every kind with the same number of updates × walkers; report energies above the exact ones "
+        "for each λ alone, all kinds with the same number of updates × walkers (unless --single-iterations is given); "
+        "report energies above the exact ones "
         "and differences of densities in the gaps, beyond the ends and elsewhere. train.margin is taken as 0. "
         "The same command goes on where it was stopped; nothing is trained or measured twice."
     )
@@ -76,6 +77,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=whole(1),
         help="groups of walkers, all at one λ, of a single-λ model: fewer leave it more updates "
         "(default: as configured for the shared models)",
+    )
+    parser.add_argument(
+        "--single-iterations",
+        metavar="N",
+        type=whole(1),
+        help="updates of each single-λ model (default: all of them together cost what a shared model costs)",
     )
     parser.add_argument(
         "--reference",
@@ -111,7 +118,7 @@ def _plan(config: Config, options: argparse.Namespace) -> tuple[Plan, Reference 
     else:
         lam = [row.lam for row in rows] if rows is not None else interpolation.default_points(config.family)
     iterations, groups = options.iterations or config.train.iterations, options.single_groups or config.train.groups
-    plan = interpolation.plan(config, lam, iterations, groups)
+    plan = interpolation.plan(config, lam, iterations, groups, options.single_iterations)
     return plan, None if rows is None else at(rows, plan.lam, Path(options.reference))
 
 

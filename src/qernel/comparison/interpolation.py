@@ -1,7 +1,8 @@
 """A model trained on part of the λ range, and what it is held against at the same cost.
 
 Three kinds of models: ``gaps`` is trained as configured, ``whole`` on all of the λ asked for, and ``single`` is one
-model for each λ. All of them are the same wavefunction, and each kind costs the same number of updates × walkers.
+model for each λ. All of them are the same wavefunction, and each kind costs the same number of updates × walkers,
+unless the updates of single-λ models are given.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class Plan(NamedTuple):
         return {"gaps": together, "whole": together, "single": single}
 
 
-def plan(config: Config, lam: Sequence[float], iterations: int, single_groups: int) -> Plan:
+def plan(
+    config: Config, lam: Sequence[float], iterations: int, single_groups: int, single_iterations: int | None = None
+) -> Plan:
     """The models and budgets for a configuration with gaps.
 
     Args:
@@ -61,6 +64,7 @@ def plan(config: Config, lam: Sequence[float], iterations: int, single_groups: i
         iterations: updates of the shared models.
         single_groups: groups of ``train.walkers`` walkers, all at one λ, of a single-λ model: fewer groups leave it
             more updates.
+        single_iterations: updates of each single-λ model; None: as many as make both kinds cost the same.
 
     Raises:
         QernelError: if there is nothing to interpolate or extrapolate, or no update is left for a single-λ model.
@@ -73,7 +77,8 @@ def plan(config: Config, lam: Sequence[float], iterations: int, single_groups: i
             f"no λ of {', '.join(f'{value:g}' for value in points)} lies in a gap of the training or beyond its ends: "
             "give --lam values there, or family.gaps = [[low, high], ...] around some of them"
         )
-    alone = round(iterations * config.train.groups / (len(points) * single_groups))
+    equal = round(iterations * config.train.groups / (len(points) * single_groups))
+    alone = equal if single_iterations is None else single_iterations
     if alone < 1:
         raise QernelError(
             f"--single-groups {single_groups} leaves no update for {len(points)} single-λ models that together cost "

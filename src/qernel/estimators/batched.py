@@ -48,6 +48,9 @@ def refreshed_sweep(
 _ROWS = {"cpu": 2**10}
 """Jacobian rows (walkers × N × 2N) propagated at once: on a CPU as many as stay in the cache."""
 
+_ELECTRONS = {"cpu": 2**7}
+"""Electrons (walkers × N) whose share in the scores is computed at once: on a CPU as many as stay in the cache."""
+
 _ACCELERATOR_ROWS = 2**20
 """The same on anything else: enough to fill the device, and a few gigabytes."""
 
@@ -68,10 +71,12 @@ def walkers_at_once(walkers: int, electrons: int, need: Callable[[], int], *, la
         need: bytes of one walker (`qernel.estimators.memory.live_bytes`); only called where it may matter.
         laplacian: whether Jacobians are propagated.
     """
-    most = walkers
+    backend = jax.default_backend()
     if laplacian:
-        rows = _ROWS.get(jax.default_backend(), _ACCELERATOR_ROWS)
-        most = min(most, max(1, rows // (2 * electrons**2)))
+        most = _ROWS.get(backend, _ACCELERATOR_ROWS) // (2 * electrons**2)
+    else:
+        most = _ELECTRONS.get(backend, walkers * electrons) // electrons
+    most = min(walkers, max(1, most))
     if most == 1 or most * electrons**2 <= _SMALL:
         return most
     return max(1, min(most, int(SHARE * device_memory() / need())))
@@ -94,23 +99,33 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
     _, rebuild, length = parameter_layout(template)
 
     def over_groups(single: Callable[..., Any], at_once: Callable[..., int]) -> Callable[..., Any]:
-        def walkers(parameters: Array, positions: Array, point: Array) -> Any:
-            def one(x: Array) -> Any:
-                return single(parameters, x, point)
+        def batch(parameters: Array, positions: Array, point: Array) -> Any:
+            if len(positions) == 1:
+                # Without a batch axis: one of length 1 would take the large matrix products apart.
+                return jax.tree.map(lambda leaf: leaf[None], single(parameters, positions[0], point))
+            return jax.vmap(lambda x: single(parameters, x, point))(positions)
+
+        def groups(parameters: Array, positions: Array, points: Array) -> Any:
+            count, walkers, *shape = positions.shape
 
             def need() -> int:
-                shapes = (parameters.shape, positions.shape[1:], point.shape)
+                shapes = (parameters.shape, tuple(shape), points.shape[1:])
                 return live_bytes(single, *(jax.ShapeDtypeStruct(shape, positions.dtype) for shape in shapes))
 
-            size = at_once(positions.shape, need)
-            if size == 1:
-                # Without a batch axis: one of length 1 would take the large matrix products apart.
-                return jax.lax.map(one, positions)
-            if size < positions.shape[0]:
-                return jax.lax.map(one, positions, batch_size=size)
-            return jax.vmap(one)(positions)
+            most = at_once(positions.shape[1:], need)
+            size = next(size for size in range(most, 0, -1) if walkers % size == 0)
+            if 2 * size <= most:  # walkers that are hard to share out evenly: the last batch is a smaller one
+                return jax.lax.map(
+                    lambda a: jax.lax.map(lambda x: single(parameters, x, a[1]), a[0], batch_size=most),
+                    (positions, points),
+                )
+            # One loop over the batches of all groups: with a loop for each group, its results would be copied.
+            batches = positions.reshape(-1, size, *shape)
+            repeated = jnp.repeat(points, walkers // size, axis=0)
+            found = jax.lax.map(lambda a: batch(parameters, *a), (batches, repeated))
+            return jax.tree.map(lambda leaf: leaf.reshape(count, walkers, *leaf.shape[2:]), found)
 
-        return lambda p, x, c: jax.lax.map(lambda a: walkers(p, *a), (x, c))
+        return groups
 
     def modulus(parameters: Array, positions: Array, point: Array) -> Array:
         return jnp.real(log_psi(rebuild(parameters), positions, point)[1])

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from qernel.laplacian.expansion import Displaced, metric
+from qernel.laplacian.factors import inverted, slogdet
 from qernel.laplacian.jet import Jet, Operand, contract, owned
 
 
@@ -139,7 +139,7 @@ def _assemble(factors: Factors, relative: Array, curvature: Array | float = 0.0)
 
 
 def _sign_and_log(matrix: Array) -> tuple[Array, Array]:
-    return _phased(*jnp.linalg.slogdet(jnp.moveaxis(matrix, 0, -2)))
+    return _phased(*slogdet(jnp.moveaxis(matrix, 0, -2)))
 
 
 def _phased(sign: Array, log: Array) -> tuple[Array, Array]:
@@ -151,24 +151,6 @@ def _phased(sign: Array, log: Array) -> tuple[Array, Array]:
 
 
 def factorise(matrix: Array) -> Factors:
-    """Sign, log |det M| and M⁻¹ ``[..., j, i]`` of M ``[i, ..., j]``, all finite.
-
-    One of several determinants has nodes where ψ has none, and walkers cross them: about once in 10⁷ evaluations a
-    matrix is singular in single precision, and 0 · ∞ would be its share in ∇ψ and Δψ. A pivot that is zero
-    therefore counts as √ε: what det M and its derivatives are then wrong by is √ε of a cofactor.
-    """
-    m = jnp.moveaxis(matrix, 0, -2)
-    lu, pivots, order = jax.lax.linalg.lu(m)
-    diagonal = jnp.diagonal(lu, axis1=-2, axis2=-1)
-    modulus = jnp.abs(diagonal)
-    smallest = float(np.finfo(m.dtype).eps) ** 0.5 * modulus.max(-1, keepdims=True)
-    diagonal = jnp.where(modulus > 0.0, diagonal, smallest.astype(m.dtype))
-    one = jnp.eye(m.shape[-1], dtype=m.dtype)
-    upper = jnp.where(one == 1, diagonal[..., None], lu)
-    permuted = one[order]
-    half = jax.lax.linalg.triangular_solve(lu, permuted, left_side=True, lower=True, unit_diagonal=True)
-    inverse = jax.lax.linalg.triangular_solve(upper, half, left_side=True, lower=False)
-    modulus = jnp.abs(diagonal)
-    swaps = (pivots != jnp.arange(m.shape[-1])).sum(-1) % 2
-    sign = (1 - 2 * swaps).astype(m.dtype) * (diagonal / modulus).prod(-1)
-    return Factors(*_phased(sign, jnp.log(modulus).sum(-1)), inverse)
+    """Sign, log |det M| and M⁻¹ ``[..., j, i]`` of M ``[i, ..., j]``, all finite (`qernel.laplacian.factors`)."""
+    sign, log, inverse = inverted(jnp.moveaxis(matrix, 0, -2))
+    return Factors(*_phased(sign, log), inverse)
