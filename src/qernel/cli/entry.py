@@ -29,13 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    own = argv is None
     arguments = sys.argv[1:] if argv is None else list(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a λ must not end a run on a terminal that has none
     try:
-        code = _dispatch(arguments, own_process=own)
+        code = _dispatch(arguments, own_process=argv is None)
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes stdout once more on exit, and would complain.

@@ -63,7 +63,8 @@ def walkers_at_once(walkers: int, electrons: int, need: Callable[[], int], *, la
     """How many walkers' derivatives to compute together on the present backend: as many as pay off and fit.
 
     Measured on a CPU, width 64: Laplacians of one walker at a time are 1.9 times faster than of 16 at once for 24
-    electrons, and 16 at once 1.1 times faster than one for 6 electrons.
+    electrons, and 16 at once 1.1 times faster than one for 6 electrons; scores of 16 walkers of 6 electrons at once
+    are 1.4 times faster than of 256, for 24 and 54 electrons it makes no difference.
 
     Args:
         walkers: of a group on one device: at most so many.
