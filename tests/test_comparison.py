@@ -247,7 +247,20 @@ def test_the_study_of_architectures_compares_three_series_under_equal_conditions
         sizes[entry.series] += 1
         # Every model knows λ, and none has a key that its ansatz does not read.
         assert not [note for note in entry.config.notes() if "no effect" in note or "do not depend on λ" in note]
-    assert sorted(sizes.values()) == [3, 3, 4]
+    assert sorted(sizes.values()) == [3, 4, 4]
+
+
+def test_the_ablations_take_away_one_thing_each() -> None:
+    folder = Path(__file__).parents[1] / "studies" / "architecture" / "ablations"
+    configs = {path.stem: load_config(path) for path in sorted(folder.glob("*.toml"))}
+    check_equal(list(configs.items()))
+    assert [entry.label for entry in entries(list(configs.items()))] == list(configs)
+    whole = configs.pop("whole").model.model_dump()
+    for label, config in configs.items():
+        assert config.name == label
+        changed = {key for key, value in config.model.model_dump().items() if value != whole[key]}
+        assert 1 <= len(changed) <= 3, f"{label} changes {changed}"
+        assert not [note for note in config.notes() if "no effect" in note or "do not depend on λ" in note]
 
 
 def test_a_model_that_does_not_know_lam_is_remarked_upon() -> None:

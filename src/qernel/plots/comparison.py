@@ -29,6 +29,8 @@ def accuracy_curves(
         xlabel: of the cost, with its unit.
         ylabel: of the excess, with its unit.
     """
+    from matplotlib.ticker import LogFormatterSciNotation, LogLocator
+
     names = list(dict.fromkeys(name for name, *_ in curves))
     with style():
         fig: Figure = figure(4.8, 3.4)
@@ -48,6 +50,9 @@ def accuracy_curves(
             label: dict[str, Any] = {"label": textwrap.fill(name, 48)} if name not in named else {}
             named.add(name)
             logarithmic(axes, x, y, error, **shape, **label)
+        # Numbers at 2 and 5 as well, where the axis is short: at all nine places they would overlap.
+        axes.xaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+        axes.xaxis.set_minor_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(2.0, 2.0)))
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.tick_params(top=True, right=True, which="both")
