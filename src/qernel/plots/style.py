@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -98,6 +99,8 @@ def rendered(fig: Figure, form: str, **options: Any) -> bytes:
         form: of `FORMATS`.
         options: of Matplotlib's ``savefig``.
     """
+    # It warns of the dates in the fonts that are put into a PDF, of which nobody can do anything.
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
     buffer = io.BytesIO()
     with style():
         fig.savefig(buffer, format=form, metadata=_METADATA[form], **options)
