@@ -614,13 +614,17 @@ def test_no_flag_that_an_older_library_does_not_know(monkeypatch: pytest.MonkeyP
     assert "ynn" not in os.environ["XLA_FLAGS"]
 
 
-@pytest.mark.parametrize("devices", [1, 2, 4])
-def test_a_thread_for_each_device(devices: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PJRT_NPROC", "QERNEL_DEVICES"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.mark.parametrize(("devices", "threads"), [(1, 1), (2, 8), (4, 16)])
+def test_the_pool_of_several_devices_has_more_threads_than_can_wait_for_it(
+    devices: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless nothing waits for it: then a thread for each device."""
+    monkeypatch.delenv("QERNEL_DEVICES", raising=False)
     monkeypatch.setenv("XLA_FLAGS", "")
-    runtime.configure(devices)
-    assert os.environ["PJRT_NPROC"] == str(devices)
+    for undivided, expected in ((False, threads), (True, devices)):
+        monkeypatch.delenv("PJRT_NPROC", raising=False)
+        runtime.configure(devices, undivided=undivided)
+        assert os.environ["PJRT_NPROC"] == str(expected)
 
 
 LINE = [sys.executable, "qernel", "train", "n6"]
@@ -673,14 +677,20 @@ def test_huge_pages_where_they_can_be_had(
 
 
 @pytest.mark.slow
-def test_two_devices_do_not_wait_for_each_other() -> None:
-    """There is a thread for each device: if XLA shared out the 24×24 matrices, both would wait in it every time."""
+@pytest.mark.parametrize(
+    ("threads", "stages"),
+    [({}, ("local_energy", "gradient", "sampling")), ({"PJRT_NPROC": "2"}, ("gradient", "sampling"))],
+)
+def test_two_devices_do_not_wait_for_each_other(
+    threads: dict[str, str], stages: tuple[str, ...], tmp_path: Path
+) -> None:
+    """With a thread of XLA's pool for each device both wait in the factorisation of 24×24 matrices, every time, where
+    XLA divides it: in the library folx, which local energies are compared with, and not in our own."""
     environment = {key: value for key, value in os.environ.items() if key not in ("PJRT_NPROC", "XLA_FLAGS")}
-    stages = ("local_energy", "gradient", "sampling")
     line = ["bench", "--electrons", "24", "--devices", "2", "--set", "model.width=32", "--stage", *stages]
     result = subprocess.run(
-        [sys.executable, "-m", "qernel.cli", *line, "--json"],
-        env={**environment, "PYTHONPATH": str(SOURCE)},
+        [sys.executable, "-m", "qernel.cli", *line, "--json", "--out", str(tmp_path / "bench")],
+        env={**environment, **threads, "PYTHONPATH": str(SOURCE)},
         capture_output=True,
         timeout=300,
         check=True,

@@ -19,6 +19,9 @@ from qernel.errors import QernelError
 MAX_DEVICES = 16
 """More host devices than this have not been seen to pay."""
 
+_THREADS = 8
+"""Fewest threads of XLA's pool for several devices whose factorisations may be divided."""
+
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 """Where Linux says to whom it gives huge pages."""
 
@@ -31,7 +34,7 @@ _HAS_FUSIONS = (0, 10)
 """First jaxlib that is known to have the flag; XLA ends the process over one that it does not know."""
 
 
-def configure(devices: int | None = None) -> None:
+def configure(devices: int | None = None, *, undivided: bool = False) -> None:
     """Set what JAX and NumPy read from the environment when they start; call it before jax is imported.
 
     What the user has set stays, apart from double precision, which Qernel cannot do without.
@@ -39,6 +42,7 @@ def configure(devices: int | None = None) -> None:
     Args:
         devices: host devices to split the cores into; None means `usable_devices()`. The environment
             variable QERNEL_DEVICES overrides it, and so does the flag itself in XLA_FLAGS.
+        undivided: whether `qernel.laplacian.factors` makes all factorisations, as with every Laplacian but folx.
     """
     number = _requested() or devices or usable_devices()
     given = os.environ.get("XLA_FLAGS", "")
@@ -53,10 +57,11 @@ def configure(devices: int | None = None) -> None:
         flags[_FUSIONS] = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
     added = [f"{name}={value}" for name, value in flags.items() if name not in names]
     os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
-    # A thread for each device and no more: work of one device that others take over leaves the cache of its core, and
-    # more threads than cores get in each other's way. Nothing must wait on a thread of the pool for another one then:
-    # see `qernel.laplacian.factors`.
-    os.environ.setdefault("PJRT_NPROC", str(number))
+    # A factorisation of many matrices runs on a thread of XLA's pool, hands parts of the work to the same pool and
+    # waits for them. With a thread for each device, and all of them waiting, nothing moves again (docs/results.md). If
+    # nothing is divided, a thread for each device is the fastest; otherwise there are threads to spare.
+    threads = number if undivided or number == 1 else max(_THREADS, 4 * number)
+    os.environ.setdefault("PJRT_NPROC", str(threads))
     # NumPy's linear algebra would start as many threads again and fight XLA's for the cores: a small `eigh` has been
     # measured to take 400 times longer.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

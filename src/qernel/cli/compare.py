@@ -87,7 +87,8 @@ def run(options: argparse.Namespace) -> int:
     check_equal(configs, options.allow, counted)
     models = entries(configs)
     first = configs[0][1]
-    runtime.configure(runtime.usable_devices(first.train.walkers, options.walkers or first.sample.walkers))
+    devices = runtime.usable_devices(first.train.walkers, options.walkers or first.sample.walkers)
+    runtime.configure(devices, undivided=all(config.train.laplacian != "folx" for _, config in configs))
     rows = read_rows(Path(options.reference), first) if options.reference else None
     lam = _lam(options, first, rows)
     known = at(rows, lam, Path(options.reference)) if rows is not None else None

@@ -27,7 +27,8 @@ def run(options: argparse.Namespace) -> int:
     """Train six electrons over λ unless that is done, then draw their phase diagram."""
     out = Path(options.out)
     config = load_config("n6")
-    runtime.configure(runtime.usable_devices(config.train.walkers, config.sample.walkers))
+    devices = runtime.usable_devices(config.train.walkers, config.sample.walkers)
+    runtime.configure(devices, undivided=config.train.laplacian != "folx")
     folder = out / "model"
     from qernel.training.checkpoint import Checkpoints
 

@@ -44,7 +44,8 @@ def train_with_progress(config: Config, out: Path, *, resume: bool | None) -> bo
         Whether this process is the one that writes and speaks, of several that train together.
     """
     # Walkers are shared out evenly among the devices, now and when the model is measured.
-    runtime.configure(runtime.usable_devices(config.train.walkers, config.sample.walkers))
+    devices = runtime.usable_devices(config.train.walkers, config.sample.walkers)
+    runtime.configure(devices, undivided=config.train.laplacian != "folx")
     runtime.join()
     from qernel.training import processes
     from qernel.training.checkpoint import Checkpoints
