@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from qernel.estimators.memory import inner_traces
 from qernel.laplacian import factors
 from qernel.laplacian.factors import inverted, slogdet, undivided
 
@@ -26,10 +27,8 @@ def equations(jaxpr: Any) -> Iterator[Any]:
     """All equations of a jaxpr and of those inside it."""
     for equation in jaxpr.eqns:
         yield equation
-        for value in equation.params.values():
-            inner = getattr(value, "jaxpr", value)
-            if hasattr(inner, "eqns"):
-                yield from equations(inner)
+        for inner in inner_traces(equation.params):
+            yield from equations(inner)
 
 
 @pytest.mark.parametrize("complex", [False, True])

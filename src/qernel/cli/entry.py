@@ -16,7 +16,7 @@ from qernel.errors import ConfigError, Interrupted, QernelError
 FAILED, MISUSED, STOPPED, PIPE = 1, 2, 130, 141
 """Exit codes: a defect of ours; something the user can put right; Ctrl-C; the reader of our output has left."""
 
-TRAINING = ("train", "demo", "compare", "interpolate", "bench")
+LARGE = ("train", "demo", "compare", "interpolate", "bench")
 """Commands with arrays that are worth huge pages."""
 
 
@@ -52,7 +52,7 @@ def _dispatch(arguments: list[str], *, own_process: bool) -> int:
         options = build_parser().parse_args(arguments)
     except SystemExit as stop:  # argparse has said what was wrong, or shown the help
         return stop.code if isinstance(stop.code, int) else 0
-    if own_process and options.command in TRAINING:
+    if own_process and options.command in LARGE:
         runtime.restart_in_huge_pages()
     options.line = ["qernel", *arguments]
     return _run(options)

@@ -48,11 +48,11 @@ def refreshed_sweep(
 _ROWS = {"cpu": 2**10}
 """Jacobian rows (walkers × N × 2N) propagated at once: on a CPU as many as stay in the cache."""
 
-_ELECTRONS = {"cpu": 2**7}
-"""Electrons (walkers × N) whose share in the scores is computed at once: on a CPU as many as stay in the cache."""
-
 _ACCELERATOR_ROWS = 2**20
 """The same on anything else: enough to fill the device, and a few gigabytes."""
+
+_ELECTRONS = {"cpu": 2**7}
+"""Electrons (walkers × N) whose share in the scores is computed at once: on a CPU as many as stay in the cache."""
 
 
 _SMALL = 2**18
@@ -83,6 +83,38 @@ def walkers_at_once(walkers: int, electrons: int, need: Callable[[], int], *, la
     return max(1, min(most, int(SHARE * device_memory() / need())))
 
 
+def _over_groups(single: Callable[..., Any], at_once: Callable[..., int]) -> Callable[..., Any]:
+    """A function of (parameters, configuration, point) for all walkers of all groups, so many of a group at once."""
+
+    def batch(parameters: Array, positions: Array, point: Array) -> Any:
+        if len(positions) == 1:
+            # Without a batch axis: one of length 1 would take the large matrix products apart.
+            return jax.tree.map(lambda leaf: leaf[None], single(parameters, positions[0], point))
+        return jax.vmap(lambda x: single(parameters, x, point))(positions)
+
+    def groups(parameters: Array, positions: Array, points: Array) -> Any:
+        count, walkers, *shape = positions.shape
+
+        def need() -> int:
+            shapes = (parameters.shape, tuple(shape), points.shape[1:])
+            return live_bytes(single, *(jax.ShapeDtypeStruct(shape, positions.dtype) for shape in shapes))
+
+        most = min(walkers, at_once(positions.shape[1:], need))
+        size = next(size for size in range(most, 0, -1) if walkers % size == 0)
+        if 2 * size <= most:  # walkers that are hard to share out evenly: the last batch is a smaller one
+            return jax.lax.map(
+                lambda a: jax.lax.map(lambda x: single(parameters, x, a[1]), a[0], batch_size=most),
+                (positions, points),
+            )
+        # One loop over the batches of all groups: with a loop for each group, its results would be copied.
+        batches = positions.reshape(-1, size, *shape)
+        repeated = jnp.repeat(points, walkers // size, axis=0)
+        found = jax.lax.map(lambda a: batch(parameters, *a), (batches, repeated))
+        return jax.tree.map(lambda leaf: leaf.reshape(count, walkers, *leaf.shape[2:]), found)
+
+    return groups
+
+
 def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) -> WalkerFunctions:
     """Vectorise a wavefunction over ``[G, W]`` walkers.
 
@@ -98,35 +130,6 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
         ``[G, W, blocks, experts]`` (see `Wavefunction.gates`).
     """
     _, rebuild, length = parameter_layout(template)
-
-    def over_groups(single: Callable[..., Any], at_once: Callable[..., int]) -> Callable[..., Any]:
-        def batch(parameters: Array, positions: Array, point: Array) -> Any:
-            if len(positions) == 1:
-                # Without a batch axis: one of length 1 would take the large matrix products apart.
-                return jax.tree.map(lambda leaf: leaf[None], single(parameters, positions[0], point))
-            return jax.vmap(lambda x: single(parameters, x, point))(positions)
-
-        def groups(parameters: Array, positions: Array, points: Array) -> Any:
-            count, walkers, *shape = positions.shape
-
-            def need() -> int:
-                shapes = (parameters.shape, tuple(shape), points.shape[1:])
-                return live_bytes(single, *(jax.ShapeDtypeStruct(shape, positions.dtype) for shape in shapes))
-
-            most = at_once(positions.shape[1:], need)
-            size = next(size for size in range(most, 0, -1) if walkers % size == 0)
-            if 2 * size <= most:  # walkers that are hard to share out evenly: the last batch is a smaller one
-                return jax.lax.map(
-                    lambda a: jax.lax.map(lambda x: single(parameters, x, a[1]), a[0], batch_size=most),
-                    (positions, points),
-                )
-            # One loop over the batches of all groups: with a loop for each group, its results would be copied.
-            batches = positions.reshape(-1, size, *shape)
-            repeated = jnp.repeat(points, walkers // size, axis=0)
-            found = jax.lax.map(lambda a: batch(parameters, *a), (batches, repeated))
-            return jax.tree.map(lambda leaf: leaf.reshape(count, walkers, *leaf.shape[2:]), found)
-
-        return groups
 
     def modulus(parameters: Array, positions: Array, point: Array) -> Array:
         return jnp.real(log_psi(rebuild(parameters), positions, point)[1])
@@ -161,8 +164,8 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
         return lambda shape, need: chunk or walkers_at_once(shape[0], shape[1], need, laplacian=laplacian)
 
     return WalkerFunctions(
-        over_groups(modulus, everything),
-        over_groups(energy, fitting(True)),
-        over_groups(scores, fitting(False)),
-        over_groups(gates, everything),
+        _over_groups(modulus, everything),
+        _over_groups(energy, fitting(True)),
+        _over_groups(scores, fitting(False)),
+        _over_groups(gates, everything),
     )

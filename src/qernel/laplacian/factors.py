@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 import jax
@@ -30,7 +30,7 @@ def _in_undivided_batches(single: Callable[[Array], Any]) -> Callable[[Array], A
     def batched(matrix: Array) -> Any:
         shape = matrix.shape
         most = undivided(shape[-1], complex=jnp.iscomplexobj(matrix))
-        if most is None or np.prod(shape[:-2]) <= most:
+        if most is None or prod(shape[:-2]) <= most:
             return single(matrix)
         found = jax.lax.map(single, matrix.reshape(-1, *shape[-2:]), batch_size=most)
         return jax.tree.map(lambda leaf: leaf.reshape(*shape[:-2], *leaf.shape[1:]), found)
@@ -55,14 +55,15 @@ def undivided(size: int, *, complex: bool) -> int | None:
     return ceil(_DIVIDED / (size**3 * (3 if complex else 1)))
 
 
+@jax.custom_jvp
 @_in_undivided_batches
-def _slogdet(matrix: Array) -> tuple[Array, Array]:
-    sign, log = jnp.linalg.slogdet(matrix)
-    return sign, log
+def inverted(matrix: Array) -> tuple[Array, Array, Array]:
+    """Sign, log |det M| and M⁻¹ of M ``[..., n, n]``, all finite.
 
-
-@_in_undivided_batches
-def _inverted(matrix: Array) -> tuple[Array, Array, Array]:
+    One of several determinants has nodes where ψ has none, and walkers cross them: about once in 10⁷ evaluations a
+    matrix is singular in single precision, and 0 · ∞ would be its share in ∇ψ and Δψ. A pivot that is zero
+    therefore counts as √ε: what det M and its derivatives are then wrong by is √ε of a cofactor.
+    """
     lu, pivots, order = jax.lax.linalg.lu(matrix)
     diagonal = jnp.diagonal(lu, axis1=-2, axis2=-1)
     modulus = jnp.abs(diagonal)
@@ -79,18 +80,6 @@ def _inverted(matrix: Array) -> tuple[Array, Array, Array]:
     return sign, jnp.log(modulus).sum(-1), inverse
 
 
-@jax.custom_jvp
-def inverted(matrix: Array) -> tuple[Array, Array, Array]:
-    """Sign, log |det M| and M⁻¹ of M ``[..., n, n]``, all finite.
-
-    One of several determinants has nodes where ψ has none, and walkers cross them: about once in 10⁷ evaluations a
-    matrix is singular in single precision, and 0 · ∞ would be its share in ∇ψ and Δψ. A pivot that is zero
-    therefore counts as √ε: what det M and its derivatives are then wrong by is √ε of a cofactor.
-    """
-    found: tuple[Array, Array, Array] = _inverted(matrix)
-    return found
-
-
 @inverted.defjvp
 def _(primals: tuple[Array], tangents: tuple[Array]) -> Any:
     """d log det M = tr M⁻¹dM, dM⁻¹ = −M⁻¹ dM M⁻¹."""
@@ -100,12 +89,13 @@ def _(primals: tuple[Array], tangents: tuple[Array]) -> Any:
 
 
 @jax.custom_jvp
-def _differentiable(matrix: Array) -> tuple[Array, Array]:
-    found: tuple[Array, Array] = _slogdet(matrix)
-    return found
+@_in_undivided_batches
+def _slogdet(matrix: Array) -> tuple[Array, Array]:
+    sign, log = jnp.linalg.slogdet(matrix)
+    return sign, log
 
 
-@_differentiable.defjvp
+@_slogdet.defjvp
 def _(primals: tuple[Array], tangents: tuple[Array]) -> Any:
     sign, log, inverse = inverted(*primals)
     return (sign, log), _turned(sign, inverse @ tangents[0])
@@ -125,4 +115,4 @@ def slogdet(matrix: Array) -> tuple[Array, Array]:
 
     The library folx has a rule of its own for a compiled function of this name, as `jax.numpy.linalg.slogdet` is.
     """
-    return _differentiable(matrix)
+    return _slogdet(matrix)
