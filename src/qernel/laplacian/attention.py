@@ -28,11 +28,11 @@ def attend(query: Jet | Array, key: Jet | Array, value: Jet | Array) -> Any:
         value: ``[N, K, d]``.
 
     Returns:
-        ``[N, K, G, d]``, a `Jet` if the arguments are.
+        ``[N, K G d]``, the heads side by side; a `Jet` if the arguments are.
     """
     if not isinstance(query, Jet):
         weights = jax.nn.softmax(jnp.einsum("ikgd,jkd->ikgj", query, key), axis=-1)
-        return jnp.einsum("ikgj,jkd->ikgd", weights, value)
+        return jnp.einsum("ikgj,jkd->ikgd", weights, value).reshape(len(query), -1)
     assert isinstance(key, Jet) and isinstance(value, Jet), "attend takes three jets or three arrays"
     jets = (query, key, value)
     unmet = all(jet.owners == (0, jet.shape[0]) for jet in jets)
@@ -40,7 +40,8 @@ def attend(query: Jet | Array, key: Jet | Array, value: Jet | Array) -> Any:
     q, k, v = (jet.data if unmet else jet.dense().data for jet in jets)
     # One key/value head after the other: a batch axis for them would take the matrix products apart.
     heads = [rule(q[:, :, head], k[:, :, head], v[:, :, head]) for head in range(k.shape[2])]
-    return Jet(jnp.stack(heads, axis=2))
+    messages = jnp.stack(heads, axis=2)
+    return Jet(messages.reshape(*messages.shape[:2], -1))
 
 
 def _weights(query: Array, key: Array) -> Array:
@@ -68,10 +69,10 @@ def _later(query: Array, key: Array, value: Array) -> Array:
     columns = value.transpose(1, 0, 2).reshape(n, total * size)
     mean_value = (weights @ columns).reshape(queries, total, size).transpose(1, 0, 2)
 
-    def directions(sums: tuple[Array, Array], jets: tuple[Array, ...]) -> tuple[tuple[Array, Array], Array]:
+    def directions(done: tuple[Array, ...], jets: tuple[Array, ...]) -> tuple[tuple[Array, ...], None]:
         """Gradients of the messages along some directions, and what these add to Σ_t in D and in Δo."""
+        messages, drift, cross, start = done
         dq, dk, dv, mean_dv = jets
-        drift, cross = sums
         left = jnp.concatenate([dq, jnp.broadcast_to(plain, dq.shape)], axis=-1)
         scores = jnp.einsum("tqd,tjd->tqj", left, _beside(key[0], dk))
         change = weights * scores
@@ -80,18 +81,19 @@ def _later(query: Array, key: Array, value: Array) -> Array:
         second = dq.transpose(1, 0, 2).reshape(queries, -1) @ dk.transpose(0, 2, 1).reshape(-1, n)
         drift = drift + ((scores - mean) ** 2).sum(0) + 2.0 * second
         cross = cross + (both[..., size:] - mean * mean_dv).sum(0)
-        return (drift, cross), both[..., :size] + mean_dv - mean * mean_value[0]
+        gradient = both[..., :size] + mean_dv - mean * mean_value[0]
+        return (jax.lax.dynamic_update_slice_in_dim(messages, gradient, start, 0), drift, cross, start + chunk), None
 
     chunk = _largest_divisor(total - 2, CACHED // (queries * n))
     jets = (first, key[1:-1], value[1:-1], mean_value[1:-1])
     chunks = tuple(jet.reshape(-1, chunk, *jet.shape[1:]) for jet in jets)
-    nothing = (jnp.zeros_like(weights), jnp.zeros_like(plain))
-    (drift, cross), gradient = jax.lax.scan(directions, nothing, chunks)
+    # Gradients are written to where they stay: joining them with value and Laplacian would be one more copy.
+    nothing = (jnp.zeros_like(mean_value), jnp.zeros_like(weights), jnp.zeros_like(plain), 1)
+    (messages, drift, cross, _), _ = jax.lax.scan(directions, nothing, chunks)
     drift = drift + last.reshape(queries, size) @ key[0].T + plain @ key[-1].T
     drift = weights * (drift - _mean(weights, drift))
     laplacian = drift @ value[0] + mean_value[-1] + 2.0 * cross
-    gradient = gradient.reshape(-1, queries, size)
-    return jnp.concatenate([mean_value[:1], gradient, laplacian[None]]).reshape(query.shape)
+    return messages.at[0].set(mean_value[0]).at[-1].set(laplacian).reshape(query.shape)
 
 
 def _beside(value: Array, derivatives: Array) -> Array:

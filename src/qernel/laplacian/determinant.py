@@ -39,7 +39,7 @@ def log_det(matrix: Operand) -> tuple[Array, Any]:
     factors = factorise(matrix.value)
     sign, log, inverse = factors
     if matrix.owners is None:
-        return _assemble(factors, jnp.einsum("ti...j,...jk->t...ik", matrix.data[1:], inverse))
+        return _assemble(factors, *_traces(jnp.einsum("ti...j,...jk->t...ik", matrix.data[1:], inverse)))
     # Only row i depends on r_i: X_t has one non-zero row, and its trace is all there is.
     rows = jnp.einsum("ti...j,...ji->ti...", matrix.data[1:], inverse)
     own = owned(matrix.owners, matrix.shape[0]).astype(matrix.dtype)
@@ -80,8 +80,8 @@ def _readout(features: Jet, weights: Array, matrix: Array) -> tuple[Array, Jet]:
     """∂_tM M⁻¹ = ∂_t h U with U = W M⁻¹."""
     factors = factorise(matrix)
     folded = weights @ factors.inverse
-    relative = jnp.stack([_times(features.data[1:], u) for u in folded], axis=1)
-    return _assemble(factors, relative)
+    traces, squares = zip(*[_traces(_times(features.data[1:], u)) for u in folded], strict=True)
+    return _assemble(factors, jnp.stack(traces, axis=1), jnp.stack(squares))
 
 
 def _dressed_readout(features: Jet, weights: Array, readout: Array, basis: Jet) -> tuple[Array, Jet]:
@@ -100,7 +100,7 @@ def _dressed_readout(features: Jet, weights: Array, readout: Array, basis: Jet) 
     own_features = jnp.einsum("mi,maic->aic", own, features.jacobian.reshape(total, 2, count, -1))
     mixed = 2.0 * jnp.einsum("aidj,aic,dcj->idj", basis.jacobian, own_features, weights)
     curvature = jnp.einsum("idj,dji->d", mixed + basis.laplacian * readout, inverse)
-    return _assemble(factors, relative, curvature)
+    return _assemble(factors, *_traces(relative), curvature)
 
 
 def _displaced_readout(features: Jet, weights: Array, readout: Array, basis: Displaced) -> tuple[Array, Jet]:
@@ -119,7 +119,7 @@ def _displaced_readout(features: Jet, weights: Array, readout: Array, basis: Dis
     mixed = jnp.einsum("tia,tic->aic", x.jacobian, features.jacobian)
     second = jnp.einsum("abidj,abi->idj", hessian, metric(x)) * readout
     second = second + 2.0 * jnp.einsum("aidj,aic,dcj->idj", gradient, mixed, weights)
-    return _assemble(factors, relative, jnp.einsum("idj,dji->d", second, inverse))
+    return _assemble(factors, *_traces(relative), jnp.einsum("idj,dji->d", second, inverse))
 
 
 def _times(real: Array, matrix: Array) -> Array:
@@ -129,13 +129,23 @@ def _times(real: Array, matrix: Array) -> Array:
     return real @ matrix
 
 
-def _assemble(factors: Factors, relative: Array, curvature: Array | float = 0.0) -> tuple[Array, Jet]:
-    """The jet of log det from ∂_tM M⁻¹ ``[T + 1, ..., N, N]``, the last row ΔM M⁻¹ up to a trace of ``curvature``."""
-    sign, log, _ = factors
-    trace = jnp.trace(relative, axis1=-2, axis2=-1)
+def _traces(relative: Array) -> tuple[Array, Array]:
+    """tr X_t ``[T + 1, ...]`` of X_t = ∂_tM M⁻¹ ``[T + 1, ..., N, N]``, the last row ΔM M⁻¹, and Σ_t tr X_t X_t.
+
+    XLA on a CPU sums over several axes at once, or over a mask of the diagonal, one element after the other.
+    """
+    size = relative.shape[-1]
+    diagonal = relative.reshape(*relative.shape[:-2], size * size)[..., :: size + 1]
     products = relative[:-1] * jnp.swapaxes(relative[:-1], -1, -2)
-    laplacian = trace[-1] + curvature - products.sum((0, -1, -2))
-    return sign, Jet(jnp.concatenate([log[None], trace[:-1], laplacian[None]]))
+    over_directions = jax.lax.optimization_barrier(products.sum(0))
+    return diagonal.sum(-1), over_directions.sum((-1, -2))
+
+
+def _assemble(factors: Factors, traces: Array, squares: Array, curvature: Array | float = 0.0) -> tuple[Array, Jet]:
+    """The jet of log det from `_traces` and what its last row, ΔM M⁻¹, lacks."""
+    sign, log, _ = factors
+    laplacian = traces[-1] + curvature - squares
+    return sign, Jet(jnp.concatenate([log[None], traces[:-1], laplacian[None]]))
 
 
 def _sign_and_log(matrix: Array) -> tuple[Array, Array]:

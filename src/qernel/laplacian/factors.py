@@ -64,20 +64,37 @@ def inverted(matrix: Array) -> tuple[Array, Array, Array]:
     matrix is singular in single precision, and 0 · ∞ would be its share in ∇ψ and Δψ. A pivot that is zero
     therefore counts as √ε: what det M and its derivatives are then wrong by is √ε of a cofactor.
     """
-    lu, pivots, order = jax.lax.linalg.lu(matrix)
+    lu, pivots, _ = jax.lax.linalg.lu(matrix)
     diagonal = jnp.diagonal(lu, axis1=-2, axis2=-1)
     modulus = jnp.abs(diagonal)
     smallest = float(np.finfo(matrix.dtype).eps) ** 0.5 * modulus.max(-1, keepdims=True)
     diagonal = jnp.where(modulus > 0.0, diagonal, smallest.astype(matrix.dtype))
     one = jnp.eye(matrix.shape[-1], dtype=matrix.dtype)
     upper = jnp.where(one == 1, diagonal[..., None], lu)
-    permuted = one[order]
+    permuted = one[_order(pivots)]
     half = jax.lax.linalg.triangular_solve(lu, permuted, left_side=True, lower=True, unit_diagonal=True)
     inverse = jax.lax.linalg.triangular_solve(upper, half, left_side=True, lower=False)
     modulus = jnp.abs(diagonal)
     swaps = (pivots != jnp.arange(matrix.shape[-1])).sum(-1) % 2
     sign = (1 - 2 * swaps).astype(matrix.dtype) * (diagonal / modulus).prod(-1)
     return sign, jnp.log(modulus).sum(-1), inverse
+
+
+def _order(pivots: Array) -> Array:
+    """The order of rows ``[..., n]`` that exchanging row i with row ``pivots[..., i]``, one i after the other, gives.
+
+    XLA exchanges in a loop of n steps, which takes longer than the factorisation; here pairs of exchanges are joined,
+    then pairs of pairs.
+    """
+    size = pivots.shape[-1]
+    row, column = jnp.arange(size)[:, None], jnp.arange(size)
+    with_row = pivots[..., :, None].astype(column.dtype)
+    orders = jnp.where(column == row, with_row, jnp.where(column == with_row, row, column))
+    while (count := orders.shape[-2]) > 1:
+        pairs = orders[..., : count - count % 2, :]
+        joined = jnp.take_along_axis(pairs[..., ::2, :], pairs[..., 1::2, :], axis=-1)
+        orders = jnp.concatenate([joined, orders[..., count - count % 2 :, :]], axis=-2)
+    return orders[..., 0, :]
 
 
 @inverted.defjvp

@@ -48,4 +48,4 @@ class GroupedQueryAttention(eqx.Module):
             columns(joint, inner, inner + kv, shared),
             columns(joint, inner + kv, inner + 2 * kv, shared),
         )
-        return contract("nkgd,kgde->ne", messages, self.output.reshape(*query, -1))
+        return contract("nh,he->ne", messages, self.output)
