@@ -69,7 +69,7 @@ def _later(query: Array, key: Array, value: Array) -> Array:
     columns = value.transpose(1, 0, 2).reshape(n, total * size)
     mean_value = (weights @ columns).reshape(queries, total, size).transpose(1, 0, 2)
 
-    def directions(done: tuple[Array, ...], jets: tuple[Array, ...]) -> tuple[tuple[Array, ...], None]:
+    def directions(done: Any, jets: tuple[Array, ...]) -> tuple[Any, None]:
         """Gradients of the messages along some directions, and what these add to Σ_t in D and in Δo."""
         messages, drift, cross, start = done
         dq, dk, dv, mean_dv = jets
