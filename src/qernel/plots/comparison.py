@@ -47,7 +47,7 @@ def accuracy_curves(
             x, y, error = (column[kept][order] for column in (x, y, error))
             index = names.index(name)
             shape: dict[str, Any] = {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
-            label: dict[str, Any] = {"label": textwrap.fill(name, 48)} if name not in named else {}
+            label: dict[str, Any] = {"label": textwrap.fill(name, 64)} if name not in named else {}
             named.add(name)
             logarithmic(axes, x, y, error, **shape, **label)
         # Numbers at 2 and 5 as well, where the axis is short: at all nine places they would overlap.
@@ -56,7 +56,8 @@ def accuracy_curves(
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.tick_params(top=True, right=True, which="both")
-        axes.legend()
+        # Names say what distinguishes the models, which is long: inside they would cover curves.
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), fontsize=7.0)
     return fig
 
 
