@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 import qernel
-from qernel import runtime
 from qernel.cli import outputs
 from qernel.cli.arguments import flatten, positive, whole
 from qernel.cli.compare_runs import measure_all, train_all
 from qernel.cli.compare_tables import report
+from qernel.cli.devices import share_out
 from qernel.cli.options import add_chains, add_json, add_lam, add_overrides
 from qernel.cli.results import RHAT_LIMIT, listed, warn
 from qernel.comparison.conditions import UNLIMITED, Budget, Entry, check_equal, entries
@@ -87,8 +87,7 @@ def run(options: argparse.Namespace) -> int:
     check_equal(configs, options.allow, counted)
     models = entries(configs)
     first = configs[0][1]
-    devices = runtime.usable_devices(first.train.walkers, options.walkers or first.sample.walkers)
-    runtime.configure(devices, undivided=all(config.train.laplacian != "folx" for _, config in configs))
+    share_out(*(config for _, config in configs), walkers=options.walkers)
     rows = read_rows(Path(options.reference), first) if options.reference else None
     lam = _lam(options, first, rows)
     known = at(rows, lam, Path(options.reference)) if rows is not None else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from qernel import runtime
 from qernel.cli.arguments import lam_values
+from qernel.cli.devices import share_out
 from qernel.cli.scan import scan
 from qernel.cli.train import train_with_progress
 from qernel.config import load_config
@@ -27,8 +27,7 @@ def run(options: argparse.Namespace) -> int:
     """Train six electrons over λ unless that is done, then draw their phase diagram."""
     out = Path(options.out)
     config = load_config("n6")
-    devices = runtime.usable_devices(config.train.walkers, config.sample.walkers)
-    runtime.configure(devices, undivided=config.train.laplacian != "folx")
+    share_out(config)
     folder = out / "model"
     from qernel.training.checkpoint import Checkpoints
 

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 import qernel
-from qernel import runtime
 from qernel.cli import outputs
 from qernel.cli.arguments import flatten, whole
 from qernel.cli.compare_runs import train_all
 from qernel.cli.compare_tables import interpolation_report
+from qernel.cli.devices import share_out
 from qernel.cli.options import add_chains, add_config, add_json, add_lam
 from qernel.cli.progress import PartsProgress
 from qernel.cli.results import RHAT_LIMIT, warn
@@ -102,8 +102,7 @@ def run(options: argparse.Namespace) -> int:
         raise QernelError(f"--seeds {' '.join(map(str, options.seeds))}: each seed may be given once")
     config = load_config(options.config, options.set)
     plan, known = _plan(config, options)
-    devices = runtime.usable_devices(config.train.walkers, options.walkers or config.sample.walkers)
-    runtime.configure(devices, undivided=config.train.laplacian != "folx")
+    share_out(config, walkers=options.walkers)
     out = Path(options.out)
     outputs.claim(out, PLAN_FILE, _claimed(plan), "comparison of")
     command = shlex.join(options.line)

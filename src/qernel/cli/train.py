@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from qernel import runtime
+from qernel.cli.devices import share_out
 from qernel.cli.options import add_config
 from qernel.cli.progress import TrainingProgress
 from qernel.cli.tables import duration
@@ -43,9 +44,7 @@ def train_with_progress(config: Config, out: Path, *, resume: bool | None) -> bo
     Returns:
         Whether this process is the one that writes and speaks, of several that train together.
     """
-    # Walkers are shared out evenly among the devices, now and when the model is measured.
-    devices = runtime.usable_devices(config.train.walkers, config.sample.walkers)
-    runtime.configure(devices, undivided=config.train.laplacian != "folx")
+    share_out(config)
     runtime.join()
     from qernel.training import processes
     from qernel.training.checkpoint import Checkpoints

@@ -69,10 +69,10 @@ def _later(query: Array, key: Array, value: Array) -> Array:
     columns = value.transpose(1, 0, 2).reshape(n, total * size)
     mean_value = (weights @ columns).reshape(queries, total, size).transpose(1, 0, 2)
 
-    def directions(done: Any, jets: tuple[Array, ...]) -> tuple[Any, None]:
+    def directions(sums: tuple[Array, Array], jets: tuple[Array, ...]) -> tuple[tuple[Array, Array], Array]:
         """Gradients of the messages along some directions, and what these add to Σ_t in D and in Δo."""
-        messages, drift, cross, start = done
         dq, dk, dv, mean_dv = jets
+        drift, cross = sums
         left = jnp.concatenate([dq, jnp.broadcast_to(plain, dq.shape)], axis=-1)
         scores = jnp.einsum("tqd,tjd->tqj", left, _beside(key[0], dk))
         change = weights * scores
@@ -81,19 +81,18 @@ def _later(query: Array, key: Array, value: Array) -> Array:
         second = dq.transpose(1, 0, 2).reshape(queries, -1) @ dk.transpose(0, 2, 1).reshape(-1, n)
         drift = drift + ((scores - mean) ** 2).sum(0) + 2.0 * second
         cross = cross + (both[..., size:] - mean * mean_dv).sum(0)
-        gradient = both[..., :size] + mean_dv - mean * mean_value[0]
-        return (jax.lax.dynamic_update_slice_in_dim(messages, gradient, start, 0), drift, cross, start + chunk), None
+        return (drift, cross), both[..., :size] + mean_dv - mean * mean_value[0]
 
     chunk = _largest_divisor(total - 2, CACHED // (queries * n))
     jets = (first, key[1:-1], value[1:-1], mean_value[1:-1])
     chunks = tuple(jet.reshape(-1, chunk, *jet.shape[1:]) for jet in jets)
-    # Gradients are written to where they stay: joining them with value and Laplacian would be one more copy.
-    nothing = (jnp.zeros_like(mean_value), jnp.zeros_like(weights), jnp.zeros_like(plain), 1)
-    (messages, drift, cross, _), _ = jax.lax.scan(directions, nothing, chunks)
+    nothing = (jnp.zeros_like(weights), jnp.zeros_like(plain))
+    (drift, cross), gradient = jax.lax.scan(directions, nothing, chunks)
     drift = drift + last.reshape(queries, size) @ key[0].T + plain @ key[-1].T
     drift = weights * (drift - _mean(weights, drift))
     laplacian = drift @ value[0] + mean_value[-1] + 2.0 * cross
-    return messages.at[0].set(mean_value[0]).at[-1].set(laplacian).reshape(query.shape)
+    gradient = gradient.reshape(-1, queries, size)
+    return jnp.concatenate([mean_value[:1], gradient, laplacian[None]]).reshape(query.shape)
 
 
 def _beside(value: Array, derivatives: Array) -> Array:
