@@ -36,7 +36,7 @@ STEERED = SMALL.model_copy(update={"expert_balance": 0.1, "blocks": 2})
 def test_load_becomes_even_on_a_router_that_prefers_one_expert() -> None:
     """From 90 % of the load on one of four experts to the same for all, within the noise of the last batch."""
     layer = MixtureOfExperts(
-        6, 3, experts=4, active=1, expert_width=2, shared_width=2, key=jax.random.key(4), dtype=jnp.float64
+        6, 3, experts=4, active=1, expert_width=2, shared_width=2, rng=np.random.default_rng(4), dtype=jnp.float64
     )
     places = np.arange(4)[None]
 

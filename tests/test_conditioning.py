@@ -71,7 +71,7 @@ def test_film_starts_as_the_identity(ansatz: str) -> None:
 
 
 def test_the_embedding_begins_with_the_scaled_point_and_is_bounded() -> None:
-    embedding = perturbed(Embedding(2, 5, key=jax.random.key(1), dtype=jnp.float64), 2)
+    embedding = perturbed(Embedding(2, 5, rng=np.random.default_rng(1), dtype=jnp.float64), 2)
     for scaled in ([-1.0, 1.0], [0.3, -0.2], [0.0, 0.0]):
         condition = embedding(jnp.asarray(scaled))
         assert condition.shape == (7,)

@@ -31,7 +31,7 @@ def mixture(experts: int, active: int, *, sharpness: float = 1.0) -> MixtureOfEx
         active=active,
         expert_width=5,
         shared_width=4,
-        key=jax.random.key(experts),
+        rng=np.random.default_rng(experts),
         dtype=jnp.float64,
     )
     return eqx.tree_at(lambda m: m.router.features, layer, sharpness * layer.router.features)

@@ -155,7 +155,9 @@ def test_a_network_head_narrower_than_the_electrons_has_no_determinant() -> None
     """rank ≤ width + 1: six electrons need width 5 or more."""
     sizes = []
     for width in (4, 5):
-        head = NetworkOrbitals(width, 1, SIX, condition=0, complex=False, key=jax.random.key(1), dtype=jnp.float64)
+        head = NetworkOrbitals(
+            width, 1, SIX, condition=0, complex=False, rng=np.random.default_rng(1), dtype=jnp.float64
+        )
         features = jax.random.normal(jax.random.key(2), (6, width))
         _, log = head(features, jnp.zeros(1), [None], jnp.zeros(1))[0]
         sizes.append(float(jnp.exp(log[0])))

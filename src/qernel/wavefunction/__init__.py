@@ -1,6 +1,6 @@
 """Wavefunctions: one small interface, several ansätze.
 
-Adding an ansatz: write a module with a `Wavefunction` subclass taking ``(model, hamiltonian, *, key, dtype)``
+Adding an ansatz: write a module with a `Wavefunction` subclass taking ``(model, hamiltonian, *, rng, dtype)``
 and enter it in `ANSATZE`.
 """
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
@@ -50,8 +51,8 @@ def build(
         start: solve Hartree–Fock where the orbitals are to start from it. Without, as when trained parameters
             are about to be filled in, those orbitals are zero.
     """
-    key = jax.random.key(0) if key is None else key
-    wavefunction: Wavefunction = ANSATZE[model.ansatz](model, hamiltonian, key=key, dtype=dtype)
+    rng = np.random.default_rng(0 if key is None else np.asarray(jax.random.key_data(key)))
+    wavefunction: Wavefunction = ANSATZE[model.ansatz](model, hamiltonian, rng=rng, dtype=dtype)
     return started(wavefunction) if start else wavefunction
 
 

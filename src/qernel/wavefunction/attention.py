@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from qernel.laplacian.attention import attend
@@ -28,12 +28,12 @@ class GroupedQueryAttention(eqx.Module):
     heads: int = eqx.field(static=True)
     kv_heads: int = eqx.field(static=True)
 
-    def __init__(self, width: int, heads: int, kv_heads: int, *, key: Array, dtype: Any):
-        k1, k2, k3 = jax.random.split(key, 3)
+    def __init__(self, width: int, heads: int, kv_heads: int, *, rng: np.random.Generator, dtype: Any):
+        r1, r2, r3 = rng.spawn(3)
         size = width // heads
-        self.query = dense(k1, width, (width, heads * size), dtype)
-        self.key_value = dense(k2, width, (width, 2 * kv_heads * size), dtype)
-        self.output = dense(k3, width, (heads * size, width), dtype)
+        self.query = dense(r1, width, (width, heads * size), dtype)
+        self.key_value = dense(r2, width, (width, 2 * kv_heads * size), dtype)
+        self.output = dense(r3, width, (heads * size, width), dtype)
         self.heads, self.kv_heads = heads, kv_heads
 
     def __call__(self, features: Operand | Modulated) -> Any:

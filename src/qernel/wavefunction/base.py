@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
@@ -56,7 +57,7 @@ class Wavefunction(eqx.Module):
 class Builder(Protocol):
     """What an entry of the ansatz registry looks like."""
 
-    def __call__(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any) -> Wavefunction:
+    def __call__(self, model: Any, hamiltonian: Hamiltonian, *, rng: np.random.Generator, dtype: Any) -> Wavefunction:
         """The ansatz of a ``[model]`` section with initial parameters."""
 
 
@@ -81,9 +82,12 @@ def log_psi(wavefunction: Wavefunction, positions: Array | Jet, point: Array) ->
     return sign, log
 
 
-def dense(key: Array, fan_in: int, shape: tuple[int, ...], dtype: Any, scale: float = 1.0) -> Array:
-    """Normal initial weights with variance scale²/fan_in."""
-    return scale * fan_in**-0.5 * jax.random.normal(key, shape, dtype)
+def dense(rng: np.random.Generator, fan_in: int, shape: tuple[int, ...], dtype: Any, scale: float = 1.0) -> Array:
+    """Normal initial weights with variance scale²/fan_in.
+
+    Drawn by NumPy: `jax.random` would compile a program for every shape, ten seconds of them for one model.
+    """
+    return jnp.asarray(scale * fan_in**-0.5 * rng.standard_normal(shape), dtype)
 
 
 def _frozen(node: Any) -> bool:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from qernel.laplacian.jet import Operand, contract, value_of
@@ -32,14 +32,13 @@ class Embedding(eqx.Module):
     first_bias: Array
     second: Array
 
-    def __init__(self, parameters: int, width: int, *, key: Array, dtype: Any):
-        k1, k2, k3 = jax.random.split(key, 3)
-        direction = jax.random.normal(k1, (parameters, width), dtype)
-        direction = direction / jnp.linalg.norm(direction, axis=0)
-        steepness = jnp.geomspace(_BROADEST, _SHARPEST, width, dtype=dtype)
-        self.first = steepness * direction
-        self.first_bias = steepness * jax.random.uniform(k2, (width,), dtype, -1.0, 1.0)
-        self.second = dense(k3, width, (width, width), dtype)
+    def __init__(self, parameters: int, width: int, *, rng: np.random.Generator, dtype: Any):
+        r1, r2, r3 = rng.spawn(3)
+        direction = r1.standard_normal((parameters, width))
+        steepness = np.geomspace(_BROADEST, _SHARPEST, width)
+        self.first = jnp.asarray(steepness * direction / np.linalg.norm(direction, axis=0), dtype)
+        self.first_bias = jnp.asarray(steepness * r2.uniform(-1.0, 1.0, width), dtype)
+        self.second = dense(r3, width, (width, width), dtype)
 
     def __call__(self, scaled: Array) -> Array:
         """Condition vector of a point scaled to [−1, 1]; its first entries are the point itself."""

@@ -18,6 +18,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from qernel.laplacian.jet import Jet, Operand, contract, pointwise, softmax
@@ -36,11 +37,13 @@ class Router(eqx.Module):
     bias: Array
     steered: bool = eqx.field(static=True)
 
-    def __init__(self, width: int, condition: int, experts: int, *, steered: bool = False, key: Array, dtype: Any):
-        k1, k2, k3 = jax.random.split(key, 3)
-        self.features = dense(k1, width, (width, experts), dtype, 2.0)
-        self.condition = dense(k2, condition, (condition, experts), dtype, 2.0)
-        self.bias = dense(k3, 1, (experts,), dtype, 0.5)
+    def __init__(
+        self, width: int, condition: int, experts: int, *, steered: bool = False, rng: np.random.Generator, dtype: Any
+    ):
+        r1, r2, r3 = rng.spawn(3)
+        self.features = dense(r1, width, (width, experts), dtype, 2.0)
+        self.condition = dense(r2, condition, (condition, experts), dtype, 2.0)
+        self.bias = dense(r3, 1, (experts,), dtype, 0.5)
         self.steered = steered
 
     def __call__(self, features: Operand | Modulated, condition: Array) -> Any:
@@ -72,17 +75,17 @@ class MixtureOfExperts(eqx.Module):
         expert_width: int,
         shared_width: int,
         steered: bool = False,
-        key: Array,
+        rng: np.random.Generator,
         dtype: Any,
     ):
-        keys = jax.random.split(key, 7)
-        self.router = Router(width, condition, experts, steered=steered, key=keys[0], dtype=dtype)
-        self.shared_in = dense(keys[1], width, (width, shared_width), dtype)
-        self.shared_bias = dense(keys[2], 1, (shared_width,), dtype, 0.1)
-        self.shared_out = dense(keys[3], shared_width, (shared_width, width), dtype)
-        self.experts_in = dense(keys[4], width, (experts, width, expert_width), dtype)
-        self.experts_bias = dense(keys[5], 1, (experts, expert_width), dtype, 0.1)
-        self.experts_out = dense(keys[6], expert_width, (experts, expert_width, width), dtype)
+        rngs = rng.spawn(7)
+        self.router = Router(width, condition, experts, steered=steered, rng=rngs[0], dtype=dtype)
+        self.shared_in = dense(rngs[1], width, (width, shared_width), dtype)
+        self.shared_bias = dense(rngs[2], 1, (shared_width,), dtype, 0.1)
+        self.shared_out = dense(rngs[3], shared_width, (shared_width, width), dtype)
+        self.experts_in = dense(rngs[4], width, (experts, width, expert_width), dtype)
+        self.experts_bias = dense(rngs[5], 1, (experts, expert_width), dtype, 0.1)
+        self.experts_out = dense(rngs[6], expert_width, (experts, expert_width, width), dtype)
         self.active = active
 
     def gates(self, features: Operand | Modulated, condition: Array) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
@@ -75,7 +76,16 @@ class OrbitalHead(eqx.Module):
     backflow: Backflow | None
     determinants: DeterminantSum
 
-    def __init__(self, model: Any, hamiltonian: Hamiltonian, condition: int, *, complex: bool, key: Array, dtype: Any):
+    def __init__(
+        self,
+        model: Any,
+        hamiltonian: Hamiltonian,
+        condition: int,
+        *,
+        complex: bool,
+        rng: np.random.Generator,
+        dtype: Any,
+    ):
         self.bloch = self.hartree_fock = self.crystal = None
         count = model.determinants
         # Dressed determinants start quiet, but not equal to each other: they would stay equal for ever.
@@ -100,7 +110,7 @@ class OrbitalHead(eqx.Module):
         if model.orbitals != "network":
             loudness = jnp.minimum(loudness, 0.01).at[0].set(0.0)
         network = NetworkOrbitals(
-            model.width, count, hamiltonian, condition=condition, complex=complex, key=key, dtype=dtype
+            model.width, count, hamiltonian, condition=condition, complex=complex, rng=rng, dtype=dtype
         )
         quiet = [loudness[:, None] * leaf for leaf in (*network.weights, *network.bias)]
         half = len(network.weights)
@@ -188,28 +198,27 @@ class NetworkAnsatz(Wavefunction):
     symmetric_along: tuple[int, int] | None = eqx.field(static=True)
     condition_width: int = eqx.field(static=True)
 
-    def _frame(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any) -> None:
+    def _frame(self, model: Any, hamiltonian: Hamiltonian, *, rng: np.random.Generator, dtype: Any) -> None:
         """Set every field but the blocks."""
-        keys = jax.random.split(key, 4)
+        rngs = rng.spawn(5)
         self.hamiltonian = hamiltonian
         self.harmonics = (model.harmonics, model.moire_harmonics)
         self.symmetric_along = model.symmetric_along
         parameters = len(hamiltonian.parameters)
         self.condition_width = model.conditioning_width + parameters
         features = feature_count(self._waves, hamiltonian.electrons)
-        self.embedding = Embedding(parameters, model.conditioning_width, key=keys[0], dtype=dtype)
-        self.input = dense(keys[1], features, (features, model.width), dtype, 1.4)
-        self.input_bias = dense(keys[2], 1, (model.width,), dtype, 0.1)
-        # A key of its own: all other parameters start as without it.
-        point_key = jax.random.fold_in(keys[1], 1)
+        self.embedding = Embedding(parameters, model.conditioning_width, rng=rngs[0], dtype=dtype)
+        self.input = dense(rngs[1], features, (features, model.width), dtype, 1.4)
+        self.input_bias = dense(rngs[2], 1, (model.width,), dtype, 0.1)
+        # A generator of its own: all other parameters start as without it.
         appended = model.parameter_features
-        self.input_point = dense(point_key, parameters, (parameters, model.width), dtype) if appended else None
+        self.input_point = dense(rngs[4], parameters, (parameters, model.width), dtype) if appended else None
         self.head = OrbitalHead(
             model,
             hamiltonian,
             self.condition_width if model.film else 0,
             complex=is_complex(model, hamiltonian),
-            key=keys[3],
+            rng=rngs[3],
             dtype=dtype,
         )
         self.correlation = Correlation(model, hamiltonian, self.condition_width, dtype=dtype)

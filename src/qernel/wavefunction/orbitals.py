@@ -47,7 +47,7 @@ class NetworkOrbitals(eqx.Module):
         *,
         condition: int,
         complex: bool,
-        key: Array,
+        rng: np.random.Generator,
         dtype: Any,
     ):
         self.electrons, self.complex = hamiltonian.electrons, complex
@@ -55,9 +55,9 @@ class NetworkOrbitals(eqx.Module):
         parts = 2 if complex else 1
         self.weights, self.bias = [], []
         for start, stop in spin_blocks(self.electrons):
-            key, k1, k2 = jax.random.split(key, 3)
-            self.weights.append(dense(k1, width, (parts, width, determinants, stop - start), dtype))
-            self.bias.append(dense(k2, 1, (parts, determinants, stop - start), dtype, 0.3))
+            r1, r2 = rng.spawn(2)
+            self.weights.append(dense(r1, width, (parts, width, determinants, stop - start), dtype))
+            self.bias.append(dense(r2, 1, (parts, determinants, stop - start), dtype, 0.3))
 
     def __call__(
         self, features: Operand, condition: Array, bases: list[Any], dressed: Array

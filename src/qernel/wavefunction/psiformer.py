@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
@@ -28,11 +28,11 @@ class Perceptron(eqx.Module):
     inner_bias: Array
     outer: Array
 
-    def __init__(self, width: int, hidden: int, *, key: Array, dtype: Any):
-        k1, k2, k3 = jax.random.split(key, 3)
-        self.inner = dense(k1, width, (width, hidden), dtype)
-        self.inner_bias = dense(k2, 1, (hidden,), dtype, 0.1)
-        self.outer = dense(k3, hidden, (hidden, width), dtype)
+    def __init__(self, width: int, hidden: int, *, rng: np.random.Generator, dtype: Any):
+        r1, r2, r3 = rng.spawn(3)
+        self.inner = dense(r1, width, (width, hidden), dtype)
+        self.inner_bias = dense(r2, 1, (hidden,), dtype, 0.1)
+        self.outer = dense(r3, hidden, (hidden, width), dtype)
 
     def __call__(self, features: Operand | Modulated) -> Any:
         """Features ``[N, width]`` → update ``[N, width]``."""
@@ -48,11 +48,11 @@ class Block(eqx.Module):
     perceptron_film: Any
     perceptron: Perceptron
 
-    def __init__(self, model: Any, condition: int, *, key: Array, dtype: Any):
-        k1, k2 = jax.random.split(key)
+    def __init__(self, model: Any, condition: int, *, rng: np.random.Generator, dtype: Any):
+        r1, r2 = rng.spawn(2)
         self.attention_film, self.perceptron_film = modulated(model, condition, 2, dtype=dtype)
-        self.attention = GroupedQueryAttention(model.width, model.heads, model.heads, key=k1, dtype=dtype)
-        self.perceptron = Perceptron(model.width, model.mlp_width, key=k2, dtype=dtype)
+        self.attention = GroupedQueryAttention(model.width, model.heads, model.heads, rng=r1, dtype=dtype)
+        self.perceptron = Perceptron(model.width, model.mlp_width, rng=r2, dtype=dtype)
 
     def __call__(self, features: Any, condition: Array) -> Any:
         """Features ``[N, width]`` → features ``[N, width]``."""
@@ -65,7 +65,7 @@ class PsiFormer(NetworkAnsatz):
 
     blocks: list[Block]
 
-    def __init__(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any = jnp.float32):
-        frame_key, *keys = jax.random.split(key, model.blocks + 1)
-        self._frame(model, hamiltonian, key=frame_key, dtype=dtype)
-        self.blocks = [Block(model, self.condition_width, key=k, dtype=dtype) for k in keys]
+    def __init__(self, model: Any, hamiltonian: Hamiltonian, *, rng: np.random.Generator, dtype: Any = jnp.float32):
+        frame, *blocks = rng.spawn(model.blocks + 1)
+        self._frame(model, hamiltonian, rng=frame, dtype=dtype)
+        self.blocks = [Block(model, self.condition_width, rng=block, dtype=dtype) for block in blocks]

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
@@ -28,10 +28,10 @@ class Block(eqx.Module):
     experts_film: Any
     experts: MixtureOfExperts
 
-    def __init__(self, model: Any, condition: int, *, key: Array, dtype: Any):
-        k1, k2 = jax.random.split(key)
+    def __init__(self, model: Any, condition: int, *, rng: np.random.Generator, dtype: Any):
+        r1, r2 = rng.spawn(2)
         self.attention_film, self.experts_film = modulated(model, condition, 2, dtype=dtype)
-        self.attention = GroupedQueryAttention(model.width, model.heads, model.kv_heads, key=k1, dtype=dtype)
+        self.attention = GroupedQueryAttention(model.width, model.heads, model.kv_heads, rng=r1, dtype=dtype)
         self.experts = MixtureOfExperts(
             model.width,
             condition,
@@ -40,7 +40,7 @@ class Block(eqx.Module):
             expert_width=model.expert_width,
             shared_width=model.shared_width,
             steered=model.expert_balance > 0,
-            key=k2,
+            rng=r2,
             dtype=dtype,
         )
 
@@ -61,10 +61,10 @@ class Qernel(NetworkAnsatz):
 
     blocks: list[Block]
 
-    def __init__(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any = jnp.float32):
-        frame_key, *keys = jax.random.split(key, model.blocks + 1)
-        self._frame(model, hamiltonian, key=frame_key, dtype=dtype)
-        self.blocks = [Block(model, self.condition_width, key=k, dtype=dtype) for k in keys]
+    def __init__(self, model: Any, hamiltonian: Hamiltonian, *, rng: np.random.Generator, dtype: Any = jnp.float32):
+        frame, *blocks = rng.spawn(model.blocks + 1)
+        self._frame(model, hamiltonian, rng=frame, dtype=dtype)
+        self.blocks = [Block(model, self.condition_width, rng=block, dtype=dtype) for block in blocks]
 
     def gates(self, positions: Array, point: Array) -> Array:
         """See `Wavefunction.gates`; where ψ is summed over translations, of the configuration as it is."""

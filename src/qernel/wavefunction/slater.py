@@ -10,6 +10,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
@@ -27,7 +28,7 @@ class Slater(Wavefunction):
     orbitals: BlochOrbitals | HartreeFockOrbitals
     hamiltonian: Hamiltonian = eqx.field(static=True)
 
-    def __init__(self, model: Any, hamiltonian: Hamiltonian, *, key: Array, dtype: Any = jnp.float32):
+    def __init__(self, model: Any, hamiltonian: Hamiltonian, *, rng: np.random.Generator, dtype: Any = jnp.float32):
         self.hamiltonian = hamiltonian
         settings = {"complex": is_complex(model, hamiltonian), "dtype": dtype}
         if model.orbitals == "hartree_fock":
