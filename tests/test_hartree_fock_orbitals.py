@@ -25,6 +25,7 @@ from qernel.model import Model
 from qernel.training.run import initial_wavefunction, train
 from qernel.wavefunction import build, log_psi, parameter_count, parameter_layout
 from qernel.wavefunction.hartree_fock import HartreeFockOrbitals
+from qernel.wavefunction.orbitals import DeterminantSum
 
 SIX = replace(FAMILY, electrons=(6, 0), ranges=((0.5, 1.3),))
 TWISTED = replace(FAMILY, electrons=(3, 0), supercell=SQRT3, twist=(0.2, -0.35))
@@ -103,6 +104,43 @@ def test_determinants_are_the_liquid_and_the_registries_of_the_crystal() -> None
     assert values[0] < 0.02 and min(values[1:]) > 0.1
     turns = np.sort(np.mod(np.array(angles[1:]) - angles[1], 2 * np.pi)) / (2 * np.pi)
     np.testing.assert_allclose(turns, [0, 1 / 3, 2 / 3], atol=1e-3)
+
+
+def test_liquids_that_break_translations_start_in_different_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each a solution of the same energy, none the same as another, overlaps positive in sum; the rest are crystals."""
+    found = search(SIX, [0.8, 1.2], cutoff=CUTOFF)
+    # Six electrons have no such liquid: the crystal stands for it.
+    broken = [{"liquid": branches["crystal"], "crystal": branches["crystal"]} for branches in found]
+    monkeypatch.setattr(families, "search", lambda *_, **__: broken)
+    made = families.orbital_families(SIX, [0.8, 1.2], 5, cutoff=CUTOFF, real=True, liquids=3)
+    assert len(made) == 5
+    for index, branches in enumerate(found):
+        overlaps = np.array([[families._overlap(a[index], b[index]) for b in made] for a in made])
+        np.testing.assert_allclose(np.diag(overlaps), 1.0, atol=1e-9)
+        for block in (overlaps[:3, :3], overlaps[3:, 3:]):
+            others = block[~np.eye(len(block), dtype=bool)]
+            assert abs(others).max() < 0.5 and others.real.sum() > -1e-9
+        field = branches["crystal"].field
+        for family in made:
+            energy = field.apply(family[index])[0].energy
+            assert energy / SIX.count == pytest.approx(branches["crystal"].energy, abs=1e-6)
+
+
+def test_signs_follow_the_overlaps() -> None:
+    rng = np.random.default_rng(2)
+    first = [[np.linalg.qr(rng.normal(size=(6, 2)))[0].T + 0j] for _ in range(3)]
+    near = [[block + 0.1 * rng.normal(size=block.shape) for block in orbitals] for orbitals in first]
+    flipped = [[np.concatenate([-block[:1], block[1:]]) for block in orbitals] for orbitals in near]
+    for family in (near, flipped):
+        for before, after in zip(first, families._in_phase(family, [first]), strict=True):
+            assert families._overlap(before, after).real > 0.5
+    assert families._in_phase(near, []) is near
+
+
+def test_weights_favour_the_liquids_at_weak_potentials() -> None:
+    layer = DeterminantSum(5, 2, weak=3, dtype=jnp.float64)
+    np.testing.assert_allclose(layer.weights(jnp.asarray([-1.0, 0.0])), [2, 2, 2, 0, 0])
+    np.testing.assert_allclose(layer.weights(jnp.asarray([1.0, 0.0])), [0, 0, 0, 2, 2])
 
 
 @pytest.mark.parametrize("ansatz", ["psiformer", "slater"])

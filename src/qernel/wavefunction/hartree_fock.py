@@ -34,6 +34,7 @@ class HartreeFockOrbitals(eqx.Module):
     complex: bool = eqx.field(static=True)
     cutoff: float = eqx.field(static=True)
     order: int = eqx.field(static=True)
+    liquids: int = eqx.field(static=True)
     frozen: bool = eqx.field(static=True)
 
     def __init__(
@@ -45,9 +46,10 @@ class HartreeFockOrbitals(eqx.Module):
         cutoff: float,
         complex: bool,
         dtype: Any,
+        liquids: int = 1,
         frozen: bool = False,
     ):
-        self.frozen = frozen
+        self.frozen, self.liquids = frozen, liquids
         self.hamiltonian, self.determinants, self.complex, self.cutoff = hamiltonian, determinants, complex, cutoff
         low, high = hamiltonian.ranges[0]
         self.order = order if high > low else 1
@@ -74,7 +76,12 @@ class HartreeFockOrbitals(eqx.Module):
         nodes = chebyshev_nodes(self.order)
         lam = 0.5 * (low + high) + 0.5 * (high - low) * nodes
         families = orbital_families(
-            self.hamiltonian, lam[::-1].tolist(), self.determinants, cutoff=self.cutoff, real=not self.complex
+            self.hamiltonian,
+            lam[::-1].tolist(),
+            self.determinants,
+            cutoff=self.cutoff,
+            real=not self.complex,
+            liquids=self.liquids,
         )
         row = {
             (i, j): n for n, (i, j) in enumerate(mean_field(self.hamiltonian, 1.0, self.cutoff).basis.turns.tolist())

@@ -326,12 +326,12 @@ class DeterminantSum(eqx.Module):
 
     weights: Conditioned
 
-    def __init__(self, determinants: int, condition: int, *, tilted: bool, dtype: Any):
-        """Equal weights, or, when ``tilted``, determinant 0 favoured at low λ and the others at high λ."""
+    def __init__(self, determinants: int, condition: int, *, weak: int, dtype: Any):
+        """Equal weights, or the first ``weak`` determinants favoured at low λ and the others at high λ."""
         self.weights = Conditioned(jnp.ones(determinants, dtype), condition)
-        if tilted and condition:
+        if weak and condition:
             # The condition begins with the scaled λ in [−1, 1]: weights 1 − x and 1 + x.
-            tilt = jnp.where(jnp.arange(determinants) == 0, -1.0, 1.0).astype(dtype)
+            tilt = jnp.where(jnp.arange(determinants) < weak, -1.0, 1.0).astype(dtype)
             slope = jnp.zeros((condition, determinants), dtype).at[0].set(tilt)
             self.weights = eqx.tree_at(lambda w: w.slope, self.weights, slope)
 
