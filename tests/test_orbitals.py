@@ -141,7 +141,7 @@ def test_sum_of_determinants(complex: bool, shift: float) -> None:
     """log Σ_d w_d(c) Π_σ det M_dσ, also where the determinants themselves over- or underflow."""
     rng = np.random.default_rng(6)
     matrices = [rng.normal(size=(3, n, n)) + (1j * rng.normal(size=(3, n, n)) if complex else 0.0) for n in (4, 2)]
-    layer = DeterminantSum(3, 2, weak=0, dtype=jnp.float64)
+    layer = DeterminantSum(3, 2, tilted=False, dtype=jnp.float64)
     layer = jax.tree.map(lambda a: a + jnp.asarray(rng.normal(size=a.shape)), layer)
     condition = jnp.asarray([0.3, -0.8])
     weights = np.asarray(layer.weights.base) + np.asarray(condition) @ np.asarray(layer.weights.slope)

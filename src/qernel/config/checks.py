@@ -34,7 +34,6 @@ READERS: dict[str, tuple[str, ...]] = {
         ("qernel", "psiformer"),
     ),
     "hf_trained": ("qernel", "psiformer"),
-    "hf_liquids": ("qernel", "psiformer"),
     "backflow": ("qernel", "psiformer"),
     **dict.fromkeys(("jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"), ("qernel", "psiformer")),
 }
@@ -189,12 +188,6 @@ def _model(config: Config) -> Iterator[Problem]:
             ("model.backflow", "model.orbitals", "model.crystal_seed"),
             "model.backflow = true displaces the electrons in Bloch or Hartree–Fock orbitals alone: use it with "
             "orbitals = 'hartree_fock' or 'bloch', and without crystal_seed",
-        )
-    if model.orbitals == "hartree_fock" and model.hf_liquids > model.determinants:
-        yield Problem(
-            ("model.hf_liquids", "model.determinants", "model.orbitals"),
-            f"model.hf_liquids = {model.hf_liquids} is more than model.determinants = {model.determinants}: "
-            "some determinants start as the liquid, the others as the crystal",
         )
     most = max(system.electrons)
     if model.orbitals == "network" and model.width < most:

@@ -51,7 +51,6 @@ LATER_KEYS: dict[str, tuple[str, ...]] = {
     "model": (
         "hf_order",
         "hf_cutoff",
-        "hf_liquids",
         "hf_trained",
         "symmetric_along",
         "parameter_features",
@@ -206,11 +205,6 @@ class ModelConfig(Section):
     bloch_cutoff: Positive = Field(default=250.0, description="Kinetic cut-off of the Bloch orbitals in E0.")
     hf_order: Count = Field(default=5, description="Values of λ, and Chebyshev terms, of the Hartree–Fock orbitals.")
     hf_cutoff: Positive = Field(default=150.0, description="Kinetic cut-off of the Hartree–Fock orbitals in E0.")
-    hf_liquids: Count = Field(
-        default=1,
-        description="How many determinants of Hartree–Fock orbitals start as the liquid, each in another place; "
-        "the others start as the crystal.",
-    )
     hf_trained: Flag = Field(
         default=True,
         description="Whether Hartree–Fock orbitals are trained, or stay as they are, dressed by a network.",

@@ -18,13 +18,11 @@ _DISTINCT = 0.5
 
 
 def orbital_families(
-    hamiltonian: Hamiltonian, lam: Sequence[float], determinants: int, *, cutoff: float, real: bool, liquids: int = 1
+    hamiltonian: Hamiltonian, lam: Sequence[float], determinants: int, *, cutoff: float, real: bool, crystal: bool
 ) -> list[list[Orbitals]]:
     """Occupied orbitals of several determinants at every λ, rotated so that each orbital is smooth in λ.
 
-    One determinant follows the branch of lower energy. Of several, the first ones follow the liquid and the others the
-    crystal, each in another place (the registries of a crystal are degenerate, and so are the places of a liquid that
-    breaks the moiré translations, as those of open shells do); if there is only one branch, all follow it.
+    All follow one branch, each in another place: the registries of a crystal are degenerate.
 
     Args:
         hamiltonian: the family.
@@ -32,7 +30,7 @@ def orbital_families(
         determinants: how many.
         cutoff: kinetic cut-off in E0.
         real: only real orbitals are of use.
-        liquids: how many of several determinants follow the liquid.
+        crystal: follow the crystal, if there is one, in place of the branch of lower energy.
 
     Returns:
         Amplitudes per spin ``[n_s, n]`` on `mean_field(hamiltonian, lam, cutoff).basis`, by determinant and λ.
@@ -41,21 +39,11 @@ def orbital_families(
     if real:
         found = [{kind: s for kind, s in branches.items() if s.field.real} for branches in found]
     liquid = _followed(found, ("liquid",)) or _followed(found, ("symmetric",))
-    crystal = _followed(found, ("crystal",))
-    chains = [chain for chain in (liquid, crystal) if chain]
-    chains.sort(key=lambda chain: sum(state.energy for state in chain))
-    if determinants == 1:
-        return [_aligned(chains[0])]
-    families = []
-    for chain, count in ((liquid or chains[0], liquids), (crystal or chains[0], determinants - liquids)):
-        # A crystal is the most itself at the strong end of the range, and a liquid at the weak one.
-        shifts = _registries(chain[0 if chain is liquid else -1], count)
-        copies: list[list[Orbitals]] = []
-        for shift in shifts:
-            family = _aligned([replace(s, orbitals=_translated(s, shift)) for s in chain])
-            copies.append(_in_phase(family, copies))
-        families += copies
-    return families
+    ordered = _followed(found, ("crystal",))
+    chains = [chain for chain in (liquid, ordered) if chain]
+    chosen = ordered if crystal and ordered else min(chains, key=lambda chain: sum(state.energy for state in chain))
+    shifts = _registries(chosen[-1], determinants)
+    return [_aligned([replace(s, orbitals=_translated(s, shift)) for s in chosen]) for shift in shifts]
 
 
 def _followed(found: Sequence[Branches], kinds: tuple[str, ...]) -> list[Solution] | None:
@@ -113,35 +101,15 @@ def _translated(solution: Solution, shift: FloatArray) -> Orbitals:
 
 
 def _registries(solution: Solution, count: int) -> list[FloatArray]:
-    """Moiré translations that make different states out of one; repeated if there are not so many.
-
-    Of different states those that overlap most come first: superpositions of these gain most energy.
-    """
-    shifts = list(solution.field.hamiltonian.supercell.translations)
-    states = [_translated(solution, shift) for shift in shifts]
-    chosen = [0]
-    while len(chosen) < count:
-        overlaps = np.array([[abs(_overlap(state, states[index])) for index in chosen] for state in states])
-        others = np.flatnonzero(overlaps.max(axis=1) < _DISTINCT)
-        if not others.size:
-            break
-        # Rounded, so that overlaps of nothing are equal and the first of them is taken.
-        chosen.append(int(others[np.argmax(np.round(overlaps[others].sum(axis=1), 6))]))
-    return [shifts[chosen[index % len(chosen)]] for index in range(count)]
-
-
-def _overlap(bra: Orbitals, ket: Orbitals) -> complex:
-    """⟨bra|ket⟩ of two determinants."""
-    return complex(np.prod([np.linalg.det(a.conj() @ b.T) for a, b in zip(bra, ket, strict=True)]))
-
-
-def _in_phase(family: list[Orbitals], others: Sequence[Sequence[Orbitals]]) -> list[Orbitals]:
-    """The same determinants with the sign that makes their overlaps with those of other families positive in sum.
-
-    Energies of superpositions with equal weights then lie below those of the members.
-    """
-    pairs = [pair for other in others for pair in zip(other, family, strict=True)]
-    if sum(_overlap(before, orbitals).real for before, orbitals in pairs) >= 0.0:
-        return family
-    # The same at all λ, where orbitals are continuous.
-    return [[np.concatenate([-block[:1], block[1:]]), *rest] for block, *rest in family]
+    """Moiré translations that make different states out of one; repeated if there are not so many."""
+    chosen: list[FloatArray] = []
+    states: list[Orbitals] = []
+    for shift in solution.field.hamiltonian.supercell.translations:
+        moved = _translated(solution, shift)
+        overlaps = [
+            np.prod([abs(np.linalg.det(a.conj() @ b.T)) for a, b in zip(moved, state, strict=True)]) for state in states
+        ]
+        if max(overlaps, default=0.0) < _DISTINCT:
+            chosen.append(shift)
+            states.append(moved)
+    return [chosen[index % len(chosen)] for index in range(count)]

@@ -105,7 +105,6 @@ class OrbitalHead(eqx.Module):
                 cutoff=model.hf_cutoff,
                 complex=complex,
                 dtype=dtype,
-                liquids=model.hf_liquids,
                 frozen=not model.hf_trained,
             )
         if model.orbitals != "network":
@@ -122,8 +121,7 @@ class OrbitalHead(eqx.Module):
                 hamiltonian, model.width, condition, model.jastrow_order, model.jastrow_range, dtype=dtype
             )
         tilted = model.crystal_seed or self.hartree_fock is not None
-        weak = model.hf_liquids if self.hartree_fock is not None else 1
-        self.determinants = DeterminantSum(count, condition, weak=weak if tilted else 0, dtype=dtype)
+        self.determinants = DeterminantSum(count, condition, tilted=tilted, dtype=dtype)
 
     def __call__(self, features: Operand, positions: Array | Jet, point: Array, condition: Array) -> tuple[Array, Any]:
         """(sign, log) of the determinant part."""

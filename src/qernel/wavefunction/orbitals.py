@@ -103,7 +103,7 @@ class BlochOrbitals(eqx.Module):
     def __init__(self, hamiltonian: Hamiltonian, *, order: int, cutoff: float, complex: bool, dtype: Any):
         self.hamiltonian, self.complex, self.cutoff = hamiltonian, complex, cutoff
         self.amplitudes = [
-            jnp.asarray(_fit_bands(hamiltonian, stop - start, self._waves, order, complex), dtype)
+            jnp.asarray(fit_bands(hamiltonian, stop - start, self._waves, order, complex), dtype)
             for start, stop in spin_blocks(hamiltonian.electrons)
         ]
 
@@ -217,7 +217,7 @@ def chebyshev_fit(values: FloatArray) -> FloatArray:
     return coefficients
 
 
-def _fit_bands(hamiltonian: Hamiltonian, states: int, waves: FloatArray, order: int, complex: bool) -> FloatArray:
+def fit_bands(hamiltonian: Hamiltonian, states: int, waves: FloatArray, order: int, complex: bool) -> FloatArray:
     """Chebyshev coefficients ``[order, 2, waves, states]`` of the lowest one-body states along λ.
 
     Neighbouring λ are aligned by the orthogonal Procrustes rotation of the *occupied subspace*, which
@@ -326,12 +326,12 @@ class DeterminantSum(eqx.Module):
 
     weights: Conditioned
 
-    def __init__(self, determinants: int, condition: int, *, weak: int, dtype: Any):
-        """Equal weights, or the first ``weak`` determinants favoured at low λ and the others at high λ."""
+    def __init__(self, determinants: int, condition: int, *, tilted: bool, dtype: Any):
+        """Equal weights, or, when ``tilted``, determinant 0 favoured at low λ and the others at high λ."""
         self.weights = Conditioned(jnp.ones(determinants, dtype), condition)
-        if weak and condition:
+        if tilted and condition:
             # The condition begins with the scaled λ in [−1, 1]: weights 1 − x and 1 + x.
-            tilt = jnp.where(jnp.arange(determinants) < weak, -1.0, 1.0).astype(dtype)
+            tilt = jnp.where(jnp.arange(determinants) == 0, -1.0, 1.0).astype(dtype)
             slope = jnp.zeros((condition, determinants), dtype).at[0].set(tilt)
             self.weights = eqx.tree_at(lambda w: w.slope, self.weights, slope)
 
