@@ -156,7 +156,8 @@ def test_format_1_is_migrated(state: TrainState, tmp_path: Path) -> None:
 def test_the_study_can_be_resumed(tmp_path: Path) -> None:
     settings = load_config(STUDY / "config.toml")
     shutil.copy(STUDY / "checkpoint.safetensors", tmp_path)
-    template = jax.eval_shape(lambda: initial_state(settings, initial_wavefunction(settings)))
+    wavefunction = initial_wavefunction(settings, start=False)
+    template = jax.eval_shape(lambda: initial_state(settings, wavefunction))
     loaded = Checkpoints(tmp_path, settings.fingerprint(), keep=3).load(template)
     assert int(loaded.state.iteration) == 7489 and not loaded.finished
 
