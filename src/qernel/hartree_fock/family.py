@@ -38,10 +38,11 @@ def orbital_families(
     found = search(hamiltonian, lam, cutoff=cutoff)
     if real:
         found = [{kind: s for kind, s in branches.items() if s.field.real} for branches in found]
-    liquid = _followed(found, ("liquid",)) or _followed(found, ("symmetric",))
-    ordered = _followed(found, ("crystal",))
-    chains = [chain for chain in (liquid, ordered) if chain]
-    chosen = ordered if crystal and ordered else min(chains, key=lambda chain: sum(state.energy for state in chain))
+    chosen = _followed(found, ("crystal",))
+    if not (crystal and chosen):
+        liquid = _followed(found, ("liquid",)) or _followed(found, ("symmetric",))
+        chains = [chain for chain in (liquid, chosen) if chain]
+        chosen = min(chains, key=lambda chain: sum(state.energy for state in chain))
     shifts = _registries(chosen[-1], determinants)
     return [_aligned([replace(s, orbitals=_translated(s, shift)) for s in chosen]) for shift in shifts]
 

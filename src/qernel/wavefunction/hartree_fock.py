@@ -80,7 +80,6 @@ class HartreeFockOrbitals(eqx.Module):
     def started(self) -> HartreeFockOrbitals:
         """The same with amplitudes from Hartree–Fock solutions and bands at Chebyshev nodes of the λ range."""
         from qernel.hartree_fock.family import orbital_families
-        from qernel.hartree_fock.search import mean_field
 
         low, high = self.hamiltonian.ranges[0]
         nodes = chebyshev_nodes(self.order)
@@ -94,10 +93,7 @@ class HartreeFockOrbitals(eqx.Module):
             real=not self.complex,
             crystal=several,
         )
-        row = {
-            (i, j): n for n, (i, j) in enumerate(mean_field(self.hamiltonian, 1.0, self.cutoff).basis.turns.tolist())
-        }
-        kept = np.array([row[i, j] for i, j in self._turns.tolist()])
+        _, kept, _ = self._rows()
         # cos and sin of G stand for both G and −G: c e^{iG·r} + c* e^{−iG·r} = 2 Re c cos − 2 Im c sin.
         fold = 1.0 if self.complex else np.where((self._turns == 0).all(1), 1.0, 2.0)[:, None, None]
         tables = []
@@ -110,20 +106,26 @@ class HartreeFockOrbitals(eqx.Module):
         dtype = self.amplitudes[0].dtype
         return eqx.tree_at(lambda o: o.amplitudes, self, [jnp.asarray(table, dtype) for table in tables])
 
-    def _bands(self, spin: int) -> np.ndarray:
-        """Amplitudes ``[order, 2, waves, n]`` of the lowest Bloch functions of the moiré potential alone."""
+    def _rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The waves of the Hartree–Fock basis ``[n, 2]``, and the rows of those kept and of their mirror images."""
         from qernel.hartree_fock.search import mean_field
 
         turns = mean_field(self.hamiltonian, 1.0, self.cutoff).basis.turns
+        row = {(i, j): n for n, (i, j) in enumerate(turns.tolist())}
+        own = self._turns.tolist()
+        kept = np.array([row[i, j] for i, j in own])
+        # With a twist the basis is not symmetric; complex orbitals need no mirrored waves.
+        return turns, kept, kept if self.complex else np.array([row[-i, -j] for i, j in own])
+
+    def _bands(self, spin: int) -> np.ndarray:
+        """Amplitudes ``[order, 2, waves, n]`` of the lowest Bloch functions of the moiré potential alone."""
+        turns, kept, mirrored = self._rows()
         start, stop = spin_blocks(self.hamiltonian.electrons)[spin]
         waves = turns @ self.hamiltonian.supercell.reciprocal
         even, odd = np.moveaxis(fit_bands(self.hamiltonian, stop - start, waves, self.order, self.complex), 1, 0)
-        row = {(i, j): n for n, (i, j) in enumerate(turns.tolist())}
-        kept = np.array([row[i, j] for i, j in self._turns.tolist()])
         if self.complex:
             return _orthonormal(np.stack([even[:, kept], odd[:, kept]], axis=1), np.ones(len(kept)))
         # G and −G have one place: cosines add, sines subtract; their mean squares are ½.
-        mirrored = np.array([row[-i, -j] for i, j in self._turns.tolist()])
         pair = (mirrored != kept).astype(float)
         both = pair[:, None]
         table = np.stack([even[:, kept] + both * even[:, mirrored], odd[:, kept] - both * odd[:, mirrored]], axis=1)
@@ -149,7 +151,7 @@ def _orthonormal(table: np.ndarray, squares: np.ndarray) -> np.ndarray:
         squares: mean square of each wave ``[waves]``.
     """
     order = len(table)
-    values = np.tensordot(np.cos(np.arccos(chebyshev_nodes(order))[:, None] * np.arange(order)), table, 1)
+    values = np.tensordot(np.polynomial.chebyshev.chebvander(chebyshev_nodes(order), order - 1), table, 1)
     found = []
     for value in values:
         lengths, rotation = np.linalg.eigh(np.einsum("pgi,g,pgj->ij", value, squares, value))
