@@ -138,6 +138,16 @@ def test_conditions_that_differ_are_named() -> None:
         check_equal([("a", first), ("b", config(system={"V0": 1.0, "U": 2.0}))])
 
 
+def test_an_ablation_is_named_by_what_it_takes_away() -> None:
+    taken = {"whole": {}, "grouping": {"kv_heads": 2}, "film": {"film": False, "parameter_features": True}}
+    found = entries([(name, config(model=keys)) for name, keys in taken.items()])
+    assert [entry.series for entry in found] == [
+        "qernel",
+        "qernel (kv_heads = 2)",
+        "qernel (film = false, parameter_features = true)",
+    ]
+
+
 def test_models_of_one_series_differ_in_size_alone() -> None:
     base = config(model={"width": 8})
     psi = {"ansatz": "psiformer"}

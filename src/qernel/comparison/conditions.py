@@ -129,8 +129,12 @@ def _hashed(shape: dict[str, Any]) -> str:
 
 
 def _series(shape: dict[str, Any], shapes: Sequence[dict[str, Any]]) -> str:
-    """The ansatz, with whatever sets it apart from other series of the same ansatz."""
+    """The ansatz, with whatever sets it apart from most other series of the same ansatz, or from the only other one."""
     same = [other for other in shapes if other["ansatz"] == shape["ansatz"]]
-    apart = [key for key in shape if any(other.get(key) != shape[key] for other in same)]
+
+    def usual(key: str) -> bool:
+        return 2 * sum(other.get(key) == shape[key] for other in same) > len(same)
+
+    apart = [key for key in shape if not usual(key)]
     words = ", ".join(f"{key} = {str(shape[key]).lower()}" for key in apart)
     return f"{shape['ansatz']} ({words})" if words else str(shape["ansatz"])

@@ -1,10 +1,10 @@
 """Energies of the liquid and of the crystal at zero variance, from what training recorded, and where they cross.
 
-    python studies/n24/variance.py [OUT]
+    python studies/variance.py n24|n54 [OUT]
 
 A wavefunction close to an eigenstate has an energy too high in proportion to the variance of its local energy. Training
-passes through many wavefunctions: every row of `*.csv.gz` is one of them, at one λ, with energy and spread of the local
-energy per electron. For each phase the energies are fitted by
+passes through many wavefunctions: every row of the `*.csv.gz` of a study is one of them, at one λ, with energy and
+spread of the local energy per electron. For each phase the energies are fitted by
 
     E(λ, v) = a + b x + c x² + (d + e x) v,        x = λ − λ_0, v = variance of the local energy per electron,
 
@@ -13,7 +13,7 @@ and noise in v makes a fitted slope too small), with weights from their error ba
 Errors are those of 400 resamplings of the stretches. The rows are of parameters that still move, not of the averaged
 ones that are shipped, and a straight line in v is an assumption: several limits on v show what it costs.
 
-Writes ``variance.json`` and ``variance.png`` into OUT (default: beside this file).
+Writes ``variance.json`` and ``variance.png`` into OUT (default: the folder of the study).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import gzip
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -32,24 +32,39 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 HERE = Path(__file__).parent
-STAGES = ("first", "third", "fourth", "fifth", "sixth", "seventh")
+
+
+class Study(NamedTuple):
+    """What is used of a study.
+
+    Attributes:
+        stages: of training, with the liquid and the crystal that the shipped model has.
+        phases: range of λ in which the walkers are all in one phase.
+        limits: largest variance per electron, in E0², of rows that are used.
+    """
+
+    stages: tuple[str, ...]
+    phases: dict[str, tuple[float, float]]
+    limits: tuple[float, ...]
+
+
+STUDIES = {
+    "n24": Study(("ninth", "tenth"), {"liquid": (0.35, 0.8), "crystal": (0.9, 1.5)}, (0.12, 0.07, 0.05)),
+    "n54": Study(("fourth",), {"liquid": (0.35, 0.76), "crystal": (0.92, 1.5)}, (0.1, 0.03, 0.02)),
+}
 LAM_0 = 0.8
-BLOCK, RESAMPLINGS, BIN = 100, 400, 0.1
-PHASES = {"liquid": (0.35, 0.72), "crystal": (0.9, 1.5)}
-"""Where the rows of each phase are: in between, groups hold walkers of both."""
-LIMITS = (0.08, 0.065, 0.05)
-"""Largest variance per electron, in E0², of rows that are used."""
+BLOCK, RESAMPLINGS, BIN = 50, 400, 0.1
 WILD = 0.5
 """Rows with a larger variance have a walker at a node, or walkers far from equilibrium."""
-SETTLED = 100
+SETTLED = 40
 """Iterations at the beginning of a stage whose walkers need not be in equilibrium."""
 
 
-def rows() -> np.ndarray:
+def rows(name: str) -> np.ndarray:
     """λ, energy, variance, error of the energy, block, one row for each group and recorded iteration."""
     found = []
-    for number, stage in enumerate(STAGES):
-        with gzip.open(HERE / f"{stage}.csv.gz", "rt", encoding="utf-8") as file:
+    for number, stage in enumerate(STUDIES[name].stages):
+        with gzip.open(HERE / name / f"{stage}.csv.gz", "rt", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 iteration = int(row["iteration"])
                 if iteration > SETTLED:
@@ -70,9 +85,9 @@ def averaged(table: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
-def usable(table: np.ndarray, phase: str, limit: float) -> np.ndarray:
-    """Averaged rows of a phase up to a variance."""
-    low, high = PHASES[phase]
+def usable(table: np.ndarray, between: tuple[float, float], limit: float) -> np.ndarray:
+    """Averaged rows in a range of λ up to a variance."""
+    low, high = between
     part = averaged(table[(low < table[:, 0]) & (table[:, 0] < high) & (table[:, 2] < WILD)])
     return part[part[:, 2] < limit]
 
@@ -103,9 +118,9 @@ def crossing(liquid: np.ndarray, crystal: np.ndarray) -> float:
     return float(lam[lower.argmax()]) if lower.any() and not lower[0] else float("nan")
 
 
-def analysis(table: np.ndarray, limit: float) -> dict[str, Any]:
+def analysis(table: np.ndarray, phases: dict[str, tuple[float, float]], limit: float) -> dict[str, Any]:
     """Energies at zero variance and their crossing, with bootstrap errors."""
-    used = {phase: usable(table, phase, limit) for phase in PHASES}
+    used = {phase: usable(table, between, limit) for phase, between in phases.items()}
     rng = np.random.default_rng(0)
     draws = [{phase: fitted(part) for phase, part in used.items()}]
     for _ in range(RESAMPLINGS):
@@ -131,40 +146,40 @@ def analysis(table: np.ndarray, limit: float) -> dict[str, Any]:
             {"lam": lam, **quantity([at(draw["crystal"], lam) - at(draw["liquid"], lam) for draw in draws])}
             for lam in (0.7, 0.8, 0.9, 1.0)
         ],
-        "slope": {phase: quantity([float(draw[phase][3]) for draw in draws]) for phase in PHASES},
+        "slope": {phase: quantity([float(draw[phase][3]) for draw in draws]) for phase in phases},
         "lambda_c": quantity([crossing(draw["liquid"], draw["crystal"]) for draw in draws]),
         "without_crossing": int(sum(np.isnan(crossing(draw["liquid"], draw["crystal"])) for draw in draws[1:])),
     }
 
 
-def drawn(table: np.ndarray, path: Path) -> None:
+def drawn(table: np.ndarray, study: Study, path: Path) -> None:
     """Energy against variance in a few narrow ranges of λ, beside the lines."""
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.4), layout="constrained")
     panels = (("liquid", 0.42), ("liquid", 0.6), ("crystal", 1.0), ("crystal", 1.3))
     for axis, (phase, centre) in zip(axes, panels, strict=True):
-        points = usable(table, phase, LIMITS[0])
+        points = usable(table, study.phases[phase], study.limits[0])
         coefficients = fitted(points)
         near = points[abs(points[:, 0] - centre) < 0.1]
         # Moved to the centre along the fitted slope in λ, so that only the dependence on the variance is seen.
         zero = np.zeros(len(near))
         shift = design(np.full(len(near), centre), zero) @ coefficients - design(near[:, 0], zero) @ coefficients
         axis.errorbar(near[:, 2], near[:, 1] + shift, near[:, 3], fmt="o", markersize=3, linewidth=0.8)
-        v = np.linspace(0.0, LIMITS[0], 2)
+        v = np.linspace(0.0, study.limits[0], 2)
         axis.plot(v, design(np.full(2, centre), v) @ coefficients, color="black")
         axis.set(title=f"{phase}, λ = {centre}", xlabel="variance per electron (E0²)")
     axes[0].set_ylabel("energy per electron (E0)")
     figure.savefig(path, dpi=130)
 
 
-def main(out: Path) -> None:
+def main(name: str, out: Path) -> None:
     """Print the table, write it and the figure."""
-    table = rows()
-    results = [analysis(table, limit) for limit in LIMITS]
+    study, table = STUDIES[name], rows(name)
+    results = [analysis(table, study.phases, limit) for limit in study.limits]
     for result in results:
         print(json.dumps(result, ensure_ascii=False))
     (out / "variance.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    drawn(table, out / "variance.png")
+    drawn(table, study, out / "variance.png")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
+    main(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else HERE / sys.argv[1])
