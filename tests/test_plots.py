@@ -113,7 +113,8 @@ def test_density_map_content(cell: Supercell) -> None:
     grid = np.stack(np.meshgrid(np.arange(n) / n, np.arange(n) / n, indexing="ij"), axis=-1)
     wave = cell.reciprocal[0] + 2 * cell.reciprocal[1]
     fig = plots.density_map(1.0 + 0.5 * np.cos(grid @ cell.vectors @ wave), cell.vectors, cell.primitive)
-    axes, bar = fig.axes
+    (axes,) = fig.axes
+    (bar,) = axes.child_axes
     (image,) = axes.images
     left, right, bottom, top = image.get_extent()
     values = np.asarray(image.get_array())

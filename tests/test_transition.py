@@ -13,7 +13,9 @@ from scipy.stats import binom
 
 from qernel.cli import main
 from qernel.errors import RunError
+from qernel.estimators.quantity import Quantity
 from qernel.plots.kinds import draw
+from qernel.plots.transition import transition_figure
 from qernel.storage import save
 from qernel.transition import Curve, Scan, analyse, compare_phases, read_scan
 from qernel.transition.analysis import Transition
@@ -21,6 +23,7 @@ from qernel.transition.branches import crossing, step_at
 from qernel.transition.candidates import PARAMETERS, fit
 from qernel.transition.compare import SMOOTH, bootstrap, candidates
 from qernel.transition.consistency import concavity, hellmann_feynman, hysteresis, slope
+from qernel.transition.maps import either_side, read_maps
 from qernel.transition.verdict import LEAD
 
 LAM = np.linspace(0.4, 1.4, 21)
@@ -404,3 +407,43 @@ def test_the_figure_shows_the_numbers() -> None:
     residuals = (scan.interaction.values - found.best.fit.curve(LAM)) / ERROR
     np.testing.assert_allclose(middle.lines[0].get_ydata(), residuals)
     assert "no $\\lambda_c$" in draw("transition", dataset(made_up("smooth")))[""].axes[0].get_title()
+
+
+def test_densities_on_either_side_of_the_transition_are_drawn(tmp_path: Path) -> None:
+    scan = made_up("jump")
+    grid = np.arange(4) / 4
+    density = LAM[:, None, None] + np.zeros((len(LAM), 4, 4))  # so that a map says which λ it is of
+    measured = xarray.Dataset(
+        {"density": (("lam", "a1", "a2"), density)},
+        {"lam": LAM, "a1": grid, "a2": grid},
+        {"supercell_vectors": (2.0 * np.eye(2)).ravel(), "moire_vectors": np.eye(2).ravel()},
+    )
+    save(dataset(scan), tmp_path / "scan" / "energies.nc")
+    assert read_maps(tmp_path / "scan") == []
+    line = ["transition", str(tmp_path / "scan"), "--resamples", "100", "--out"]
+    assert main([*line, str(tmp_path / "without")]) == 0
+    save(measured, tmp_path / "scan" / "observables.nc")
+    maps = read_maps(tmp_path / "scan")
+    below, above = either_side(maps, Quantity(PLACE, 0.04)) or (None, None)
+    assert below is not None and above is not None
+    near = LAM[abs(LAM - PLACE) > 0.08]
+    assert (below.lam, above.lam) == (near[near < PLACE].max(), near[near > PLACE].min())
+    assert either_side(maps, None) == (maps[0], maps[-1]) and either_side(maps, Quantity(PLACE, 9.0)) is None
+    found = analyse(scan, resamples=100)
+    assert found.lambda_c is not None
+    axes = transition_figure(found, maps).axes
+    drawn = [one for one in axes if one.images]
+    assert [float(one.images[0].get_array().mean()) for one in drawn] == [
+        pytest.approx(one.lam) for one in either_side(maps, found.lambda_c) or ()
+    ]
+    assert main([*line, str(tmp_path / "with")]) == 0
+    sizes = [len((tmp_path / name / "transition.png").read_bytes()) for name in ("without", "with")]
+    assert sizes[1] > 1.2 * sizes[0]
+
+
+def test_a_density_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = save(dataset(made_up("jump")), tmp_path / "scan" / "energies.nc")
+    assert main(["transition", str(file), "--density", str(file)]) == 2
+    assert "holds no density along λ" in capsys.readouterr().err
+    assert main(["transition", str(file), "--against", str(file), "--density", str(file)]) == 2
+    assert "leave out --against" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from qernel.storage import to_json
 
 if TYPE_CHECKING:
     from qernel.transition import Transition
+    from qernel.transition.maps import Map
 
 NAME = "transition"
 
@@ -39,6 +40,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=lambda text: number(text, text, hint=""),
         help="fit only this range of λ, where the branches away from the transition bend",
     )
+    parser.add_argument(
+        "--density",
+        metavar="FILE",
+        help="a file or folder of qernel scan or qernel observe, whose densities on either side of the transition the "
+        "figure shows (default: those of SCAN, if it has any)",
+    )
     add_resampling(parser)
     parser.add_argument("--out", metavar="DIR", help=f"folder to write: {NAME}.json and a figure")
     add_json(parser)
@@ -47,10 +54,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Analyse, print the sentences or the JSON object, and write both where a folder is given."""
     paths = outputs.analysis_paths(options.out, NAME)
+    maps = _maps(options)
     found = _found(options)
     data = to_json(found.as_dict())
     if paths:
-        outputs.write_analysis(paths, data, _figure(found))
+        outputs.write_analysis(paths, data, _figure(found, maps))
     if options.json:
         print(data)
     else:
@@ -75,11 +83,22 @@ def _found(options: argparse.Namespace) -> Any:
     return (compare_phases if options.against else analyse)(*scans, resamples=options.resamples, seed=options.seed)
 
 
-def _figure(found: Any) -> Any:
+def _maps(options: argparse.Namespace) -> list[Map]:
+    """Densities along λ for the figure."""
+    from qernel.transition.maps import read_maps
+
+    if options.density:
+        if options.against:
+            raise QernelError("--density goes with the figure of one scan: leave out --against")
+        return read_maps(options.density, required=True)
+    return [] if options.against or not options.out else read_maps(options.scan)
+
+
+def _figure(found: Any, maps: list[Map]) -> Any:
     from qernel.plots.transition import phases_figure, transition_figure
     from qernel.transition import Phases
 
-    return phases_figure(found) if isinstance(found, Phases) else transition_figure(found)
+    return phases_figure(found) if isinstance(found, Phases) else transition_figure(found, maps)
 
 
 def table(found: Transition) -> str:

@@ -11,6 +11,7 @@ from qernel.plots.lattice import clockwise, on_rectangle, wigner_seitz_outlines
 from qernel.plots.style import INK, figure, style
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -40,28 +41,45 @@ def density_map(
         label: of the colour scale, for other functions on the supercell.
         title: what the figure shows, for instance λ.
     """
+    with style():
+        (left, right), (bottom, top) = extent(vectors, primitive)
+        aspect = (top - bottom) / (right - left)
+        width = 4.2 if aspect < 1.2 else 3.0
+        fig: Figure = figure(width + 1.3, width * aspect + 0.6, layout="compressed")
+        draw_density(fig.subplots(), density, vectors, primitive, origin=origin, label=label, title=title)
+    return fig
+
+
+def extent(vectors: npt.ArrayLike, primitive: npt.ArrayLike) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The part of the plane that is shown, along x and along y, in a_M: the supercell and some of its images."""
+    corners = _corners(vectors, primitive)
+    margin = 0.45 * float(np.linalg.norm(np.asarray(primitive)[0]))
+    (left, bottom), (right, top) = corners.min(0) - margin, corners.max(0) + margin
+    return (float(left), float(right)), (float(bottom), float(top))
+
+
+def draw_density(
+    axes: Axes,
+    density: npt.ArrayLike,
+    vectors: npt.ArrayLike,
+    primitive: npt.ArrayLike,
+    *,
+    origin: float = 0.0,
+    label: str = DENSITY,
+    title: str = "",
+) -> None:
+    """`density_map` inside given axes, with a colour scale of its own beside them."""
     n = np.asarray(density, dtype=np.float64)
-    A, a = np.asarray(vectors, dtype=np.float64), np.asarray(primitive, dtype=np.float64)
     if n.ndim != 2 or n.size == 0:
         raise ValueError(f"density has shape {n.shape}: expected [nx, ny] on the grid of the supercell")
-    for name, rows in (("vectors", A), ("primitive", a)):
-        if rows.shape != (2, 2):
-            raise ValueError(f"{name} has shape {rows.shape}: expected two lattice vectors as rows, [2, 2]")
-
-    # Any translate of the supercell will do: this one keeps its edges away from the moiré lattice points.
-    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) @ A - 0.5 * a.sum(0)
-    margin = 0.45 * float(np.linalg.norm(a[0]))
-    (left, bottom), (right, top) = corners.min(0) - margin, corners.max(0) + margin
-
+    corners = _corners(vectors, primitive)
+    (left, right), (bottom, top) = extent(vectors, primitive)
+    A, a = np.asarray(vectors, dtype=np.float64), np.asarray(primitive, dtype=np.float64)
     with style():
         from matplotlib.collections import LineCollection
         from matplotlib.patches import PathPatch, Polygon
         from matplotlib.path import Path as Outline
 
-        aspect = (top - bottom) / (right - left)
-        width = 4.2 if aspect < 1.2 else 3.0
-        fig: Figure = figure(width + 1.3, width * aspect + 0.6, layout="compressed")
-        axes = fig.subplots()
         image = axes.imshow(
             on_rectangle(n, A, (left, right, bottom, top), pixels=600, origin=origin),
             extent=(left, right, bottom, top),
@@ -86,7 +104,16 @@ def density_map(
         axes.set_title(title)
         axes.set_xlabel("$x$  ($a_M$)")
         axes.set_ylabel("$y$  ($a_M$)")
-        bar = fig.colorbar(image, ax=axes, pad=0.02, aspect=26)
+        # As high as the map, whatever space there is.
+        bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.03, 0.0, 0.035, 1.0)))
         bar.set_label(label)
         bar.outline.set_linewidth(0.0)
-    return fig
+
+
+def _corners(vectors: npt.ArrayLike, primitive: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Corners of the supercell ``[4, 2]``. Any translate will do: this one keeps off the moiré lattice points."""
+    A, a = np.asarray(vectors, dtype=np.float64), np.asarray(primitive, dtype=np.float64)
+    for name, rows in (("vectors", A), ("primitive", a)):
+        if rows.shape != (2, 2):
+            raise ValueError(f"{name} has shape {rows.shape}: expected two lattice vectors as rows, [2, 2]")
+    return np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) @ A - 0.5 * a.sum(0)

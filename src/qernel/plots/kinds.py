@@ -210,9 +210,10 @@ def _versus_lam(data: xarray.Dataset, variable: str | None) -> Figures:
 def _transition(data: xarray.Dataset) -> Figures:
     from qernel.plots.transition import transition_figure
     from qernel.transition import analyse
+    from qernel.transition.maps import maps_in
     from qernel.transition.scan import from_dataset
 
-    return {"": transition_figure(analyse(from_dataset(data)))}
+    return {"": transition_figure(analyse(from_dataset(data)), maps_in(data))}
 
 
 def _each(data: xarray.Dataset) -> Iterator[tuple[int, str, str]]:

@@ -1,14 +1,17 @@
-"""The figure of a transition: interaction and total energy against λ, the fitted curves, what is left over."""
+"""The figure of a transition: interaction and total energy against λ, fitted curves, densities on either side."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from qernel.lattice import FloatArray
 from qernel.plots.curves import LAM_LABEL
+from qernel.plots.density import draw_density
 from qernel.plots.style import BLUE, INK, SHADE, VERMILLION, figure, style, ticks
+from qernel.transition.maps import Map, either_side
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,22 +20,29 @@ if TYPE_CHECKING:
     from qernel.transition import Phases, Transition
 
 
-def transition_figure(found: Transition) -> Figure:
+def transition_figure(found: Transition, maps: Sequence[Map] = ()) -> Figure:
     """Interaction energy with the best transition and the best smooth curve, their residuals, and the total energy.
 
     λ_c is drawn, with one standard error in grey, only where the analysis gives one.
 
     Args:
         found: from `qernel.transition.analyse`.
+        maps: densities along λ, of which one on either side of the transition is drawn below.
     """
+    pair = either_side(maps, found.lambda_c)
     scan, place = found.scan, found.lambda_c
     lam, (values, errors) = scan.lam, scan.interaction
     drawn = [(found.smooth, INK, "--")]
     if found.chosen is not None:
         drawn.insert(0, (found.chosen, VERMILLION, "-"))
     with style():
-        fig: Figure = figure(4.8, 6.4)
-        upper, middle, lower = fig.subplots(3, 1, sharex=True, height_ratios=[3, 1.5, 2.2])
+        fig: Figure = figure(4.8, 6.4 if pair is None else 8.2)
+        curves: Any = fig
+        if pair is not None:
+            curves, densities = cast("Any", fig.subfigures(2, 1, height_ratios=[6.4, 1.8]))
+            for axes, one in zip(densities.subplots(1, 2), pair, strict=True):
+                draw_density(axes, *one[1:4], origin=one.origin, label="$n$  ($1/a_M^2$)", title=_at(one.lam))
+        upper, middle, lower = curves.subplots(3, 1, sharex=True, height_ratios=[3, 1.5, 2.2])
         for candidate, color, dashes in drawn:
             for part in _pieces(candidate.fit.place[0], candidate.fit.width[0], lam):
                 upper.plot(part, candidate.fit.curve(part), color=color, linestyle=dashes, linewidth=0.9, zorder=1)
@@ -63,7 +73,7 @@ def transition_figure(found: Transition) -> Figure:
         middle.set_ylabel("residual\n/ error")
         lower.set_ylabel("energy per\nelectron  ($E_0$)")
         lower.set_xlabel(LAM_LABEL)
-        fig.align_ylabels([upper, middle, lower])
+        curves.align_ylabels([upper, middle, lower])
     return fig
 
 
@@ -109,6 +119,10 @@ def _pieces(place: float, width: float, lam: FloatArray) -> list[FloatArray]:
     if np.isnan(place) or width > 0:
         return [fine]
     return [np.append(fine[fine < place], place), np.append(np.nextafter(place, np.inf), fine[fine > place])]
+
+
+def _at(lam: float) -> str:
+    return f"$\\lambda = {lam:g}$"
 
 
 def _label(model: str) -> str:
