@@ -40,8 +40,10 @@ def transition_figure(found: Transition, maps: Sequence[Map] = ()) -> Figure:
         curves: Any = fig
         if pair is not None:
             curves, densities = cast("Any", fig.subfigures(2, 1, height_ratios=[6.4, 1.8]))
-            for axes, one in zip(densities.subplots(1, 2), pair, strict=True):
-                draw_density(axes, *one[1:4], origin=one.origin, label="$n$  ($1/a_M^2$)", title=_at(one.lam))
+            left, right = densities.subplots(1, 2)
+            for axes, one, label in ((left, pair[0], ""), (right, pair[1], "density  ($1/a_M^2$)")):
+                draw_density(axes, *one[1:4], origin=one.origin, label=label, title=_at(one.lam))
+            right.set_ylabel("")
         upper, middle, lower = curves.subplots(3, 1, sharex=True, height_ratios=[3, 1.5, 2.2])
         for candidate, color, dashes in drawn:
             for part in _pieces(candidate.fit.place[0], candidate.fit.width[0], lam):
