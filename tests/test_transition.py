@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -302,8 +303,17 @@ def test_no_crossing_is_claimed_where_there_is_none() -> None:
     assert found.lambda_c is None and found.jumps == {} and "lower at every λ" in found.evidence[0]
     with pytest.raises(RunError, match="have 0 values of λ in common:"):
         compare_phases(liquid.between(0.4, 0.8), crystal.between(0.9, 1.4))
-    edge = compare_phases(*phases(2, place=1.38))
-    assert edge.lambda_c is None and "fewer than 2 values of λ on one side" in edge.reason
+
+
+def test_slopes_hold_a_crossing_at_the_edge_of_the_scans() -> None:
+    """One λ lies beyond it; without slopes the error would be ten times as large as in the middle."""
+    edge, middle = compare_phases(*phases(2, place=1.38)), compare_phases(*phases(2))
+    assert edge.lambda_c is not None and middle.lambda_c is not None
+    assert abs(edge.lambda_c.value - 1.38) < 3 * edge.lambda_c.error < 15 * middle.lambda_c.error
+    liquid, crystal = (replace(scan, lam=scan.lam - LAM[3]) for scan in phases(2))  # λ = 0 is among them
+    found = compare_phases(liquid, crystal)
+    assert found.lambda_c is not None and abs(found.lambda_c.value - (PLACE - LAM[3])) < 3 * found.lambda_c.error
+    assert "dE/dlam" not in found.jumps
 
 
 def test_chains_that_changed_their_phase_are_left_out() -> None:

@@ -27,9 +27,6 @@ DEGREES = (1, 2, 3)
 _APART = 3.0
 """Standard errors by which ⟨|ρ_K|²⟩ of two phases has to differ."""
 
-_SIDE = 2
-"""Fewest λ on each side of a crossing: fewer would be an extrapolation."""
-
 _LOST = 0.05
 """Largest part of the resampled data without a crossing, above which none is given."""
 
@@ -62,8 +59,9 @@ class Phases:
         lam, pair = self.first.lam, (self.first, self.second)
         curves = {
             "interaction": _minus(*(scan.interaction for scan in pair)),
-            "dE/dlam": _minus(*(slope(scan)[1] for scan in pair)),
         }
+        if (slopes := _slopes(*pair)) is not None:
+            curves["dE/dlam"] = slopes
         orders = [scan.order for scan in pair if scan.order is not None]
         if len(orders) == 2:
             curves["order_parameter"] = _minus(*orders)
@@ -91,8 +89,8 @@ class Phases:
             result.append(f"Both scans are in one phase (equal ⟨|ρ_K|²⟩ within three errors) at λ = {where}: left out.")
         degree = len(fit.coefficients) - 1
         result.append(
-            f"The difference of the energies is a polynomial of degree {degree}: χ²/dof = {fit.chi2:.1f}/{fit.dof} "
-            f"(p = {fit.p_value:.2g})."
+            f"The difference of the energies is a polynomial of degree {degree}, its slope that of moire/λ: "
+            f"χ²/dof = {fit.chi2:.1f}/{fit.dof} (p = {fit.p_value:.2g})."
         )
         result.append("Both are variational: a phase that the model describes less well lies too high, and moves λ_c.")
         return result
@@ -138,8 +136,9 @@ def _changes(name: str, jump: Quantity) -> str:
 def compare_phases(one: Scan, other: Scan, *, resamples: int = 400, seed: int = 0) -> Phases:
     """Where the energies of two scans cross.
 
-    The difference of the energies is fitted with the polynomial of `DEGREES` that has the smallest AICc. λ_c and its
-    error come from its root and from coefficients drawn from their covariance.
+    The difference of the energies is fitted, together with its slope ⟨moire⟩/λ (Hellmann–Feynman), with the polynomial
+    of `DEGREES` that has the smallest AICc. λ_c and its error come from its root and from coefficients drawn from their
+    covariance.
 
     Args:
         one: a scan in one phase.
@@ -158,7 +157,7 @@ def compare_phases(one: Scan, other: Scan, *, resamples: int = 400, seed: int = 
     kept = [scan.at(lam[~together]) for scan in (one, other)]
     slant = np.polynomial.polynomial.polyfit(kept[0].lam, kept[1].energy.values - kept[0].energy.values, 1)[1]
     first, second = kept if slant < 0 else kept[::-1]
-    fit = _chosen(first.lam, _minus(first.energy, second.energy))
+    fit = _chosen(first.lam, _minus(first.energy, second.energy), _slopes(first, second))
     place, reason = _root(fit, first.lam, resamples, seed)
     return Phases(first, second, tuple(lam[together].tolist()), fit, place, reason)
 
@@ -176,6 +175,12 @@ def _minus(first: Curve, second: Curve) -> Curve:
     return Curve(second.values - first.values, np.hypot(first.errors, second.errors))
 
 
+def _slopes(first: Scan, second: Scan) -> Curve | None:
+    """Second − first of dE/dλ = ⟨moire⟩/λ; None if they are not known at every λ, because one is 0."""
+    difference = _minus(slope(first)[1], slope(second)[1])
+    return difference if len(difference.values) == len(first.lam) else None
+
+
 def _together(one: Scan, other: Scan) -> npt.NDArray[np.bool_]:
     """Where both scans are in the same phase, judged by ⟨|ρ_K|²⟩; nowhere if that was not measured."""
     if one.order is None or other.order is None:
@@ -184,11 +189,12 @@ def _together(one: Scan, other: Scan) -> npt.NDArray[np.bool_]:
     return np.abs(gap.values) < _APART * gap.errors
 
 
-def _chosen(lam: FloatArray, curve: Curve) -> Polynomial:
+def _chosen(lam: FloatArray, curve: Curve, slopes: Curve | None = None) -> Polynomial:
     """The polynomial of the smallest AICc."""
     origin = float(lam.mean())
-    fits = [fitted(lam, curve, degree, origin) for degree in DEGREES if len(lam) > degree + 2]
-    return min(fits, key=lambda fit: fit.chi2 + penalty(len(fit.coefficients), len(lam)))
+    fits = [fitted(lam, curve, degree, origin, slopes) for degree in DEGREES if len(lam) > degree + 2]
+    count = len(lam) * (1 if slopes is None else 2)
+    return min(fits, key=lambda fit: fit.chi2 + penalty(len(fit.coefficients), count))
 
 
 def _root(fit: Polynomial, lam: FloatArray, resamples: int, seed: int) -> tuple[Quantity | None, str]:
@@ -199,8 +205,6 @@ def _root(fit: Polynomial, lam: FloatArray, resamples: int, seed: int) -> tuple[
     if len(places) > 1:
         return None, f"the energies cross more than once, at λ = {', '.join(f'{place:.3g}' for place in places)}"
     (place,) = places
-    if min((lam < place).sum(), (lam > place).sum()) < _SIDE:
-        return None, f"they cross near λ = {place:.3g}, with fewer than {_SIDE} values of λ on one side"
     rng = np.random.default_rng([seed, 7])
     draws = rng.multivariate_normal(fit.coefficients, fit.covariance, resamples)
     # The fit outside of the scan is no use, but a draw whose root is just outside must count.

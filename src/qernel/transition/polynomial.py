@@ -21,7 +21,7 @@ class Polynomial:
         coefficients: lowest first.
         covariance: of the coefficients, widened by χ²/dof where that is above 1.
         chi2: of the fit.
-        dof: values less coefficients.
+        dof: values, and slopes, less coefficients.
     """
 
     origin: float
@@ -41,7 +41,7 @@ class Polynomial:
         return Quantity(float(powers @ self.coefficients), float(np.sqrt(powers @ self.covariance @ powers)), unit)
 
 
-def fitted(lam: FloatArray, curve: Curve, degree: int, origin: float) -> Polynomial:
+def fitted(lam: FloatArray, curve: Curve, degree: int, origin: float, slopes: Curve | None = None) -> Polynomial:
     """Weighted least squares, with more values than coefficients.
 
     Args:
@@ -49,9 +49,15 @@ def fitted(lam: FloatArray, curve: Curve, degree: int, origin: float) -> Polynom
         curve: values and errors at these λ.
         degree: of the polynomial.
         origin: λ it is expanded about.
+        slopes: its derivative at these λ, measured independently of the values.
     """
-    A = (lam[:, None] - origin) ** np.arange(degree + 1) / curve.errors[:, None]
+    powers = np.arange(degree + 1)
+    A = (lam[:, None] - origin) ** powers / curve.errors[:, None]
     target = curve.values / curve.errors
+    if slopes is not None:
+        derivative = powers * (lam[:, None] - origin) ** np.maximum(powers - 1, 0)
+        A = np.concatenate([A, derivative / slopes.errors[:, None]])
+        target = np.concatenate([target, slopes.values / slopes.errors])
     solved = np.linalg.lstsq(A, target, rcond=None)[0]
-    chi2, dof = float(((target - A @ solved) ** 2).sum()), len(lam) - degree - 1
+    chi2, dof = float(((target - A @ solved) ** 2).sum()), len(target) - degree - 1
     return Polynomial(origin, solved, np.linalg.inv(A.T @ A) * max(1.0, chi2 / dof), chi2, dof)
