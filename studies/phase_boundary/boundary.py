@@ -20,9 +20,6 @@ from qernel import runtime
 from qernel.files import write_atomically
 
 HERE = Path(__file__).parent
-LARGER = HERE.parent / "hartree_fock" / "n24.json"
-"""Twenty-four electrons at the default ε: on a grid of 0.2 in λ."""
-
 DATA = HERE / "boundary.json"
 CUTOFF = 150.0
 """Kinetic cut-off of the finer grid in E0. With 300 and a grid of 0.1 six electrons at ε = 5 cross at 0.762 too."""
@@ -31,8 +28,11 @@ COARSE = (0.5, 0.7, 0.9, 1.1, 1.4, 1.7, 2.0)
 REFINED = (-0.8, -0.35, 0.1, 0.55, 1.0)
 """Where the finer grid lies in the bracket, 0 and 1 being its ends: the coarse cut-off favours liquids."""
 
-NEAR_EXACT, NEAR_EXACT_ERROR, REFERENCE = 1.085, 0.003, 5.0
-"""λ where near-exact diagonalisation of six electrons has the crossing (studies/exact), and at which ε."""
+REFERENCE = 5.0
+"""The ε of the default material, at which crossings beyond mean field are known."""
+
+CROSSINGS = {6: (1.085, 0.003, "near-exact"), 24: (0.856, 0.012, "wavefunction"), 54: (0.867, 0.010, "wavefunction")}
+"""λ of the crossing at `REFERENCE`, its error, its kind: studies/exact, studies/n24/phases, studies/n54/phases."""
 
 PUBLISHED = 1.05
 """λ of the published kink for 54 electrons, whose unit is not given."""
@@ -114,62 +114,53 @@ def stored() -> list[dict[str, Any]]:
     return result
 
 
-def place(boundary: dict[float, float], factor: float) -> None:
-    """What puts the crossing of six electrons at the published λ: another depth (exact), or another ε (mean field)."""
-    depth = DEPTH_MEV * NEAR_EXACT / PUBLISHED
-    print(f"λ = {PUBLISHED:g} is the near-exact crossing if λ = 1 means {depth:.2f} meV, at ε = {REFERENCE:g}")
-    for what, scale in (("mean field alone", 1.0), ("mean field × factor", factor)):
-        points = sorted(boundary.items())
-        for (a, low), (b, high) in pairwise(points):
-            if scale * low <= PUBLISHED < scale * high:
-                found = a + (b - a) * (PUBLISHED - scale * low) / (scale * (high - low))
-                print(f"λ_c = {PUBLISHED:g} at {DEPTH_MEV:g} meV needs ε = {found:.1f} ({what}, linear in between)")
-                break
-        else:
-            print(f"λ_c = {PUBLISHED:g} at {DEPTH_MEV:g} meV is not between the ε that were solved ({what})")
+def place(boundary: dict[float, float], factor: float, electrons: int) -> None:
+    """What puts a crossing at the published λ: another depth (exact), or another ε (mean field times a factor)."""
+    depth = DEPTH_MEV * CROSSINGS[electrons][0] / PUBLISHED
+    print(f"N = {electrons}: λ_c = {PUBLISHED:g} if λ = 1 means {depth:.2f} meV, at ε = {REFERENCE:g}")
+    for (a, low), (b, high) in pairwise(sorted(boundary.items())):
+        if factor * low <= PUBLISHED < factor * high:
+            found = a + (b - a) * (PUBLISHED - factor * low) / (factor * (high - low))
+            print(f"N = {electrons}: λ_c = {PUBLISHED:g} at {DEPTH_MEV:g} meV needs ε = {found:.1f}, linear in between")
+            return
+    print(f"N = {electrons}: λ_c = {PUBLISHED:g} at {DEPTH_MEV:g} meV is not between the ε that were solved")
 
 
 def draw() -> None:
-    """The boundary, and the same shifted to the near-exact crossing of six electrons."""
+    """The boundaries, each also shifted to the crossing beyond mean field of as many electrons."""
     from qernel.plots.style import BLUE, INK, VERMILLION, figure, save, style
 
     entries = [entry for entry in stored() if entry["lambda_c"] is not None]
-    six = {entry["dielectric"]: entry["lambda_c"] for entry in entries if entry["electrons"] == 6}
-    factor = NEAR_EXACT / six[REFERENCE]
-    print(f"near-exact over mean field at ε = {REFERENCE:g}, N = 6: {factor:.3f}")
     print("| N | ε | U (E0 a_M) | λ_c, mean field | depth there (meV) | λ_c × factor |")
     print("|---|---|---|---|---|---|")
-    for entry in entries:
-        lam = entry["lambda_c"]
-        print(
-            f"| {entry['electrons']} | {entry['dielectric']:g} | {entry['U']:.3f} | {lam:.3f} | "
-            f"{entry['depth_meV']:.1f} | {lam * factor:.2f} |"
-        )
-    place(six, factor)
-    with style():
-        plot = figure(4.2, 3.2)
-        axes = plot.add_subplot()
-        for electrons, colour, marker in ((6, BLUE, "o"), (24, VERMILLION, "s")):
-            own = [entry for entry in entries if entry["electrons"] == electrons]
-            if not own:
-                continue
-            x = [entry["dielectric"] for entry in own]
-            axes.plot(
-                x, [one["depth_meV"] for one in own], marker=marker, color=colour, label=f"mean field, N = {electrons}"
+    boundaries, factors = {}, {}
+    for electrons in sorted({entry["electrons"] for entry in entries}):
+        own = {entry["dielectric"]: entry for entry in entries if entry["electrons"] == electrons}
+        boundaries[electrons] = {dielectric: entry["lambda_c"] for dielectric, entry in own.items()}
+        factors[electrons] = CROSSINGS[electrons][0] / boundaries[electrons][REFERENCE]
+        for dielectric, entry in own.items():
+            lam = entry["lambda_c"]
+            print(
+                f"| {electrons} | {dielectric:g} | {entry['U']:.3f} | {lam:.3f} | "
+                f"{entry['depth_meV']:.1f} | {lam * factors[electrons]:.2f} |"
             )
-            if electrons == 6:
-                shifted = [factor * one["depth_meV"] for one in own]
-                axes.plot(x, shifted, ls="--", color=colour, label=f"the same × {factor:.2f}")
-        depth = DEPTH_MEV * NEAR_EXACT
-        error = DEPTH_MEV * NEAR_EXACT_ERROR
-        axes.errorbar([REFERENCE], [depth], [error], marker="*", ms=9, color=INK, ls="", label="near-exact, N = 6")
-        larger = json.loads(LARGER.read_text())
-        if not any(entry["electrons"] == 24 for entry in entries):
-            at = [DEPTH_MEV * larger["transition"]]
-            axes.plot([REFERENCE], at, marker="s", ls="", color=VERMILLION, label="mean field, N = 24 (coarse)")
+    for electrons, factor in factors.items():
+        print(f"N = {electrons}: {CROSSINGS[electrons][2]} over mean field at ε = {REFERENCE:g}: {factor:.3f}")
+        place(boundaries[electrons], factor, electrons)
+    with style():
+        plot = figure(4.6, 3.6)
+        axes = plot.add_subplot()
+        for (electrons, boundary), colour, marker in zip(boundaries.items(), (BLUE, VERMILLION), "os", strict=True):
+            x, depths = list(boundary), [DEPTH_MEV * lam for lam in boundary.values()]
+            axes.plot(x, depths, marker=marker, color=colour, label=f"mean field, N = {electrons}")
+            factor = factors[electrons]
+            axes.plot(x, [factor * y for y in depths], ls="--", color=colour, label=f"the same × {factor:.2f}")
+        for (electrons, (lam, error, source)), marker in zip(CROSSINGS.items(), "*Xd", strict=True):
+            label, at = f"{source}, N = {electrons}", DEPTH_MEV * lam
+            axes.errorbar([REFERENCE], [at], [DEPTH_MEV * error], marker=marker, ms=7, color=INK, ls="", label=label)
         axes.set_xlabel("dielectric constant ε")
         axes.set_ylabel("moiré depth at the crossing (meV)")
-        axes.legend()
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(plot, HERE / "boundary")
 
 
