@@ -125,7 +125,7 @@ def test_arrays_within_a_factor_of_one_and_a_half(name: str, devices: int, monke
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "walkers"), [("n6", 32), ("n150", 2)])
+@pytest.mark.parametrize(("name", "walkers"), [("n6", 32), ("n96", 2), ("n150", 2)])
 def test_peak_of_a_run_within_a_factor_of_one_and_a_half(
     name: str, walkers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

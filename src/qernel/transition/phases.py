@@ -88,8 +88,9 @@ class Phases:
             where = ", ".join(f"{lam:g}" for lam in self.merged)
             result.append(f"Both scans are in one phase (equal ⟨|ρ_K|²⟩ within three errors) at λ = {where}: left out.")
         degree = len(fit.coefficients) - 1
+        with_slopes = ", its slope that of moire/λ" if _slopes(self.first, self.second) else ""
         result.append(
-            f"The difference of the energies is a polynomial of degree {degree}, its slope that of moire/λ: "
+            f"The difference of the energies is a polynomial of degree {degree}{with_slopes}: "
             f"χ²/dof = {fit.chi2:.1f}/{fit.dof} (p = {fit.p_value:.2g})."
         )
         result.append("Both are variational: a phase that the model describes less well lies too high, and moves λ_c.")
