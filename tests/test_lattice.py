@@ -78,6 +78,29 @@ def test_equivalent_supercells_are_identical(matrix: Matrix, lattice: str, trans
     np.testing.assert_array_equal(other.shells(3), cell.shells(3))
 
 
+@pytest.mark.parametrize("lattice", ["triangular", "square"])
+def test_equally_long_vectors_are_not_swapped(lattice: str) -> None:
+    """What the wave vectors of a stored wavefunction are called must not depend on rounding.
+
+    Whether |n a1|² < |n a2|² in floating point depends on n and on the machine.
+    """
+    for n in range(1, 60):
+        np.testing.assert_array_equal(Supercell(((n, 0), (0, n)), lattice).vectors, n * LATTICES[lattice])
+
+
+@pytest.mark.parametrize(("matrix", "lattice"), CELLS)
+def test_the_order_of_lattice_points_does_not_depend_on_rounding(matrix: Matrix, lattice: str) -> None:
+    basis = Supercell(matrix, lattice).reciprocal
+    rng = np.random.default_rng(1)
+
+    def coordinates(vectors: FloatArray) -> FloatArray:
+        return np.rint(lattice_points(vectors, 20.05) @ np.linalg.inv(vectors))
+
+    for _ in range(5):
+        noise = 1.0 + 4e-16 * rng.normal(size=(2, 2))
+        np.testing.assert_array_equal(coordinates(basis * noise + 4e-16 * rng.normal(size=(2, 2))), coordinates(basis))
+
+
 def test_left_handed_supercell_has_positive_area() -> None:
     cell = Supercell(((0, 3), (3, 0)))
     assert cell.cells == 9

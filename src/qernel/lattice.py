@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating[Any]]
+Integers = npt.NDArray[np.int64]
 
 LATTICES: dict[str, FloatArray] = {
     "triangular": np.array([[1.0, 0.0], [0.5, np.sqrt(3.0) / 2.0]]),
@@ -22,7 +23,7 @@ LATTICES: dict[str, FloatArray] = {
 """Moiré (or reference) lattice vectors by name, rows in units of the period."""
 
 
-def _hermite(matrix: tuple[tuple[int, int], tuple[int, int]]) -> FloatArray:
+def _hermite(matrix: tuple[tuple[int, int], tuple[int, int]]) -> Integers:
     """The Hermite normal form of an integer matrix: the same for every basis of the same sublattice."""
     (a, b), (c, d) = matrix
     while c:
@@ -30,23 +31,35 @@ def _hermite(matrix: tuple[tuple[int, int], tuple[int, int]]) -> FloatArray:
         a, b, c, d = c, d, a - quotient * c, b - quotient * d
     if a < 0:
         a, b = -a, -b
-    return np.array([[a, b % abs(d)], [0, abs(d)]], dtype=float)
+    return np.array([[a, b % abs(d)], [0, abs(d)]])
 
 
-def _gauss_reduce(vectors: FloatArray) -> FloatArray:
-    """The shortest basis of a 2D lattice, with positive orientation (Gauss reduction)."""
-    a, b = vectors[0].copy(), vectors[1].copy()
+def _gauss_reduce(basis: Integers, gram: Integers) -> Integers:
+    """The shortest basis of a 2D lattice, with positive orientation (Gauss reduction).
+
+    In integers, because ties are common (the two shortest vectors of a triangular cell are equally long), and which way
+    they fall decides what the wave vectors of a stored wavefunction are called: not a matter for a machine's rounding.
+
+    Args:
+        basis: rows in units of the lattice vectors ``[2, 2]``.
+        gram: inner products of the lattice vectors, times any factor that makes them integers.
+    """
+
+    def inner(x: list[int], y: list[int]) -> int:
+        return sum(x[i] * y[j] * int(gram[i, j]) for i in (0, 1) for j in (0, 1))
+
+    a, b = basis.tolist()
     while True:
-        if b @ b < a @ a:
+        if inner(b, b) < inner(a, a):
             a, b = b, a
-        # The small offset keeps a tie (b·a = a²/2) from flipping sign for ever.
-        shift = np.floor(b @ a / (a @ a) + 0.5 - 1e-12)
+        # b·a/a² to the nearest integer, down in a tie (b·a = a²/2), which would flip sign for ever.
+        shift = -((inner(a, a) - 2 * inner(b, a)) // (2 * inner(a, a)))
         if shift == 0:
             break
-        b = b - shift * a
-    if np.linalg.det(np.stack([a, b])) < 0:
-        b = -b
-    return np.stack([a, b])
+        b = [y - shift * x for x, y in zip(a, b, strict=True)]
+    if a[0] * b[1] < a[1] * b[0]:
+        b = [-y for y in b]
+    return np.array([a, b])
 
 
 @dataclass(frozen=True)
@@ -85,10 +98,12 @@ class Supercell:
     def vectors(self) -> FloatArray:
         """Supercell vectors as rows ``[2, 2]``, reduced to the shortest equivalent basis.
 
-        Equivalent matrices S describe the same crystal: their common Hermite form is reduced, in
-        exact integers first, so that every quantity is identical, not just equal to rounding.
+        Equivalent matrices S describe the same crystal: their common Hermite form is reduced in integers, so that
+        every quantity is identical, on every machine, not just equal to rounding.
         """
-        return _gauss_reduce(_hermite(self.matrix) @ self.primitive)
+        gram = np.rint(2.0 * self.primitive @ self.primitive.T).astype(np.int64)
+        vectors: FloatArray = _gauss_reduce(_hermite(self.matrix), gram) @ self.primitive
+        return vectors
 
     @cached_property
     def reciprocal(self) -> FloatArray:
@@ -204,8 +219,10 @@ def lattice_points(vectors: FloatArray, radius: float) -> FloatArray:
     length = np.linalg.norm(points, axis=1)
     keep = length <= radius * (1 + 1e-12)
     points, length = points[keep], length[keep]
-    # Rounded length first, then angle: an order that does not depend on rounding noise.
-    angle = np.round(np.arctan2(points[:, 1], points[:, 0]), 9)
+    # Rounded length first, then angle: an order that does not depend on rounding noise, which would also decide
+    # between −π and π.
+    height = np.where(np.abs(points[:, 1]) < 1e-9, 0.0, points[:, 1])
+    angle = np.round(np.arctan2(height, points[:, 0]), 9)
     return points[np.lexsort((angle, np.round(length, 9)))]
 
 
