@@ -27,9 +27,10 @@ from qernel.estimators.order_parameter import crystal_order
 from qernel.estimators.replicas import exchanged
 from qernel.estimators.sweeps import carried
 from qernel.hamiltonian.moire import moire_potential
+from qernel.lattice import displacement, wrap
 from qernel.model import Model
 from qernel.observables.registry import SCANNED, make
-from qernel.sampling.starts import registry_positions
+from qernel.sampling.starts import registry_positions, settle, start_walkers
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.transition import Curve, read_scan
 from qernel.transition.scan import merged
@@ -245,6 +246,50 @@ def test_registries_need_a_cell_that_holds_them() -> None:
     wavefunction = types.SimpleNamespace(hamiltonian=hamiltonian, weight=np.ones(2))
     with pytest.raises(RunError, match="registries of a crystal needs filling 1/3 or 2/3"):
         Model("run", SMALL, wavefunction).started("registries")  # before anything is written
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.6, 200.0])
+def test_crystals_settle_in_registries_with_the_weights_of_psi(strength: float) -> None:
+    """Moved by moiré lattice vectors and nothing else, into each registry as often as |ψ|² says."""
+    hamiltonian = load_config({"system": {"electrons": 6, "supercell": [[3, 0], [0, 3]]}}).hamiltonian()
+    cell, chains = hamiltonian.supercell, 3000
+    key = jax.random.key(1)
+    options: dict[str, Any] = {"crystal_from": 0.0, "seed": 1, "dtype": jnp.float32}
+    walkers = start_walkers(key, hamiltonian, jnp.array([[1.0]]), chains, **options)
+
+    def log_modulus(positions: jax.Array) -> jax.Array:
+        harmonic = jnp.exp(1j * positions @ jnp.asarray(cell.k_point, positions.dtype)).mean(-1)
+        return strength * jnp.real(harmonic * np.exp(0.3j))
+
+    settled = settle(jax.random.split(key, (1, chains)), walkers, log_modulus, cell)
+    shifts = np.arange(3)[:, None, None] * cell.primitive[0]
+    moved = np.asarray(wrap(walkers.positions[0] + shifts[:, None], cell.vectors))
+    logs = 2.0 * np.asarray(log_modulus(jnp.asarray(moved)))
+    weights = np.exp(logs - logs.max(0)) / np.exp(logs - logs.max(0)).sum(0)
+    distance = np.abs(np.asarray(displacement(settled.positions[0] - jnp.asarray(moved), cell.vectors))).max((-1, -2))
+    assert distance.min(0).max() < 1e-4
+    chosen = distance.argmin(0)[None] == np.arange(3)[:, None]
+    surprise = (chosen - weights).sum(1) / np.sqrt((weights * (1.0 - weights)).sum(1) + 1e-9)
+    assert np.abs(surprise).max() < 4.0
+    assert chosen.sum(1).max() < (1200 if strength == 0.0 else chains)
+
+
+def test_chains_settle_where_they_start_as_crystals(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def recorded(keys: jax.Array, walkers: Any, *rest: Any) -> Any:
+        asked.append(walkers.positions.shape)
+        return walkers
+
+    monkeypatch.setattr("qernel.estimators.chains.settle", recorded)
+    options: dict[str, Any] = {"samples": 1, "moves": 1, "burn_in": 0, "seed": 4, "energies": False}
+    wavefunction = initial_wavefunction(SMALL)
+    next(ChainSampler(wavefunction, 6).records(jnp.array([1.0]), **options))
+    crystals = ChainSampler(wavefunction, 6, crystal_from=0.0)
+    next(crystals.records(jnp.array([1.0]), start=registry_positions(SMALL.hamiltonian(), 6, seed=2), **options))
+    assert not asked
+    next(crystals.records(jnp.array([1.0]), **options))
+    assert [shape[:2] for shape in asked] == [(1, 6 // jax.device_count())]
 
 
 def test_real_chains_start_where_they_are_told() -> None:

@@ -24,7 +24,7 @@ from qernel.estimators.local_energy import LocalEnergy
 from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, walker_mesh
 from qernel.sampling.exchange import exchange
 from qernel.sampling.metropolis import Walkers, adapt_width
-from qernel.sampling.starts import start_walkers
+from qernel.sampling.starts import settle, start_walkers
 from qernel.wavefunction import Wavefunction, parameter_layout
 
 
@@ -84,6 +84,7 @@ class ChainSampler:
             )(*arguments),
             static_argnums=(0, 1),
         )
+        self._settle = jax.jit(over_walkers(self._settled, mesh, WALKERS))
         self._measure = jax.jit(over_walkers(self._local_energy, mesh, SPLIT))
         self._reweigh = jax.jit(over_walkers(self._weights_and_energies, mesh, (SPLIT, SPLIT)))
         # Inputs always lie where outputs do: anything else is compiled again, which takes longer than sampling.
@@ -205,6 +206,9 @@ class ChainSampler:
                 raise ValueError(f"start has shape {np.shape(start)}: expected {walkers.positions.shape[1:]}")
             walkers = walkers._replace(positions=jnp.tile(jnp.asarray(start, dtype), (len(points), 1, 1, 1)))
         placed: Walkers = jax.device_put(walkers, self._layout)
+        if start is None and self._crystal_from is not None:
+            keys = jax.random.split(jax.random.fold_in(key, 1), walkers.positions.shape[:2])
+            placed = self._settle(self._parameters, placed, points, keys)
         return placed
 
     def _adapted(self, walkers: Walkers, acceptance: npt.NDArray[np.float64], target: float, rate: float) -> Walkers:
@@ -262,6 +266,10 @@ class ChainSampler:
         if swap:
             walkers, swapped = exchange(keys, walkers, lambda x: self._functions.log_modulus(parameters, x, points))
         return walkers, info.acceptance, swapped
+
+    def _settled(self, parameters: Array, walkers: Walkers, points: Array, keys: Array) -> Walkers:
+        cell = self._hamiltonian.supercell
+        return settle(keys, walkers, lambda x: self._functions.log_modulus(parameters, x, points), cell)
 
     def _local_energy(self, parameters: Array, walkers: Walkers, points: Array, keys: Array) -> LocalEnergy:
         return self._functions.local_energy(parameters, walkers.positions, points)

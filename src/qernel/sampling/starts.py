@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -17,8 +18,8 @@ from jax import Array
 from qernel.errors import RunError
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.hamiltonian.moire import moire_potential
-from qernel.lattice import FloatArray, holds_root_three
-from qernel.sampling.metropolis import Walkers, spread_walkers
+from qernel.lattice import FloatArray, Supercell, holds_root_three, wrap
+from qernel.sampling.metropolis import LogModulus, Walkers, spread_walkers
 
 _STEP = 0.25
 """Over √N, because all electrons move at once, it is the step width in a_M that adaptation begins with."""
@@ -63,6 +64,31 @@ def start_walkers(
     if spread_until is not None:
         frozen = frozen & ((lam > spread_until) | every_other)
     return spread._replace(positions=jnp.where(frozen[..., None, None], crystals, spread.positions))
+
+
+def settle(keys: Array, walkers: Walkers, log_modulus: LogModulus, supercell: Supercell) -> Walkers:
+    """Each configuration in one of the three registries, chosen with their weights |ψ|².
+
+    A wavefunction may hold the crystal in one registry alone; in the others |ψ|² of 54 electrons is e^−110 times as
+    large. A chain that starts there finds its way by a translation in the end, but until then accepts hops of single
+    electrons to places that it does not leave again in thousands of moves.
+
+    Args:
+        keys: one random key per walker, ``[G, W]``.
+        walkers: where `start_walkers` placed them.
+        log_modulus: log|ψ| of all walkers.
+        supercell: positions are wrapped back into it.
+    """
+    # A moiré lattice vector of one period takes a registry to the next.
+    shifts = jnp.arange(3)[:, None] * jnp.asarray(supercell.primitive[0], walkers.positions.dtype)
+
+    def moved(shift: Array) -> Array:
+        return wrap(walkers.positions + shift, supercell.vectors)
+
+    logs = jax.lax.map(lambda shift: log_modulus(moved(shift)), shifts)
+    weights = jnp.moveaxis(jnp.where(jnp.isfinite(logs), 2.0 * logs, -jnp.inf), 0, -1)
+    choice = jax.vmap(jax.vmap(jax.random.categorical))(keys, weights)
+    return walkers._replace(positions=moved(shifts[choice][:, :, None, :]))
 
 
 def require_registries(hamiltonian: Hamiltonian) -> None:
