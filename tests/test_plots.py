@@ -10,6 +10,7 @@ import pytest
 
 from qernel import plots
 from qernel.lattice import Supercell
+from qernel.plots.comparison import accuracy_curves
 
 LAM = np.array([1.0, 0.4, 0.2, 1.6, 1.8, 0.7])
 
@@ -180,3 +181,9 @@ assert [matplotlib.rcParams[key] for key in settings] == before
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_one_model_has_an_axis_around_it() -> None:
+    figure = accuracy_curves([("a", [16799.0], [0.037], [0.015])], xlabel="parameters", ylabel="energy")
+    low, high = figure.axes[0].get_xlim()
+    assert low < 0.9 * 16799 < 1.1 * 16799 < high

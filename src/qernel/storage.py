@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
+    from qernel.lattice import FloatArray
+
 SUFFIX = ".nc"
 _ENGINE: Final = "h5netcdf"
 
@@ -78,6 +80,14 @@ def open(path: str | Path) -> xarray.Dataset:
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{path} is damaged or no NetCDF file: {error}") from error
     return loaded
+
+
+def cells(dataset: xarray.Dataset) -> tuple[FloatArray, FloatArray]:
+    """Vectors of the supercell and of the moiré cell that results belong to, rows ``[2, 2]`` in a_M each."""
+    import numpy as np
+
+    supercell, moire = (np.reshape(dataset.attrs[key], (2, 2)) for key in ("supercell_vectors", "moire_vectors"))
+    return supercell, moire
 
 
 def measured(dataset: xarray.Dataset) -> list[str]:

@@ -6,9 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from qernel.storage import outside, save, tables
+from qernel.storage import cells, outside, save, tables
 
 if TYPE_CHECKING:
     import xarray
@@ -43,12 +41,11 @@ def _figure(dataset: xarray.Dataset, name: str, form: str) -> bytes:
     from qernel.plots.density import DENSITY, density_map
     from qernel.plots.style import rendered, style
 
-    vectors, primitive = (np.reshape(dataset.attrs[key], (2, 2)) for key in ("supercell_vectors", "moire_vectors"))
     values = dataset[name].values
     label = DENSITY if name == "density" else "density of the others  (electrons per $a_M^2$)"
     title = f"{dataset.attrs['model']}, $\\lambda = {float(dataset['lam']):g}$"
     note = outside(dataset)
     title += f" ({note})" if note else ""
     with style():
-        figure = density_map(values, vectors, primitive, origin=0.5 / len(values), label=label, title=title)
+        figure = density_map(values, *cells(dataset), origin=0.5 / len(values), label=label, title=title)
     return rendered(figure, form)

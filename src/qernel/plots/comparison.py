@@ -38,6 +38,7 @@ def accuracy_curves(
         axes.set_xscale("log")
         axes.set_yscale("log", nonpositive="clip")
         named: set[str] = set()
+        costs: set[float] = set()
         for name, *columns in curves:
             x, y, error = (np.asarray(column, dtype=np.float64) for column in columns)
             if not x.shape == y.shape == error.shape or x.ndim != 1:
@@ -49,7 +50,10 @@ def accuracy_curves(
             shape: dict[str, Any] = {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
             label: dict[str, Any] = {"label": textwrap.fill(name, 64)} if name not in named else {}
             named.add(name)
+            costs.update(x.tolist())
             logarithmic(axes, x, y, error, **shape, **label)
+        if len(costs) == 1:  # Limits that are found around one place are that place.
+            axes.set_xlim(min(costs) / 2, max(costs) * 2)
         # Numbers at 2 and 5 as well, where the axis is short: at all nine places they would overlap.
         axes.xaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
         axes.xaxis.set_minor_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(2.0, 2.0)))

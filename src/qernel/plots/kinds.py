@@ -91,11 +91,11 @@ def _conditional(data: xarray.Dataset) -> Figures:
 
 def _maps(data: xarray.Dataset, name: str, label: str) -> Figures:
     from qernel.plots.density import density_map
+    from qernel.storage import cells
 
-    vectors, primitive = (data.attrs[key].reshape(2, 2) for key in ("supercell_vectors", "moire_vectors"))
     origin = float(data[data[name].dims[1]][0])
     return {
-        key: density_map(data[name][index].values, vectors, primitive, origin=origin, label=label, title=title)
+        key: density_map(data[name][index].values, *cells(data), origin=origin, label=label, title=title)
         for index, key, title in _each(data)
     }
 
@@ -109,15 +109,15 @@ def _structure_factor_map(data: xarray.Dataset) -> Figures:
     import numpy as np
 
     from qernel.plots.wave_vectors import wave_vector_map
+    from qernel.storage import cells
 
     half = np.stack([data["qx"].values, data["qy"].values], axis=-1)
-    vectors, primitive = (data.attrs[key].reshape(2, 2) for key in ("supercell_vectors", "moire_vectors"))
-    cells = [2 * np.pi * np.linalg.inv(rows).T for rows in (vectors, primitive)]
+    reciprocal = [2 * np.pi * np.linalg.inv(vectors).T for vectors in cells(data)]
     return {
         key: wave_vector_map(
             np.concatenate([half, -half]),
             np.tile(data["structure_factor"][index].values, 2),
-            *cells,
+            *reciprocal,
             label="structure factor  $S(q)$",
             title=title,
         )

@@ -11,6 +11,7 @@ import numpy as np
 from qernel.errors import RunError
 from qernel.estimators.quantity import Quantity
 from qernel.lattice import FloatArray
+from qernel.storage import cells
 from qernel.storage import open as open_results
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def maps_in(data: xarray.Dataset) -> list[Map]:
     if "density" not in data or data["density"].dims[0] != "lam":
         return []
     data = data.sortby("lam")
-    vectors, primitive = (np.reshape(data.attrs[key], (2, 2)) for key in ("supercell_vectors", "moire_vectors"))
+    vectors, primitive = cells(data)
     origin = float(data[data["density"].dims[1]][0])
     values = zip(data["lam"].values, data["density"].values, strict=True)
     return [Map(float(lam), np.asarray(density, float), vectors, primitive, origin) for lam, density in values]
