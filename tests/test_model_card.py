@@ -63,7 +63,7 @@ def test_the_weights_mean_on_this_machine_what_they_meant_where_they_were_measur
     points = jnp.asarray(stored["lam"].values, jnp.float32)[:, None]
     energies = functions.local_energy(parameter_layout(model.wavefunction).parameters, positions, points)
     found = np.asarray(energies.total.real) / positions.shape[2] - stored["energy"].values[:, None]
-    # Medians, because of chains that are caught at one λ of n54.
+    # Medians, because local energies have heavy tails.
     scatter = 1.48 * np.median(np.abs(found - np.median(found)))
     assert scatter < 0.3
     assert abs(np.median(found)) < 4 * 1.25 * scatter / np.sqrt(found.size)
@@ -71,7 +71,7 @@ def test_the_weights_mean_on_this_machine_what_they_meant_where_they_were_measur
 
 @pytest.mark.parametrize("name", ["n24", "n54"])
 def test_larger_systems_are_below_hartree_fock(name: str) -> None:
-    """At every λ of the card but one, with the energies stored with the weights and references that are solutions."""
+    """At every λ of the card, with the energies stored with the weights and references that are solutions."""
     entry = catalogue([])[name]
     card, stored = entry.model().card, entry.stored()
     assert card is not None and stored is not None and len(card.accuracy) == 7
@@ -85,10 +85,7 @@ def test_larger_systems_are_below_hartree_fock(name: str) -> None:
         measured = stored.sel(lam=row.lam, method="nearest")
         assert row.energy.value == pytest.approx(float(measured["energy"]), abs=5.1e-5)
         assert row.energy.error == pytest.approx(float(measured["energy_error"]), abs=5.1e-5)
-        # At one λ caught chains make the energy and its error bar: the card says so.
-        caught = any(f"λ = {row.lam:g} " in text and "caught" in text for text in card.not_good_for)
-        assert caught == ((name, row.lam) == ("n54", 1.6))
-        assert row.excess.value < (2 if caught else -3) * row.excess.error
+        assert row.excess.value < -3 * row.excess.error
 
 
 def test_models_shows_accuracy_range_and_limits(card: Card, capsys: pytest.CaptureFixture[str]) -> None:
