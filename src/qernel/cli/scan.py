@@ -72,7 +72,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start",
         choices=("spread", "registries"),
-        help="chains start spread over the cell, or as crystals in their three registries "
+        help="chains start spread over the cell, or as crystals in the registries ψ holds "
         "(default: as sample.crystal_from of the model says; spread, if it says nothing)",
     )
     parser.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/scan, or NAME-scan)")

@@ -309,7 +309,7 @@ class SampleConfig(Section):
     )
     crystal_from: MaybeNonNegative = Field(
         default=None,
-        description="λ from which chains start as crystals, in the three registries; below, and if not given, spread.",
+        description="λ from which chains start as crystals, in the registries ψ holds; below, or not given: spread.",
         examples=[0.8],
     )
     samples: Annotated[Count, Field(ge=2)] = Field(default=400, description="Records per chain.")

@@ -1,8 +1,8 @@
 """Configurations to start chains from: spread over the cell, or the three registries of the √3×√3 crystal.
 
 Chains that start spread over the cell may all end up in one phase. Near a first-order transition chains that start as
-crystals, in all three registries, say whether the others have missed something; and from some two dozen electrons on,
-spread electrons do not crystallise in thousands of moves where the crystal is what |ψ|² describes.
+crystals, in all registries that ψ holds, say whether the others have missed something; and from some two dozen
+electrons on, spread electrons do not crystallise in thousands of moves where the crystal is what |ψ|² describes.
 """
 
 from __future__ import annotations
