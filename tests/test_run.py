@@ -6,6 +6,7 @@ import csv
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import qernel
 import runs
 from qernel.config import Config
 from qernel.errors import Interrupted, RunError
+from qernel.sampling.starts import settle
 from qernel.training.folder import CONFIG_FILE, METRICS_FILE, MODEL_FILE
 from qernel.training.lock import LOCK_FILE
 from qernel.training.report import Report
@@ -68,6 +70,27 @@ def test_an_interrupted_run_continues_bit_for_bit(
     train(config(), out, resume=True)
     same_state(newest(finished), newest(out))
     assert (out / METRICS_FILE).read_text() == (finished / METRICS_FILE).read_text()
+
+
+def test_crystals_settle_when_a_run_begins_and_never_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def counted(*arguments: Any) -> Any:
+        asked.append(1)
+        return settle(*arguments)
+
+    monkeypatch.setattr("qernel.training.run.settle", counted)
+    monkeypatch.setattr("qernel.training.report.REPORT_SECONDS", 0.0)
+    crystals = runs.settings(crystal_from=0.0)
+    whole = train(crystals, tmp_path / "whole")
+    assert len(asked) == 1
+    with pytest.raises(Interrupted):
+        train(crystals, tmp_path / "parts", report=stop_at(3))  # type: ignore[arg-type]
+    train(crystals, tmp_path / "parts", resume=True)
+    assert len(asked) == 2
+    same_state(newest(whole), newest(tmp_path / "parts"))
+    train(runs.settings(), tmp_path / "spread")
+    assert len(asked) == 2
 
 
 def test_an_existing_folder_is_not_touched(finished: Path) -> None:

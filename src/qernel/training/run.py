@@ -7,12 +7,16 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jax.sharding import Mesh
 
 from qernel.config import Config
 from qernel.errors import Interrupted, RunError, resume_command
+from qernel.estimators.batched import walker_functions
 from qernel.optimise import Schedule, build_optimiser
-from qernel.sampling.devices import walker_mesh
-from qernel.sampling.starts import start_walkers
+from qernel.sampling.devices import WALKERS, over_walkers, walker_mesh
+from qernel.sampling.metropolis import Walkers
+from qernel.sampling.starts import settle, start_walkers
 from qernel.training import processes
 from qernel.training.balance import routing_of, steered_places
 from qernel.training.events import EventLog
@@ -176,6 +180,25 @@ def initial_state(config: Config, template: Wavefunction) -> TrainState:
     )
 
 
+def _settled(config: Config, template: Wavefunction, state: TrainState, mesh: Mesh) -> Walkers:
+    """The walkers of a new run, crystals in the registries that ψ holds (`qernel.sampling.starts.settle`)."""
+    train, hamiltonian = config.train, template.hamiltonian
+    functions = walker_functions(template, laplacian=train.laplacian, chunk=train.chunk)
+
+    def moved(parameters: Array, walkers: Walkers, points: Array, keys: Array) -> Walkers:
+        return settle(keys, walkers, lambda x: functions.log_modulus(parameters, x, points), hamiltonian.supercell)
+
+    @jax.jit
+    def settled(parameters: Array, walkers: Walkers, fractions: Array) -> Walkers:
+        points = stratified_points(hamiltonian, fractions, train.margin, train.focus)
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(train.seed), 2), (train.groups, train.walkers))
+        found: Walkers = over_walkers(moved, mesh, WALKERS)(parameters, walkers, points, keys)
+        return found
+
+    found: Walkers = settled(state.parameters, state.walkers, state.fractions)
+    return found
+
+
 def _loop(
     config: Config,
     template: Wavefunction,
@@ -192,6 +215,8 @@ def _loop(
     mesh = walker_mesh(train.walkers)
     state = jax.device_put(state, layout(state, mesh))
     iteration = int(state.iteration)
+    if iteration == 0 and train.crystal_from is not None:
+        state = state._replace(walkers=_settled(config, template, state, mesh))
     guard = Guard(state, walkers=train.walkers, burn_in=train.burn_in)
     reporter = Reporter(report, total, train.burn_in)
     reporter.begin(iteration)
