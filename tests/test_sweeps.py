@@ -484,4 +484,4 @@ def test_reweighted_energies_of_the_shipped_model_are_those_sampled_there() -> N
     for name in ("energy", "kinetic", "moire", "interaction", "order_parameter"):
         difference = getattr(found, name) - getattr(sampled, name)
         assert abs(difference.value) < 4 * difference.error, name
-    assert (found.energy - sampled.energy).error < 0.01 and found.effective_fraction > 0.9
+    assert (found.energy - sampled.energy).error < 0.01 and found.effective_fraction > 0.8
