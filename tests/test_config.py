@@ -254,6 +254,10 @@ def test_a_misspelt_key_raises_no_second_complaint() -> None:
         (small(model={"kv_heads": 3}), "model.heads = 4 is not a multiple of model.kv_heads = 3"),
         (small(model={"active_experts": 4}), "must be fewer than model.experts = 4: give e.g. experts = 8"),
         (small(model={"width": 4}), "would be exactly zero; give e.g. width = 8 or orbitals = 'bloch'"),
+        (
+            small(model={"orbitals": "bloch", "bloch_cutoff": 3, "crystal_seed": False}),
+            "model.bloch_cutoff = 3 keeps about 4 plane waves for 6 electrons of one spin: give at least 20",
+        ),
         (small(system={"twist": [0.25, 0]}, model={"complex": False}), "use complex = 'auto'"),
         (small(family={"lam": [0.4, 1.4], "gaps": [[0.3, 0.9]]}), "must lie inside family.lam = [0.4, 1.4]"),
         (

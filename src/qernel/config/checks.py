@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
@@ -183,6 +184,7 @@ def _model(config: Config) -> Iterator[Problem]:
         )
     if model.crystal_seed:
         yield from _crystal(config)
+    yield from _plane_waves(config)
     if model.backflow and (model.orbitals == "network" or model.crystal_seed):
         yield Problem(
             ("model.backflow", "model.orbitals", "model.crystal_seed"),
@@ -197,6 +199,28 @@ def _model(config: Config) -> Iterator[Problem]:
             f"from the network alone would be exactly zero; give e.g. width = {_round_up(most, model.heads)} "
             "or orbitals = 'bloch'",
         )
+
+
+def _plane_waves(config: Config) -> Iterator[Problem]:
+    """Orbitals made of plane waves need some for each electron."""
+    model, system = config.model, config.system
+    key = {"hartree_fock": "hf_cutoff", "bloch": "bloch_cutoff"}.get(model.orbitals)
+    if key is None or system.cells == 0:
+        return
+    # ½k² up to the cut-off holds area × cut-off/2π wave vectors of the supercell.
+    area = system.cells * (math.sqrt(0.75) if system.lattice == "triangular" else 1.0)
+    cutoff, most = getattr(model, key), max(system.electrons)
+    least = 2 * math.pi * _WAVES * most / area
+    if cutoff < least:
+        yield Problem(
+            (f"model.{key}", "model.orbitals", "system.electrons", "system.supercell"),
+            f"model.{key} = {cutoff:g} keeps about {area * cutoff / (2 * math.pi):.0f} plane waves for {most} "
+            f"electrons of one spin: give at least {math.ceil(least)}",
+        )
+
+
+_WAVES = 4
+"""Plane waves for each electron: with fewer there is little to choose from, and symmetric states may be missing."""
 
 
 def _crystal(config: Config) -> Iterator[Problem]:

@@ -267,6 +267,8 @@ def _occupied(
                 table[row[turns], state] = coefficient
     chosen = np.zeros((len(table) if complex else 2 * len(table), 0))
     for level in np.split(np.arange(len(bands.energies)), np.flatnonzero(np.diff(bands.energies) > 1e-7) + 1):
+        if chosen.shape[1] == states:  # the levels above may have nothing within the waves
+            break
         block = table[:, level] if complex else _real_states(table[:, level], waves, cell)
         missing = states - chosen.shape[1]
         if missing < block.shape[1] and previous is not None:
