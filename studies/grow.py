@@ -63,11 +63,9 @@ def grown(small: Any, large: Any) -> Any:
 
 def amplitudes(orbitals: HartreeFockOrbitals, spin: int, lam: np.ndarray) -> np.ndarray:
     """z with φ = Re Σ_G z_G e^{iG·r} at some λ, ``[λ, determinants, n, waves]``; without Re for complex orbitals."""
-    table = np.asarray(orbitals.amplitudes[spin], float)
-    low, high = orbitals.hamiltonian.ranges[0]
-    place = (2.0 * lam - low - high) / (high - low)
-    first, second = np.moveaxis(np.tensordot(np.polynomial.chebyshev.chebvander(place, len(table) - 1), table, 1), 1, 0)
-    return np.moveaxis(first + 1j * (second if orbitals.complex else -second), 1, -1)
+    place = np.asarray(orbitals.hamiltonian.scaled(lam[:, None]))[:, 0]
+    first, second = np.polynomial.chebyshev.chebval(place, np.asarray(orbitals.amplitudes[spin], float))
+    return np.transpose(first + 1j * (second if orbitals.complex else -second), (3, 1, 2, 0))
 
 
 def as_before(new: HartreeFockOrbitals, old: HartreeFockOrbitals) -> HartreeFockOrbitals:

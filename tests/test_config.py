@@ -258,6 +258,10 @@ def test_a_misspelt_key_raises_no_second_complaint() -> None:
             small(model={"orbitals": "bloch", "bloch_cutoff": 3, "crystal_seed": False}),
             "model.bloch_cutoff = 3 keeps about 4 plane waves for 6 electrons of one spin: give at least 20",
         ),
+        (
+            small(model={"ansatz": "slater", "orbitals": "hartree_fock", "hf_cutoff": 3, "crystal_seed": False}),
+            "model.hf_cutoff = 3 keeps about 4 plane waves for 6 electrons of one spin: give at least 20",
+        ),
         (small(system={"twist": [0.25, 0]}, model={"complex": False}), "use complex = 'auto'"),
         (small(family={"lam": [0.4, 1.4], "gaps": [[0.3, 0.9]]}), "must lie inside family.lam = [0.4, 1.4]"),
         (

@@ -146,14 +146,15 @@ def table(config: Config, found: Sequence[Branches], crossing: float | None) -> 
 
 
 def _enough(config: Config, cutoff: float) -> None:
+    from qernel.config.checks import WAVES
     from qernel.hartree_fock import PlaneWaves
 
     cell = config.hamiltonian().supercell
     waves, most = len(PlaneWaves(cell, cutoff).turns), max(config.system.electrons)
-    if waves < 4 * most:
+    if waves < WAVES * most:
         raise RunError(
             f"--cutoff {cutoff:g} keeps {waves} plane waves for {most} electrons of one spin: "
-            f"give at least {cutoff * 4 * most / waves:.0f}"
+            f"give at least {cutoff * WAVES * most / waves:.0f}"
         )
 
 

@@ -50,7 +50,7 @@ class Problem(NamedTuple):
 
 def problems(config: Config) -> list[Problem]:
     """Everything that keeps a configuration of individually valid values from being used."""
-    kinds = (_cell, _strengths, _gates, _gaps, _focus, _model, _train, _starts)
+    kinds = (_cell, _strengths, _gates, _gaps, _focus, _model, _plane_waves, _train, _starts)
     return [problem for kind in kinds for problem in kind(config)]
 
 
@@ -184,7 +184,6 @@ def _model(config: Config) -> Iterator[Problem]:
         )
     if model.crystal_seed:
         yield from _crystal(config)
-    yield from _plane_waves(config)
     if model.backflow and (model.orbitals == "network" or model.crystal_seed):
         yield Problem(
             ("model.backflow", "model.orbitals", "model.crystal_seed"),
@@ -205,21 +204,25 @@ def _plane_waves(config: Config) -> Iterator[Problem]:
     """Orbitals made of plane waves need some for each electron."""
     model, system = config.model, config.system
     key = {"hartree_fock": "hf_cutoff", "bloch": "bloch_cutoff"}.get(model.orbitals)
+    if key is None and model.ansatz == "slater":  # it has no network that could make orbitals
+        key = "bloch_cutoff"
     if key is None or system.cells == 0:
         return
+    from qernel.lattice import Supercell
+
     # ½k² up to the cut-off holds area × cut-off/2π wave vectors of the supercell.
-    area = system.cells * (math.sqrt(0.75) if system.lattice == "triangular" else 1.0)
+    area = Supercell(system.supercell, system.lattice).area
     cutoff, most = getattr(model, key), max(system.electrons)
-    least = 2 * math.pi * _WAVES * most / area
+    least = 2 * math.pi * WAVES * most / area
     if cutoff < least:
         yield Problem(
-            (f"model.{key}", "model.orbitals", "system.electrons", "system.supercell"),
+            (f"model.{key}", "model.orbitals", "model.ansatz", "system.electrons", "system.supercell"),
             f"model.{key} = {cutoff:g} keeps about {area * cutoff / (2 * math.pi):.0f} plane waves for {most} "
             f"electrons of one spin: give at least {math.ceil(least)}",
         )
 
 
-_WAVES = 4
+WAVES = 4
 """Plane waves for each electron: with fewer there is little to choose from, and symmetric states may be missing."""
 
 
