@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from qernel import runtime
 from qernel.lazy import exports
+
+runtime.require_x64()
 
 try:
     __version__ = version("qernel")

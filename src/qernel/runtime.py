@@ -65,16 +65,11 @@ def configure(devices: int | None = None, *, undivided: bool = False) -> None:
     # NumPy's linear algebra would start as many threads again and fight XLA's for the cores: a small `eigh` has been
     # measured to take 400 times longer.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Ewald sums, the natural-gradient solve and averages need double precision (the wavefunction may do with less).
-    os.environ["JAX_ENABLE_X64"] = "1"
-    # The default on accelerators is TensorFloat-32 or bfloat16 products, with which energies come out wrong.
-    os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+    require_x64()
     # What was compiled once is kept for the next command: the first answer of a model then comes seconds earlier.
     folder = compilation_cache()
     if folder is not None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
-    if "jax" in sys.modules:  # it has read the environment already
-        require_x64()
 
 
 def restart_in_huge_pages() -> None:
@@ -126,7 +121,17 @@ def compilation_cache() -> Path | None:
 
 
 def require_x64() -> None:
-    """Switch on double precision and full-precision matrix products, where jax was imported without `configure`."""
+    """Switch on double precision and full-precision matrix products, whether jax is imported already or not.
+
+    Importing `qernel` does, and so does every `Hamiltonian`, with which a computation begins: the program around may
+    have switched it off in between. Ewald sums, the natural-gradient solve and averages need double precision (the
+    wavefunction may do with less). Matrix products on accelerators are in TensorFloat-32 or bfloat16 unless told
+    otherwise, and energies come out wrong; a precision that the user has chosen stays.
+    """
+    os.environ["JAX_ENABLE_X64"] = "1"
+    os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+    if "jax" not in sys.modules:
+        return
     import jax
 
     settings: Any = jax.config  # untyped

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from qernel import runtime
 from qernel.hamiltonian.interactions import PeriodicInteraction
 from qernel.hamiltonian.moire import moire_potential
 from qernel.lattice import FloatArray, Supercell
@@ -62,6 +63,7 @@ class Hamiltonian:
     kernel: PeriodicInteraction = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        runtime.require_x64()
         shortest = self.gate_distance
         if "gate_distance" in self.parameters:
             shortest = self.ranges[self.parameters.index("gate_distance")][0]

@@ -7,14 +7,11 @@
 
 from __future__ import annotations
 
-from qernel import runtime
 from qernel.model.card import Card
 from qernel.model.density import Density
 from qernel.model.energies import Energies
 from qernel.model.library import configuration, load, shipped
 from qernel.model.state import State
 from qernel.model.trained import Model
-
-runtime.require_x64()
 
 __all__ = ["Card", "Density", "Energies", "Model", "State", "configuration", "load", "shipped"]
