@@ -16,6 +16,8 @@ import tomlkit
 
 from ansatz_cases import SMALL, energies, quick_jit, random_positions
 from qernel.cli.entry import main
+from qernel.cli.results import system
+from qernel.cli.validate import _units
 from qernel.config import Config, load_config
 from qernel.config.twist import earlier_meaning
 from qernel.errors import OtherRun, QernelWarning
@@ -24,9 +26,10 @@ from qernel.hamiltonian.family import Hamiltonian
 from qernel.hamiltonian.twist import reduced_turns, row_turns
 from qernel.hartree_fock.search import lowest, mean_field, search
 from qernel.lattice import LATTICES, Supercell
-from qernel.model import load
+from qernel.model import Model, load
 from qernel.observables.base import Samples
 from qernel.observables.one_body import plane_waves
+from qernel.provenance import model_attributes
 from qernel.training.checkpoint import Checkpoints
 from qernel.training.folder import save_model
 from qernel.training.tensors import write_tensors
@@ -184,6 +187,20 @@ def test_a_configuration_knows_whether_its_wavefunction_is_complex(ansatz: str, 
     psi = build(model, family, key=jax.random.key(1), dtype=jnp.float64)
     _, log = jax.eval_shape(lambda x: log_psi(psi, x, jnp.ones(1)), jnp.zeros((2, 2)))
     assert config.is_complex == jnp.iscomplexobj(log) == (not mean_field(family, 1.0, 20.0).real)
+
+
+def test_results_name_the_twist_they_are_for() -> None:
+    config = line(twist=[0.25, 4.1])
+    family = config.hamiltonian()
+    psi = build(SMALL.model_copy(update={"ansatz": "slater"}), family, key=jax.random.key(1), dtype=jnp.float64)
+    about = model_attributes(Model("twisted", config, psi))
+    np.testing.assert_allclose(np.reshape(about["supercell_rows"], (2, 2)), given_rows(family.supercell))
+    assert_bloch(about["twist_momentum"], family.supercell, about["twist"])
+    assert_bloch(about["twist_momentum"], family.supercell, (0.25, 0.1))
+    assert system(config, family, {})["twist"] == (0.25, 4.1)
+    assert any("twist 0.25 along 4 a1 + 0 a2, 4.1 along 0 a1 + 1 a2" in text for text in _units(config, family))
+    plain = line(twist=[1.0, 0.0])
+    assert "twist" not in system(plain, plain.hamiltonian(), {})
 
 
 # What is stored keeps its meaning
