@@ -47,11 +47,11 @@ def test_fermi_sea_matches_the_reference(reference: dict[str, Any], entry: int) 
 @pytest.mark.parametrize("twist", [(0.0, 0.0), (0.25, 0.0), (0.1, -0.37)])
 @pytest.mark.parametrize("cell", [SQRT3, Supercell(((2, 1), (-1, 3))), Supercell(((1, 0), (0, 4)))])
 def test_without_a_potential_electrons_are_free(cell: Supercell, twist: tuple[float, float]) -> None:
-    """½|Q + k_t|² over all reciprocal vectors Q of the supercell."""
+    """½|Q + k_t|² over all reciprocal vectors Q of the supercell, on the basis that its rows give."""
     bands = one_body_bands(cell, 0.0, 0.3, 40, twist=twist)
     index = np.arange(-40, 41)
     waves = np.stack(np.meshgrid(index, index, indexing="ij"), axis=-1).reshape(-1, 2) + twist
-    free = 0.5 * np.sum((waves @ (2 * np.pi * np.linalg.inv(cell.vectors).T)) ** 2, axis=1)
+    free = 0.5 * np.sum((waves @ (2 * np.pi * np.linalg.inv(np.array(cell.matrix) @ cell.primitive).T)) ** 2, axis=1)
     np.testing.assert_allclose(bands.energies, np.sort(free)[:40], atol=1e-12)
 
 

@@ -99,6 +99,7 @@ def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
     good = str(save(results(states, 0, [1.0]), tmp_path / "good.nc"))
     elsewhere = str(save(results(states, 1, [1.1]), tmp_path / "elsewhere.nc"))
     foreign = str(save(results(states, 1, [1.0], V0=5.0), tmp_path / "foreign.nc"))
+    twisted = str(save(results(states, 1, [1.0], twist_momentum=[0.5, 0.0]), tmp_path / "twisted.nc"))
     bare = str(save(results(states, 1, [1.0]).drop_vars("energy_variance"), tmp_path / "bare.nc"))
     nan = results(states, 1, [1.0])
     nan["energy_error"][0] = np.nan
@@ -107,6 +108,8 @@ def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
         ([good], "alone gives no line"),
         ([good, elsewhere], "no λ in common"),
         ([good, foreign], "V0 = 5.0"),
+        ([good, twisted], "twist_momentum = [0.5 0. ]"),
+        ([twisted, good], "twist_momentum = None"),
         ([good, bare], "lacks energy_variance"),
         ([good, broken], "no energy and variance with errors at λ = 1"),
         ([good, "none.nc"], "does not exist"),

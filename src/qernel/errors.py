@@ -17,6 +17,10 @@ class QernelError(Exception):
     """Base of every error the user can act on."""
 
 
+class QernelWarning(UserWarning):
+    """What a user should know and no error: the command line prints it as one sentence."""
+
+
 class ConfigError(QernelError):
     """A configuration that cannot be used.
 

@@ -94,15 +94,26 @@ class Supercell:
         """Moiré lattice vectors a_1, a_2 as rows ``[2, 2]``."""
         return LATTICES[self.lattice]
 
+    @property
+    def rows(self) -> FloatArray:
+        """Supercell vectors A_i as they were given, rows ``[2, 2]``: `vectors` spans the same lattice."""
+        rows: FloatArray = np.array(self.matrix) @ self.primitive
+        return rows
+
     @cached_property
-    def vectors(self) -> FloatArray:
-        """Supercell vectors as rows ``[2, 2]``, reduced to the shortest equivalent basis.
+    def reduced(self) -> Integers:
+        """The shortest equivalent basis in units of the moiré lattice vectors, rows ``[2, 2]``.
 
         Equivalent matrices S describe the same crystal: their common Hermite form is reduced in integers, so that
         every quantity is identical, on every machine, not just equal to rounding.
         """
         gram = np.rint(2.0 * self.primitive @ self.primitive.T).astype(np.int64)
-        vectors: FloatArray = _gauss_reduce(_hermite(self.matrix), gram) @ self.primitive
+        return _gauss_reduce(_hermite(self.matrix), gram)
+
+    @cached_property
+    def vectors(self) -> FloatArray:
+        """Supercell vectors as rows ``[2, 2]``, `reduced` to the shortest equivalent basis."""
+        vectors: FloatArray = self.reduced @ self.primitive
         return vectors
 
     @cached_property

@@ -58,6 +58,10 @@ def model_attributes(model: Any) -> dict[str, Any]:
         "trained_lam": [float(low), float(high)],
         "units": "energies in E0 = hbar^2/(m* a_M^2), lengths in the moire period a_M",
     }
+    if hamiltonian.twisted:
+        attributes["supercell_rows"] = hamiltonian.supercell.rows.ravel().tolist()
+        attributes["twist"] = list(hamiltonian.row_twist)
+        attributes["twist_momentum"] = hamiltonian.twist_momentum.tolist()
     if hamiltonian.gaps:
         attributes["trained_gaps"] = [float(end) for gap in hamiltonian.gaps for end in gap]
     if model.config.energy_unit_meV is not None:

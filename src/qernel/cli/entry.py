@@ -6,12 +6,14 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any
 
 from qernel import runtime
 from qernel.cli.parser import build_parser
-from qernel.errors import ConfigError, Interrupted, QernelError
+from qernel.errors import ConfigError, Interrupted, QernelError, QernelWarning
 
 FAILED, MISUSED, STOPPED, PIPE = 1, 2, 130, 141
 """Exit codes: a defect of ours; something the user can put right; Ctrl-C; the reader of our output has left."""
@@ -34,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a λ must not end a run on a terminal that has none
     try:
-        code = _dispatch(arguments, own_process=argv is None)
+        with warnings.catch_warnings():
+            warnings.showwarning = _say(warnings.showwarning)
+            code = _dispatch(arguments, own_process=argv is None)
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes stdout once more on exit, and would complain.
@@ -45,6 +49,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _report(error)
     return code
+
+
+def _say(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """What shows warnings: ours as one sentence, all others as before."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, QernelWarning):
+            print(f"qernel: warning: {message}", file=sys.stderr, flush=True)
+        else:
+            otherwise(message, category, *place)
+
+    return show
 
 
 def _dispatch(arguments: list[str], *, own_process: bool) -> int:

@@ -149,9 +149,11 @@ def system_of(model: Model, others: Mapping[str, float]) -> dict[str, Any]:
 def system(config: Config, hamiltonian: Hamiltonian, others: Mapping[str, float]) -> dict[str, Any]:
     """The electrons and forces that results are for."""
     up, down = config.system.electrons
+    twist = {"supercell": config.system.supercell, "twist": hamiltonian.row_twist} if hamiltonian.twisted else {}
     return {
         "electrons": [up, down] if down else up,
         "cells": config.system.cells,
+        **twist,
         "V0": hamiltonian.V0,
         "U": others.get("U", hamiltonian.U),
         "phase_deg": others.get("phase_deg", hamiltonian.phase_deg),

@@ -54,6 +54,11 @@ def _units(config: Config, hamiltonian: Hamiltonian) -> Iterator[str]:
     area = f"supercell area {hamiltonian.supercell.area:.6g} a_M²"
     material = system.material
     yield area if material is None else f"{area} = {hamiltonian.supercell.area * material.period_nm**2:.6g} nm²"
+    if hamiltonian.twisted:
+        (a, b), (c, d) = system.supercell
+        first, second = hamiltonian.row_twist
+        kx, ky = hamiltonian.twist_momentum
+        yield f"twist {first:g} along {a} a1 + {b} a2, {second:g} along {c} a1 + {d} a2, k_t = ({kx:.4g}, {ky:.4g})/a_M"
     spacing = (hamiltonian.supercell.area / (system.count * 3.141592653589793)) ** 0.5
     yield f"r_s = {spacing:.4g} a_M, the radius of the disc of one electron"
 

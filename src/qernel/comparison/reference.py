@@ -120,9 +120,8 @@ def _is_system(case: Mapping[str, Any], config: Config) -> bool:
     """Whether a case of total energies belongs to the polarised system of a configuration."""
     family = config.hamiltonian()
     alike = np.allclose([case["U"], case["phase_deg"]], [family.U, family.phase_deg], rtol=_TOLERANCE, atol=0)
-    untwisted = not family.twist_momentum.any()
     same = (case["electrons"], 0) == config.system.electrons and _CELLS[case["cell"]] == config.system.cells
-    return bool(alike and untwisted and same)
+    return bool(alike and same and not family.twisted)
 
 
 def _same_count(electrons: Any, config: Config, path: Path) -> None:

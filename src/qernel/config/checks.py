@@ -275,9 +275,9 @@ def _starts(config: Config) -> Iterator[Problem]:
 
 def _train(config: Config) -> Iterator[Problem]:
     system = config.system
-    if config.model.complex is False and any(component % 1 for component in system.twist):
+    if config.model.complex is False and system.cells and any(turns % 1 for turns in system.reduced_twist):
         yield Problem(
-            ("model.complex", "system.twist"),
+            ("model.complex", "system.twist", "system.twist_along", "system.supercell", "system.lattice"),
             f"model.complex = false cannot satisfy system.twist = {list(system.twist)}: use complex = 'auto'",
         )
     if config.train.exchange and config.train.groups < 2:

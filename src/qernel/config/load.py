@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 from qernel.config.explain import clean, show
 from qernel.config.schema import Config
 from qernel.config.sections import MATERIAL_KEYS, RANGE_KEYS, REDUCED_KEYS, SECTIONS
-from qernel.errors import ConfigError
+from qernel.config.twist import as_stored, belongs_to_run, doubts
+from qernel.errors import ConfigError, QernelWarning
 
 MAX_BYTES = 1_000_000
 """A larger file is not a configuration."""
@@ -48,7 +50,8 @@ def load_config(source: str | Path | Mapping[str, Any] | Config, overrides: Sequ
     """Read and check a configuration.
 
     A later layer wins: preset, then source, then overrides. Giving V0 or U drops the material of an
-    earlier layer and the other way round; a [family] interval drops the constant of an earlier layer.
+    earlier layer and the other way round; a [family] interval drops the constant of an earlier layer; a twist drops
+    what that of an earlier layer refers to.
 
     Args:
         source: name of a preset, path of a TOML file, or the equivalent mapping. A mapping or file may
@@ -57,7 +60,8 @@ def load_config(source: str | Path | Mapping[str, Any] | Config, overrides: Sequ
             removes a key.
 
     Returns:
-        The checked configuration.
+        The checked configuration; the one in a run folder as it was understood when it was written. A
+        `QernelWarning` says so, or that a twist looks like an angle in other units.
 
     Raises:
         ConfigError: listing every problem at once.
@@ -83,6 +87,11 @@ def load_config(source: str | Path | Mapping[str, Any] | Config, overrides: Sequ
         raise ConfigError([*faults, *known]) from None
     if faults:
         raise ConfigError(faults)
+    if isinstance(source, str | Path) and "twist" not in changes.get("system", {}):
+        path = Path(source).expanduser()
+        config = as_stored(config, clean(str(source), 200)) if belongs_to_run(path) else config
+    for sentence in doubts(config):
+        warnings.warn(sentence, QernelWarning, stacklevel=2)
     return config
 
 
@@ -197,6 +206,7 @@ def _merge(base: Table, top: Table) -> Table:
         new = set(given) if isinstance(given, dict) else set()
         ranges = top.get("family")
         dropped = set(RANGE_KEYS).intersection(ranges if isinstance(ranges, dict) else ())
+        dropped |= {"twist_along"} if "twist" in new else set()
         if new.intersection(REDUCED_KEYS):
             dropped |= set(MATERIAL_KEYS)
         elif new.intersection(MATERIAL_KEYS):

@@ -70,10 +70,8 @@ class Config(Section):
 
     @property
     def is_complex(self) -> bool:
-        """Whether ψ is complex; "auto" means only when the boundary twist is not a whole multiple of 2π."""
-        if self.model.complex == "auto":
-            return any(component % 1 for component in self.system.twist)
-        return self.model.complex
+        """Whether ψ is complex (`ModelConfig.is_complex`)."""
+        return self.model.is_complex(self.system.twisted)
 
     def hamiltonian(self) -> Hamiltonian:
         """The family of Hamiltonians, conditioned on λ and on every other interval given (imports jax)."""
@@ -97,6 +95,7 @@ class Config(Section):
             interaction=system.interaction,
             gate_distance=system.gate_distance,
             twist=system.twist,
+            twist_along=system.twist_along,
             parameters=tuple(ranges),
             ranges=tuple(ranges.values()),
             gaps=family.gaps or (),
@@ -133,6 +132,9 @@ class Config(Section):
                 `qernel.config.sections.UNCOUNTED` never enter.
         """
         data = self.to_dict()
+        # What there is besides the way it is written.
+        data["system"]["twist"] = list(self.system.reduced_twist)
+        del data["system"]["twist_along"]
         for section, keys in UNCOUNTED.items():
             for key in keys:
                 data[section].pop(key, None)

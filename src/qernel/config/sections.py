@@ -90,7 +90,15 @@ class SystemConfig(Section):
     gate_distance: MaybeGateDistance = Field(
         default=None, description="Distance to the gate(s) in a_M; only with a gated interaction.", examples=[1.0]
     )
-    twist: Pair = Field(default=(0.0, 0.0), description="Boundary twist along each supercell vector in units of 2π.")
+    twist: Pair = Field(
+        default=(0.0, 0.0),
+        description="Boundary twist along each row of supercell, in turns (units of 2π), modulo 1.",
+        examples=[[0.25, 0.0]],
+    )
+    twist_along: Literal["rows", "reduced"] = Field(
+        default="rows",
+        description="What twist refers to: rows of supercell, or the reduced vectors as in runs of earlier versions.",
+    )
     effective_mass: Physical = Field(default=_MATERIAL.effective_mass, description="Effective mass m*/m_e.")
     dielectric: Physical = Field(default=_MATERIAL.dielectric, description="Relative dielectric constant ε.")
     period_nm: Physical = Field(default=_MATERIAL.period_nm, description="Moiré period a_M in nm.")
@@ -109,6 +117,19 @@ class SystemConfig(Section):
         if self.V0 is not None or self.U is not None:
             return None
         return Material(self.effective_mass, self.dielectric, self.period_nm, self.depth_meV)
+
+    @property
+    def reduced_twist(self) -> tuple[float, float]:
+        """The twist along the reduced supercell vectors, equal for equal twists (`qernel.hamiltonian.twist`)."""
+        from qernel.hamiltonian.twist import reduced_turns
+        from qernel.lattice import Supercell
+
+        return reduced_turns(Supercell(self.supercell, self.lattice), self.twist, self.twist_along)
+
+    @property
+    def twisted(self) -> bool:
+        """Whether there is a twist: whole turns are none."""
+        return any(self.reduced_twist)
 
     @property
     def count(self) -> int:
@@ -216,6 +237,10 @@ class ModelConfig(Section):
     complex: Annotated[Literal["auto"] | Flag, Expects('"auto", true or false')] = Field(
         default="auto", description="Complex ψ; auto: only where a boundary twist demands it."
     )
+
+    def is_complex(self, twisted: bool) -> bool:
+        """Whether ψ is complex; "auto": if there is a twist. Without one the ground state can be chosen real."""
+        return twisted if self.complex == "auto" else self.complex
 
     @property
     def key_value_heads(self) -> int:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NEEDED = ("energy", "energy_error", "energy_variance", "energy_variance_error")
 
-_SAME = ("V0", "U", "phase_deg", "electrons_up", "electrons_down", "moire_cells")
+_SAME = ("V0", "U", "phase_deg", "electrons_up", "electrons_down", "moire_cells", "twist_momentum")
 """Attributes in which files of one Hamiltonian agree."""
 
 _SURE = 2.0
@@ -191,7 +191,7 @@ def _check(path: str | Path, data: xarray.Dataset, reference: xarray.Dataset, fi
             f"{path} lacks {', '.join(missing) or 'lam'}: use files of qernel observe --observable energy v_score"
         )
     for name in _SAME:
-        if data.attrs.get(name) != reference.attrs.get(name):
+        if not np.array_equal(data.attrs.get(name, ()), reference.attrs.get(name, ())):
             raise RunError(
                 f"{path} has {name} = {data.attrs.get(name)} and {first} {reference.attrs.get(name)}: wavefunctions of "
                 "one Hamiltonian are needed"

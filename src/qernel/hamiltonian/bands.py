@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qernel.hamiltonian.moire import WAVE_VECTORS
+from qernel.hamiltonian.twist import Turns, reduced_turns
 from qernel.lattice import FloatArray, Supercell, lattice_points
 
 
@@ -48,7 +49,7 @@ def one_body_bands(
     phase: float,
     states: int,
     cutoff: float = 400.0,
-    twist: tuple[float, float] = (0.0, 0.0),
+    twist: Turns = (0.0, 0.0),
 ) -> Bands:
     """The lowest one-body states of −½∇² + depth·w(r) on the supercell.
 
@@ -58,12 +59,12 @@ def one_body_bands(
         phase: φ in radians.
         states: how many states to return.
         cutoff: kinetic cut-off of the plane waves in E0.
-        twist: boundary twist in units of 2π along each supercell vector (rows of ``supercell.vectors``).
+        twist: boundary twist in units of 2π along each row of ``supercell.matrix``.
 
     Returns:
         The states, ordered by energy.
     """
-    shift = np.asarray(twist) @ supercell.reciprocal
+    shift = np.asarray(reduced_turns(supercell, twist)) @ supercell.reciprocal
     radius = np.sqrt(2.0 * cutoff)
     grid = lattice_points(supercell.moire_reciprocal, radius)
     difference = grid[:, None, :] - grid[None, :, :]

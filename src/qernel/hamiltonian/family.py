@@ -18,6 +18,7 @@ from jax import Array
 from qernel import runtime
 from qernel.hamiltonian.interactions import PeriodicInteraction
 from qernel.hamiltonian.moire import moire_potential
+from qernel.hamiltonian.twist import Along, Turns, reduced_turns, row_turns
 from qernel.lattice import FloatArray, Supercell
 
 CONDITIONABLE = ("lam", "U", "phase_deg", "gate_distance")
@@ -43,7 +44,8 @@ class Hamiltonian:
         phase_deg: moiré phase φ in degrees.
         interaction: a key of `qernel.hamiltonian.interactions.SCREENING`.
         gate_distance: distance to the gate(s) in a_M, for screened interactions.
-        twist: boundary twist in units of 2π along each supercell vector (rows of ``supercell.vectors``).
+        twist: boundary twist θ in units of 2π, ψ(r + A_i) = exp(2πi θ_i) ψ(r) along the rows A_i of the supercell.
+        twist_along: "rows", or "reduced" where θ belongs to ``supercell.vectors`` (`qernel.hamiltonian.twist`).
         parameters: names of the conditioning parameters, a subset of `CONDITIONABLE`.
         ranges: the interval of each parameter the model is trained on.
         gaps: intervals inside the one of λ that are left out of training, in increasing order.
@@ -56,7 +58,8 @@ class Hamiltonian:
     phase_deg: float
     interaction: str = "coulomb"
     gate_distance: float | None = None
-    twist: tuple[float, float] = (0.0, 0.0)
+    twist: Turns = (0.0, 0.0)
+    twist_along: Along = "rows"
     parameters: tuple[str, ...] = ("lam",)
     ranges: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
     gaps: tuple[tuple[float, float], ...] = ()
@@ -118,6 +121,16 @@ class Hamiltonian:
         return Potential(moire.astype(positions.dtype), jnp.asarray(interaction, positions.dtype))
 
     @property
+    def row_twist(self) -> Turns:
+        """θ along the rows of ``supercell.matrix``, whatever `twist` refers to."""
+        return row_turns(self.supercell, self.twist, self.twist_along)
+
+    @property
+    def twisted(self) -> bool:
+        """Whether there is a twist: whole turns are none."""
+        return bool(self.twist_momentum.any())
+
+    @property
     def twist_momentum(self) -> FloatArray:
-        """k_t with ψ(r + A_j) = exp(i k_t·A_j) ψ(r), shape ``[2]`` in 1/a_M."""
-        return np.asarray(self.twist) @ self.supercell.reciprocal
+        """k_t with ψ(r + A) = exp(i k_t·A) ψ(r) for every supercell vector A, shape ``[2]`` in 1/a_M."""
+        return np.asarray(reduced_turns(self.supercell, self.twist, self.twist_along)) @ self.supercell.reciprocal

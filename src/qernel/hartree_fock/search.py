@@ -34,7 +34,7 @@ def mean_field(hamiltonian: Hamiltonian, lam: float, cutoff: float = CUTOFF) -> 
     point = np.array([*(hamiltonian.middle | {"lam": lam}).values()], dtype=float)
     shift = hamiltonian.twist_momentum
     basis = PlaneWaves(hamiltonian.supercell, cutoff, (float(shift[0]), float(shift[1])))
-    return MeanField(hamiltonian, point, basis, real=not shift.any())
+    return MeanField(hamiltonian, point, basis, real=not hamiltonian.twisted)
 
 
 def lowest(branches: Branches) -> Solution:

@@ -174,7 +174,7 @@ def _bloch(field: MeanField, count: int, centre: FloatArray) -> tuple[ComplexArr
     cell = hamiltonian.supercell
     states = (-(-count // cell.cells) + 1) * cell.cells
     depth, phase = field.value("lam") * hamiltonian.V0, float(np.deg2rad(field.value("phase_deg")))
-    bands = one_body_bands(cell, depth, phase, states, cutoff=min(basis.cutoff, 60.0), twist=hamiltonian.twist)
+    bands = one_body_bands(cell, depth, phase, states, cutoff=min(basis.cutoff, 60.0), twist=hamiltonian.row_twist)
     momenta = bands.waves[:, 0]
     key = bands.energies
     if centre.any():

@@ -8,7 +8,8 @@ from typing import Any
 
 import equinox as eqx
 
-from qernel.config import Config, load_config
+from qernel.config import Config
+from qernel.config.twist import as_stored
 from qernel.errors import RunError
 from qernel.model.card import read_card
 from qernel.model.trained import Model
@@ -69,7 +70,7 @@ def _read(run: str | Path) -> tuple[Path, Config, Tensors]:
     text = metadata.get("config")
     if text is None:
         raise RunError(f"{path} carries no configuration: it is not a Qernel model")
-    return path, load_config(_parse(text, path)), tensors
+    return path, as_stored(Config.model_validate(_parse(text, path)), str(path)), tensors
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:

@@ -65,12 +65,14 @@ class Checkpoints:
         folder: the run folder.
         fingerprint: of the configuration; checkpoints of any other are refused.
         keep: how many to keep.
+        earlier: fingerprint of the configuration as earlier versions understood it, if that is another.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, keep: int):
+    def __init__(self, folder: Path, fingerprint: str, keep: int, *, earlier: str | None = None):
         self._folder = folder
         self._fingerprint = fingerprint
         self._keep = keep
+        self._earlier = earlier
 
     def paths(self) -> list[Path]:
         """The files, newest first; one without a number was written before there were several."""
@@ -137,6 +139,11 @@ class Checkpoints:
         tensors, metadata = read_tensors(path, MIGRATIONS)
         if "fingerprint" not in metadata or metadata.get("finished") not in ("true", "false"):
             raise DamagedFile(f"{path} is not a checkpoint of Qernel")
+        if metadata["fingerprint"] == self._earlier:
+            raise OtherRun(
+                f"{path} was written by an earlier version, whose system.twist belongs to the reduced supercell "
+                f"vectors: resume with {self._folder / 'config.toml'}, or add --set system.twist_along=reduced"
+            )
         if metadata["fingerprint"] != self._fingerprint:
             raise OtherRun(f"{path} was written by a run with another configuration: resume with the same one")
         return fit(path, tensors, template), metadata["finished"] == "true"

@@ -16,6 +16,7 @@ from pathlib import Path
 import equinox as eqx
 
 from qernel.config import Config
+from qernel.config.twist import earlier_meaning
 from qernel.errors import RunError
 from qernel.files import PARTIAL, occupied, write_atomically
 from qernel.training.balance import Routing, overflow
@@ -44,7 +45,13 @@ class RunFolder:
     def __init__(self, path: Path, config: Config, template: Wavefunction):
         self.path = path
         self.events = EventLog(path)
-        self.checkpoints = Checkpoints(path, config.fingerprint(), config.train.keep_checkpoints)
+        earlier = earlier_meaning(config)
+        self.checkpoints = Checkpoints(
+            path,
+            config.fingerprint(),
+            config.train.keep_checkpoints,
+            earlier=None if earlier is None else earlier.fingerprint(),
+        )
         self._config = config
         self._wavefunction = parameter_layout(template).rebuild
         self._parameters = template.hamiltonian.parameters

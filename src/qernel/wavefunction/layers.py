@@ -156,13 +156,6 @@ class OrbitalHead(eqx.Module):
         return bases
 
 
-def is_complex(model: Any, hamiltonian: Hamiltonian) -> bool:
-    """Resolve ``complex = "auto"``: with time reversal (no twist) the ground state can be chosen real."""
-    if model.complex == "auto":
-        return bool(hamiltonian.twist_momentum.any())
-    return bool(model.complex)
-
-
 class Identity(eqx.Module):
     """Stands where a FiLM layer is switched off."""
 
@@ -217,7 +210,7 @@ class NetworkAnsatz(Wavefunction):
             model,
             hamiltonian,
             self.condition_width if model.film else 0,
-            complex=is_complex(model, hamiltonian),
+            complex=model.is_complex(hamiltonian.twisted),
             rng=rngs[3],
             dtype=dtype,
         )

@@ -258,7 +258,7 @@ def _occupied(
     cell, shift = hamiltonian.supercell, hamiltonian.twist_momentum
     cutoff = max(400.0, float((waves**2).sum(1).max()))
     phase = float(np.deg2rad(hamiltonian.phase_deg))
-    bands = one_body_bands(cell, depth, phase, states + _SPARE, cutoff=cutoff, twist=hamiltonian.twist)
+    bands = one_body_bands(cell, depth, phase, states + _SPARE, cutoff=cutoff, twist=hamiltonian.row_twist)
     row = {turns: index for index, turns in enumerate(_turns(cell, waves))}
     table = np.zeros((len(waves), len(bands.energies)), dtype=np.complex128)
     for state, (block, coefficients) in enumerate(zip(bands.waves, bands.coefficients, strict=True)):

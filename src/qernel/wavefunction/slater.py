@@ -18,7 +18,6 @@ from qernel.laplacian.determinant import log_det
 from qernel.laplacian.jet import Jet, linear
 from qernel.wavefunction.base import Wavefunction
 from qernel.wavefunction.hartree_fock import HartreeFockOrbitals
-from qernel.wavefunction.layers import is_complex
 from qernel.wavefunction.orbitals import BlochOrbitals
 
 
@@ -30,7 +29,7 @@ class Slater(Wavefunction):
 
     def __init__(self, model: Any, hamiltonian: Hamiltonian, *, rng: np.random.Generator, dtype: Any = jnp.float32):
         self.hamiltonian = hamiltonian
-        settings = {"complex": is_complex(model, hamiltonian), "dtype": dtype}
+        settings = {"complex": model.is_complex(hamiltonian.twisted), "dtype": dtype}
         if model.orbitals == "hartree_fock":
             self.orbitals = HartreeFockOrbitals(
                 hamiltonian, 1, order=model.hf_order, cutoff=model.hf_cutoff, **settings
