@@ -13,9 +13,9 @@ from qernel.comparison.clock import CLOCK_FILE, Clock, read
 from qernel.rows import read_rows
 from qernel.training.events import EVENTS_FILE
 from qernel.training.folder import METRICS_FILE
-from qernel.training.run import train
 from qernel.training.metrics import MetricsFile
-from runs import Step, hashes, newest, pretended, same_state, settings
+from qernel.training.run import train
+from runs import Step, hashes, newest, settings
 
 Edit = Callable[[str], bytes]
 
@@ -113,7 +113,8 @@ def test_no_copy_replaces_another(text: str, tmp_path: Path) -> None:
         opened(path, CERTAIN[edit](text))
     kept = {p.name: p.read_bytes() for p in tmp_path.glob("*.kept-*")}
     assert kept == {
-        f"{METRICS_FILE}.kept-{index + 1}": CERTAIN[edit](text) for index, edit in enumerate(("tabs", "quotes", "UTF-16"))
+        f"{METRICS_FILE}.kept-{index + 1}": CERTAIN[edit](text)
+        for index, edit in enumerate(("tabs", "quotes", "UTF-16"))
     }
 
 
@@ -178,5 +179,13 @@ def test_the_clock_of_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_any_bytes_are_read(text: str) -> None:
     names: Any = ("iteration", "group", "lam")
-    for data in (b"", b"\n", b"\0", b"iteration", b"iteration,group,lam\n" + b"9" * 5000 + b",0,1\n", b'"', b"\xff\xfe"):
+    for data in (
+        b"",
+        b"\n",
+        b"\0",
+        b"iteration",
+        b"iteration,group,lam\n" + b"9" * 5000 + b",0,1\n",
+        b'"',
+        b"\xff\xfe",
+    ):
         assert read_rows(data, names, needed=names).lines == []

@@ -64,8 +64,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         OSError: if the disk is full or the folder cannot be written; the target is untouched then.
     """
     temporary = path.with_name(path.name + PARTIAL)
+    regular(temporary)  # a pipe would wait for a reader
     try:
-        regular(temporary)  # a pipe would wait for a reader
         with temporary.open("wb") as handle:
             handle.write(data)
             handle.flush()

@@ -74,9 +74,7 @@ def _numbered(line: bytes) -> bool:
     return number.isdigit() and len(number) <= _DIGITS
 
 
-def _own(
-    lines: Sequence[bytes], names: Sequence[str], columns: int, optional: Sequence[str], cut: int | None
-) -> Rows:
+def _own(lines: Sequence[bytes], names: Sequence[str], columns: int, optional: Sequence[str], cut: int | None) -> Rows:
     """Lines below a header of ours; columns that came later are nan."""
     later = (len(names) - columns) * b",nan"
     kept: list[bytes] = []
