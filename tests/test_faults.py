@@ -24,7 +24,7 @@ from qernel.sampling.devices import walker_mesh
 from qernel.training import guard, monitor, run
 from qernel.training.checkpoint import Checkpoints
 from qernel.training.events import EVENTS_FILE, EventLog
-from qernel.training.folder import CONFIG_FILE, METRICS_FILE
+from qernel.training.folder import CONFIG_FILE, METRICS_FILE, MODEL_FILE
 from qernel.training.lock import LOCK_FILE
 from qernel.training.monitor import Monitor
 from qernel.training.run import train
@@ -329,6 +329,20 @@ def test_a_closed_terminal_does_not_end_a_run(
     monkeypatch.setattr(sys, "stderr", Gone())
     out = train(settings(iterations=100, checkpoint_every=10), tmp_path / "run")
     assert events(out)[0]["event"] == "rollback" and newest(out).stem.endswith("102")
+
+
+def test_the_model_of_another_run_is_kept(
+    fake: Callable[[Step], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = train(settings(checkpoint_every=4), tmp_path / "run")
+    whole = hashes(out)
+    other = train(settings(checkpoint_every=4, seed=5), tmp_path / "other")
+    newest(out).unlink()
+    shutil.copy(other / MODEL_FILE, out)
+    train(settings(checkpoint_every=4), out, resume=True)
+    assert whole.items() <= hashes(out).items()
+    assert (out / f"{MODEL_FILE}.kept-1").read_bytes() == (other / MODEL_FILE).read_bytes()
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_other_devices_are_said_once(

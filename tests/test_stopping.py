@@ -177,7 +177,7 @@ def test_hartree_fock_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     stop = killing(3)
     monkeypatch.setattr("qernel.cli.hf.PartsProgress.show", lambda self, what, fraction: stop())
     assert main(["hf", str(tmp_path / "tiny.toml"), "--lam", "0.5", "0.9", "--out", str(tmp_path / "hf")]) == 143
-    assert capsys.readouterr().err == "\nqernel: stopped before there was anything to keep\n"
+    assert capsys.readouterr().err == "\nqernel: stopped, nothing was written\n"
     assert not (tmp_path / "hf").exists()
 
 

@@ -75,7 +75,7 @@ def _report(error: BaseException) -> int:
         print(f"\nqernel: {error}", file=sys.stderr)
         return 128 + error.signal
     if isinstance(error, StopRequested):
-        print("\nqernel: stopped before there was anything to keep", file=sys.stderr)
+        print("\nqernel: stopped, nothing was written", file=sys.stderr)
         return 128 + error.signal
     if isinstance(error, KeyboardInterrupt):
         print("\nqernel: interrupted", file=sys.stderr)

@@ -10,15 +10,16 @@ RUN/events.jsonl                      faults and what was done about them, if th
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import equinox as eqx
 
-from qernel.config import Config
-from qernel.errors import RunError
-from qernel.files import PARTIAL, occupied, write_atomically
+from qernel.config import Config, load_config
+from qernel.errors import ConfigError, DamagedFile, RunError
+from qernel.files import PARTIAL, occupied, set_aside, write_atomically
 from qernel.sampling.devices import walker_mesh
 from qernel.training.balance import Routing, overflow
 from qernel.training.checkpoint import Checkpoints, Loaded
@@ -27,7 +28,7 @@ from qernel.training.lock import LOCK_FILE, locked
 from qernel.training.metrics import MetricsFile
 from qernel.training.state import TrainState
 from qernel.training.step import StepInfo
-from qernel.training.tensors import write_tensors
+from qernel.training.tensors import read_header, write_tensors
 from qernel.wavefunction import Wavefunction, parameter_layout
 from qernel.wavefunction.experts import mixtures
 
@@ -70,6 +71,7 @@ class RunFolder:
             self._save_checkpoint(state, finished=False)
         if not (self.path / CONFIG_FILE).exists():
             write_atomically(self.path / CONFIG_FILE, self._config.to_toml().encode())
+        self._keep_foreign_model()
         if not (self.path / MODEL_FILE).exists():
             self._save_model(state)
         self._open_metrics(state)
@@ -173,6 +175,17 @@ class RunFolder:
 
     def _save_model(self, state: TrainState) -> None:
         save_model(self.path / MODEL_FILE, self._config, self._wavefunction(state.average))
+
+    def _keep_foreign_model(self) -> None:
+        """Keep the model of another run, which the next save would replace, under another name."""
+        path = self.path / MODEL_FILE
+        try:
+            config = load_config(tomllib.loads(read_header(path).get("config", "")))
+        except (DamagedFile, ConfigError, ValueError):  # or absent: nothing to lose
+            return
+        if config.fingerprint() != self._config.fingerprint():
+            kept = set_aside(path)
+            self._say("kept", f"{path} is not the model of this run: it is kept as {kept.name}")
 
     def _open_metrics(self, state: TrainState) -> None:
         train, path, iteration = self._config.train, self.path / METRICS_FILE, int(state.iteration)
