@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import resource
 import shutil
 import signal
@@ -29,7 +30,7 @@ from qernel.training.metrics import MetricsFile
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.training.state import TrainState
 from qernel.training.tensors import fit, read_tensors, write_tensors
-from runs import checkpoints, config, hashes
+from runs import checkpoints, config, hashes, special
 
 STUDY = Path(__file__).parents[1] / "studies" / "n6" / "earlier"
 
@@ -79,6 +80,54 @@ def test_the_newest_is_loaded_and_the_oldest_goes(store: Checkpoints, state: Tra
 def test_an_earlier_state_takes_the_place_of_later_ones(store: Checkpoints, state: TrainState, tmp_path: Path) -> None:
     store.save(at(state, 150), finished=False)
     assert [int(p.stem[-9:]) for p in checkpoints(tmp_path)] == [150, 100]
+
+
+def test_checkpoints_of_others_are_kept(state: TrainState, tmp_path: Path) -> None:
+    """Whatever another run has put there, before, after or in the place of what is written, stays under a new name."""
+    said: list[str] = []
+    store = Checkpoints(tmp_path, config().fingerprint(), 2, notice=said.append)
+    other = Checkpoints(tmp_path / "other", config(seed=9).fingerprint(), keep=9)
+    same = Checkpoints(tmp_path / "same", config().fingerprint(), keep=9)
+    for folder in ("other", "same"):
+        (tmp_path / folder).mkdir()
+    theirs = {}
+    for iteration in (100, 300, 500):
+        source = other.save(at(state, iteration), finished=False)
+        theirs[source.name] = source.read_bytes()
+        shutil.copy(source, tmp_path)
+    store.save(at(state, 100), finished=False)
+    later = same.save(at(state, 900), finished=True)
+    shutil.copy(later, tmp_path)
+    (tmp_path / "checkpoint-000000700.safetensors").write_bytes(b"damaged")
+    for iteration in (200, 300):
+        store.save(at(state, iteration), finished=False)
+    kept = {p.name.removesuffix(".kept-1"): p.read_bytes() for p in tmp_path.glob("*.kept-1")}
+    assert kept == theirs | {later.name: later.read_bytes()}
+    assert [int(p.stem[-9:]) for p in checkpoints(tmp_path)] == [300, 200]
+    assert len(said) == 4 and all("kept as checkpoint-000000" in sentence for sentence in said)
+    shutil.copy(tmp_path / "other" / "checkpoint-000000500.safetensors", tmp_path)
+    store.save(at(state, 400), finished=False)
+    assert (tmp_path / "checkpoint-000000500.safetensors.kept-2").exists(), "no kept file is replaced"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "socket", "link to nothing"])
+def test_what_is_no_file_is_passed_over_and_kept(
+    kind: str, store: Checkpoints, state: TrainState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # names of sockets are short
+    path = Path("checkpoint-000000400.safetensors")
+    special(kind, path)
+    loaded = store.load(state)
+    assert int(loaded.state.iteration) == 300 and len(loaded.passed_over) == 1
+    store.save(at(state, 400), finished=False)
+    assert path.is_file() and not path.is_symlink()
+    assert [os.path.lexists(f"{path}.kept-1"), Path(f"{path}.kept-1").is_file()] == [True, False]
+
+
+def test_the_devices_of_a_run_are_written_down(store: Checkpoints, state: TrainState) -> None:
+    assert store.load(state).devices is None
+    store.save(at(state, 400), finished=False, devices="2 cpu devices")
+    assert store.load(state).devices == "2 cpu devices"
 
 
 def flipped(content: bytes) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,7 +24,7 @@ from qernel.sampling.devices import walker_mesh
 from qernel.training import guard, monitor, run
 from qernel.training.checkpoint import Checkpoints
 from qernel.training.events import EVENTS_FILE, EventLog
-from qernel.training.folder import CONFIG_FILE, METRICS_FILE
+from qernel.training.folder import CONFIG_FILE, METRICS_FILE, MODEL_FILE
 from qernel.training.lock import LOCK_FILE
 from qernel.training.monitor import Monitor
 from qernel.training.run import train
@@ -287,6 +289,72 @@ def test_a_damaged_newest_checkpoint_is_passed_over(
     with pytest.raises(RunError, match="nothing was changed"):
         train(once, out, resume=True)
     assert hashes(out) == before
+
+
+@pytest.mark.parametrize("change", ["removed", "renamed", "replaced"])
+def test_a_folder_that_is_gone_is_not_called_intact(change: str, fake: Callable[[Step], None], tmp_path: Path) -> None:
+    """Nor is another run that took its name written into."""
+    out, step = tmp_path / "run", jax.jit(pretended)
+
+    def lost(state: TrainState) -> tuple[TrainState, StepInfo]:
+        if int(state.iteration) == 6 and out.exists():
+            out.rename(tmp_path / "elsewhere")
+            if change == "removed":
+                shutil.rmtree(tmp_path / "elsewhere")
+            if change == "replaced":
+                out.mkdir()
+                (out / CONFIG_FILE).write_text("another run")
+        return step(state)
+
+    fake(lost)
+    with pytest.raises(RunError, match="was removed, renamed or replaced while the run went on") as caught:
+        train(settings(checkpoint_every=4), out)
+    assert "intact" not in str(caught.value) and "\n" not in str(caught.value)
+    assert not out.exists() or [p.name for p in out.iterdir()] == [CONFIG_FILE]
+
+
+def test_without_a_checkpoint_nothing_is_called_intact(fake: Callable[[Step], None], tmp_path: Path) -> None:
+    with small_disk(100), pytest.raises(RunError, match=r"cannot be written .*there is no checkpoint.*start again"):
+        train(settings(), tmp_path / "run")
+
+
+def test_a_closed_terminal_does_not_end_a_run(
+    fake: Callable[[Step], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone:
+        def write(self, _: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    fake(wild(range(61, 66), once=True))
+    monkeypatch.setattr(sys, "stderr", Gone())
+    out = train(settings(iterations=100, checkpoint_every=10), tmp_path / "run")
+    assert events(out)[0]["event"] == "rollback" and newest(out).stem.endswith("102")
+
+
+def test_the_model_of_another_run_is_kept(
+    fake: Callable[[Step], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = train(settings(checkpoint_every=4), tmp_path / "run")
+    whole = hashes(out)
+    other = train(settings(checkpoint_every=4, seed=5), tmp_path / "other")
+    newest(out).unlink()
+    shutil.copy(other / MODEL_FILE, out)
+    train(settings(checkpoint_every=4), out, resume=True)
+    assert whole.items() <= hashes(out).items()
+    assert (out / f"{MODEL_FILE}.kept-1").read_bytes() == (other / MODEL_FILE).read_bytes()
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_other_devices_are_said_once(
+    fake: Callable[[Step], None], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = settings(checkpoint_every=4)
+    out = train(once, tmp_path / "run")
+    newest(out).unlink()
+    monkeypatch.setattr("qernel.training.folder.walker_mesh", lambda walkers: walker_mesh(walkers, 1))
+    train(once, out, resume=True)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "was on 2 cpu devices and goes on with 1 cpu device" in said
 
 
 def test_half_an_event_stays_alone(tmp_path: Path) -> None:

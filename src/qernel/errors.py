@@ -60,11 +60,25 @@ class Interrupted(QernelError):
         signal: number of the signal; the command line exits with 128 + signal.
     """
 
-    def __init__(self, message: str, run: Path, signal: int, command: str | None = None) -> None:
-        """``command`` is the line that goes on, by default `resume_command` of the run."""
+    def __init__(
+        self, message: str, run: Path, signal: int, command: str | None = None, kept: str = "everything is saved"
+    ) -> None:
+        """``command`` is the line that goes on, by default `resume_command` of the run; ``kept`` says what is there."""
         self.stopped = message
-        super().__init__(f"{message}, everything is saved; to go on: {command or resume_command(run)}")
+        super().__init__(f"{message}, {kept}; to go on: {command or resume_command(run)}")
         self.run = run
+        self.signal = int(signal)
+
+
+class StopRequested(KeyboardInterrupt):
+    """A signal has asked for the end of long work; raised between two pieces of it, never inside one.
+
+    Attributes:
+        signal: its number.
+    """
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(f"stopped by signal {signal}")
         self.signal = int(signal)
 
 

@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import os
+import stat
 from collections.abc import Collection
+from itertools import count
 from pathlib import Path
 
 PARTIAL = ".partial"
 """Ending of a file that is being written."""
+
+
+def regular(path: Path) -> Path:
+    """The same path, if it may be opened for reading: what is no file may wait for ever, or never end.
+
+    Args:
+        path: of a file; whether it exists is for the reader to find out.
+
+    Raises:
+        OSError: if it is a pipe, a socket, a device or a folder.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return path
+    if stat.S_ISREG(mode):
+        return path
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe (FIFO)"), (stat.S_ISSOCK, "a socket"))
+    what = next((name for test, name in kinds if test(mode)), "a device")
+    raise OSError(errno.EINVAL, f"it is {what}, not a file", str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        OSError: if it cannot be read, or is none (`regular`).
+    """
+    return regular(path).read_bytes()
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """The same as text in UTF-8.
+
+    Raises:
+        OSError: as `read_bytes`.
+        UnicodeDecodeError: if it is something else, unless ``errors`` says otherwise.
+    """
+    return regular(path).read_text("utf-8", errors)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -21,6 +64,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         OSError: if the disk is full or the folder cannot be written; the target is untouched then.
     """
     temporary = path.with_name(path.name + PARTIAL)
+    regular(temporary)  # a pipe would wait for a reader
     try:
         with temporary.open("wb") as handle:
             handle.write(data)
@@ -32,6 +76,37 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def free_name(path: Path) -> Path:
+    """A name beside a file under which it can be kept: ``NAME.kept-1``, or the next that is not taken."""
+    names = (path.with_name(f"{path.name}.kept-{number}") for number in count(1))
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def keep_copy(path: Path, data: bytes) -> Path:
+    """Keep a content of a file beside it; returns where, which is an earlier copy if there is one.
+
+    Raises:
+        OSError: as `write_atomically`.
+    """
+    for kept in path.parent.glob(f"{glob.escape(path.name)}.kept-*"):
+        if kept.is_file() and kept.stat().st_size == len(data) and kept.read_bytes() == data:
+            return kept
+    target = free_name(path)
+    write_atomically(target, data)
+    return target
+
+
+def set_aside(path: Path) -> Path:
+    """Rename what is there, whatever it is, to a name that is free; returns that.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    target = free_name(path)
+    path.rename(target)
+    return target
 
 
 def occupied(path: Path, ignoring: Collection[str] = ()) -> bool:

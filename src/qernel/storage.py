@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from qernel.errors import RunError
-from qernel.files import PARTIAL
+from qernel.files import PARTIAL, regular
 
 if TYPE_CHECKING:
     import pandas
@@ -75,7 +75,7 @@ def open(path: str | Path) -> xarray.Dataset:
     if not file.exists():
         raise RunError(f"{path} does not exist")
     try:
-        with xarray.open_dataset(file, engine=_ENGINE) as dataset:
+        with xarray.open_dataset(regular(file), engine=_ENGINE) as dataset:
             loaded: xarray.Dataset = dataset.load()
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{path} is damaged or no NetCDF file: {error}") from error

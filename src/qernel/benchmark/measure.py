@@ -17,6 +17,7 @@ from qernel.benchmark.stages import REFERENCE, STAGES, with_method
 from qernel.config import Config, load_config
 from qernel.errors import QernelError
 from qernel.sampling.devices import walker_mesh
+from qernel.stopping import check
 from qernel.training.run import initial_wavefunction
 
 SYSTEMS = {2: [[1, 1], [-1, 2]]} | {2 * n * n // 3: [[n, 0], [0, n]] for n in (3, 6, 9, 12, 15)}
@@ -99,6 +100,7 @@ def _time(config: Config, name: str, devices: int, speed: float) -> Timing:
     memory = None
     flops = 0
     for method in methods:
+        check()
         function, arguments = stage.build(with_method(config, method), template, mesh)
         compiled = jax.jit(function).lower(*arguments).compile()
         runs[method] = partial(compiled, *arguments)
@@ -133,6 +135,7 @@ def _alternate(runs: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
     start = time.perf_counter()
     while True:
         for name, compute in runs.items():
+            check()
             before = time.perf_counter()
             jax.block_until_ready(compute())
             times[name].append(time.perf_counter() - before)

@@ -14,16 +14,19 @@ from qernel.comparison.conditions import Budget, Entry, budgeted
 from qernel.comparison.runs import Measured, Sampling, folder
 from qernel.config import Config
 from qernel.errors import Interrupted
+from qernel.stopping import check
 
 
 def train_all(models: Sequence[Entry], seeds: Sequence[int], budget: Budget, out: Path, command: str) -> None:
     """Train whatever is not finished: one seed of every model before the next seed of any.
 
     Raises:
-        Interrupted: after Ctrl-C or SIGTERM; ``command`` goes on.
+        Interrupted: after Ctrl-C or another signal that stops; ``command`` goes on.
+        StopRequested: the same, between two runs.
     """
     total = len(models) * len(seeds)
     for index, (seed, entry) in enumerate((seed, entry) for seed in seeds for entry in models):
+        check()
         path, config = folder(out, entry.label, seed), budgeted(entry.config, seed, budget)
         if _finished(path, config):
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 import warnings
@@ -12,11 +11,16 @@ from importlib import import_module
 from typing import Any
 
 from qernel import runtime
+from qernel.cli import streams
 from qernel.cli.parser import build_parser
-from qernel.errors import ConfigError, Interrupted, QernelError, QernelWarning
+from qernel.errors import ConfigError, Interrupted, QernelError, QernelWarning, StopRequested
+from qernel.stopping import stop_signals
 
 FAILED, MISUSED, STOPPED, PIPE = 1, 2, 130, 141
 """Exit codes: a defect of ours; something the user can put right; Ctrl-C; the reader of our output has left."""
+
+LONG = ("train", "demo", "query", "scan", "observe", "hf", "compare", "interpolate", "bench")
+"""Commands that take a request to stop when a piece of work is done (`qernel.stopping`)."""
 
 LARGE = ("train", "demo", "compare", "interpolate", "bench")
 """Commands with arrays that are worth huge pages."""
@@ -32,17 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a λ must not end a run on a terminal that has none
+    streams.prepare(own_process=argv is None)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _say(warnings.showwarning)
             code = _dispatch(arguments, own_process=argv is None)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more on exit, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.silence(sys.stdout)  # Python flushes it once more on exit, and would complain
         return PIPE
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("QERNEL_TRACEBACK", "0") not in ("", "0"):
@@ -71,7 +72,10 @@ def _dispatch(arguments: list[str], *, own_process: bool) -> int:
     if own_process and options.command in LARGE:
         runtime.restart_in_huge_pages()
     options.line = ["qernel", *arguments]
-    return _run(options)
+    if options.command not in LONG:
+        return _run(options)
+    with stop_signals(own_process=own_process):
+        return _run(options)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -85,6 +89,9 @@ def _report(error: BaseException) -> int:
     """Say in one sentence (a configuration: one for each problem) what ended the command; return the exit code."""
     if isinstance(error, Interrupted):
         print(f"\nqernel: {error}", file=sys.stderr)
+        return 128 + error.signal
+    if isinstance(error, StopRequested):
+        print("\nqernel: stopped, nothing was written", file=sys.stderr)
         return 128 + error.signal
     if isinstance(error, KeyboardInterrupt):
         print("\nqernel: interrupted", file=sys.stderr)

@@ -60,9 +60,8 @@ class Kept:
 
     def _observed(self, state: State, records: Sequence[Record], seed: int) -> xarray.Dataset:
         from qernel.observables.dataset import to_dataset
-        from qernel.observables.measure import from_records
+        from qernel.observables.measure import from_records, variables
 
         samples = from_records(state, self._observables, records, seed)
-        variables = [variable for observable in self._observables for variable in observable.measure(samples)]
         acceptance = sum(float(record.acceptance.mean()) for record in records) / len(records)
-        return to_dataset(state, variables, samples, acceptance=acceptance)
+        return to_dataset(state, variables(self._observables, samples), samples, acceptance=acceptance)

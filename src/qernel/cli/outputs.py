@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qernel.errors import Interrupted, RunError
-from qernel.files import occupied, write_atomically
+from qernel.errors import Interrupted, RunError, StopRequested
+from qernel.files import occupied, read_text, write_atomically
 from qernel.provenance import identity
 from qernel.storage import to_json
 
@@ -83,7 +83,7 @@ def claim(out: Path, name: str, wanted: Mapping[str, Any], what: str) -> None:
     plain, path = json.loads(to_json(wanted)), out / name
     if path.exists():
         try:
-            stored = json.loads(path.read_text("utf-8"))
+            stored = json.loads(read_text(path))
         except ValueError as error:
             raise RunError(f"{path} is damaged: choose another --out") from error
         if stored != plain:
@@ -96,17 +96,40 @@ def claim(out: Path, name: str, wanted: Mapping[str, Any], what: str) -> None:
 
 
 @contextmanager
-def remembering(model: Model, out: Path, line: Sequence[str]) -> Iterator[Model]:
-    """The model of a long measurement into a folder, which goes on where it was when it is repeated.
+def resumable(out: Path, line: Sequence[str], kept: str = "everything is saved") -> Iterator[None]:
+    """Long work into a folder, which goes on where it was when the same command is given again.
+
+    Args:
+        out: the folder.
+        line: the command.
+        kept: what is there after a stop, in words.
 
     Raises:
-        Interrupted: after Ctrl-C, with the command that goes on.
+        Interrupted: when it is stopped, with the command that goes on.
     """
-    with model.remembering(out / UNFINISHED) as remembered:
-        try:
-            yield remembered
-        except KeyboardInterrupt:
-            raise Interrupted("stopped", out, signal.SIGINT, shlex.join(line)) from None
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        number = stop.signal if isinstance(stop, StopRequested) else signal.SIGINT
+        raise Interrupted("stopped", out, number, shlex.join(line), kept) from None
+
+
+@contextmanager
+def remembering(model: Model, out: Path, line: Sequence[str], *, together: bool = False) -> Iterator[Model]:
+    """The model of a long measurement into a folder, which goes on where it was when it is repeated.
+
+    Args:
+        model: to measure.
+        out: the folder.
+        line: the command.
+        together: whether all λ are measured together, so that none is done before all are.
+
+    Raises:
+        Interrupted: as `resumable`.
+    """
+    kept = "the chains of all λ begin anew" if together else "everything is saved"
+    with model.remembering(out / UNFINISHED) as remembered, resumable(out, line, kept):
+        yield remembered
 
 
 def refuse_occupied(out: Path) -> None:

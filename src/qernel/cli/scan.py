@@ -26,6 +26,7 @@ from qernel.cli.results import Measured, measure_sweeps, other_parameters, paylo
 from qernel.cli.scan_files import dataset, table, units
 from qernel.cli.tables import describe, energy_table, reweighted_table
 from qernel.errors import QernelError
+from qernel.files import read_text
 from qernel.observables.registry import BUILT_IN, SCANNED, make
 from qernel.storage import save as save_dataset
 from qernel.storage import to_json
@@ -107,7 +108,7 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
 
     kept = Kept(points, chosen, options.reweight)
-    with outputs.remembering(model, out, options.line) as remembered:
+    with outputs.remembering(model, out, options.line, together=options.exchange) as remembered:
         found = measure_sweeps(remembered, points, options, sweeps, kept)
     for sentence in kept.refused:
         warn(sentence)
@@ -181,7 +182,7 @@ def _show(model: Model, found: Measured, kept: Kept, others: Mapping[str, float]
 def _stored(path: Path) -> Any:
     """The request of a scan that is there."""
     try:
-        return json.loads(path.read_text("utf-8"))["provenance"]["request"]
+        return json.loads(read_text(path))["provenance"]["request"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -11,6 +11,7 @@ from qernel.cli.options import add_config
 from qernel.cli.progress import TrainingProgress
 from qernel.cli.tables import duration
 from qernel.config import Config, load_config
+from qernel.stopping import rearm
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +47,7 @@ def train_with_progress(config: Config, out: Path, *, resume: bool | None) -> bo
     """
     share_out(config)
     runtime.join()
+    rearm()  # JAX has taken SIGTERM for itself
     from qernel.training import processes
     from qernel.training.checkpoint import Checkpoints
     from qernel.training.run import train

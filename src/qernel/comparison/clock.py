@@ -6,10 +6,12 @@ clock goes back to the time that led to it, so that work which was lost is not c
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import IO
 
-from qernel.files import write_atomically
+from qernel.files import keep_copy, read_bytes, write_atomically
+from qernel.rows import Rows, is_number, read_rows
 
 CLOCK_FILE = "seconds.csv"
 _EVERY_S = 0.5
@@ -35,7 +37,7 @@ class Clock:
         """Note a step; True if the budget is spent."""
         if self._spent is None:
             # The first step of this session: it started from the checkpoint one iteration earlier.
-            rows = read(self._path.parent)
+            rows = self._read()
             kept = [index for index, row in enumerate(rows) if row[0] < iteration]
             rows = rows[: kept[-1] + 1] if kept else []
             self._spent = rows[-1][1] if rows else 0.0
@@ -56,6 +58,20 @@ class Clock:
             self._handle.close()
             self._handle = None
 
+    def _read(self) -> list[tuple[int, float]]:
+        """The rows so far; a file that another program has changed is kept beside it before it is written again."""
+        if self._path.exists():
+            data = read_bytes(self._path)
+            found = _rows(data)
+            if found.foreign:
+                print(
+                    f"qernel: {self._path} is not as it was written: {len(found.lines)} of its "
+                    f"{len(found.lines) + found.unread} rows can be read and are taken over, all of it is kept as "
+                    f"{keep_copy(self._path, data).name}",
+                    file=sys.stderr,
+                )
+        return read(self._path.parent)
+
     def _write(self) -> None:
         if self._handle is not None and self._last is not None:
             iteration, seconds = self._last
@@ -70,12 +86,12 @@ def read(folder: Path) -> list[tuple[int, float]]:
     path = folder / CLOCK_FILE
     if not path.exists():
         return []
-    rows = []
-    for line in path.read_text("utf-8", "replace").splitlines(keepends=True)[1:]:
-        iteration, _, seconds = line.rstrip("\n").partition(",")
-        if line.endswith("\n") and iteration.isdecimal():
-            rows.append((int(iteration), float(seconds)))
-    return rows
+    cells = (line.split(b",") for line in _rows(read_bytes(path)).lines)
+    return [(int(iteration), float(seconds)) for iteration, seconds in cells if is_number(seconds)]
+
+
+def _rows(data: bytes) -> Rows:
+    return read_rows(data, ("iteration", "seconds"), needed=("iteration", "seconds"))
 
 
 def seconds_at(rows: list[tuple[int, float]], iteration: int) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from qernel.config import Config
 from qernel.errors import QernelError, RunError
+from qernel.files import read_text, regular
 from qernel.lattice import FloatArray
 
 _CELLS = {"sqrt3": 3, "3x3": 9}
@@ -58,7 +59,7 @@ def read_rows(path: Path, config: Config) -> list[Row]:
         elif path.suffix == ".csv":
             rows = list(_csv(path))
         else:
-            rows = list(_json(json.loads(path.read_text("utf-8")), path, config))
+            rows = list(_json(json.loads(read_text(path)), path, config))
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -133,7 +134,7 @@ def _same_count(electrons: Any, config: Config, path: Path) -> None:
 def _csv(path: Path) -> Iterator[Row]:
     import csv
 
-    with path.open(encoding="utf-8", newline="") as handle:
+    with regular(path).open(encoding="utf-8", newline="") as handle:
         for row in csv.DictReader(handle):
             yield Row(float(row["lam"]), float(row["energy"]), float(row["energy_error"]))
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from qernel.comparison.clock import read, seconds_at
 from qernel.config import Config
-from qernel.files import write_atomically
+from qernel.files import read_text, write_atomically
 from qernel.lattice import FloatArray
 from qernel.storage import to_json
 
@@ -156,7 +156,7 @@ def chain_seed(seed: int, training_seed: int, label: str, index: int) -> int:
 def _stored(path: Path, request: Any) -> dict[str, Any]:
     """Energies measured before in the same way, by iteration."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_text(path))
         return dict(content["energies"]) if content["request"] == request else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

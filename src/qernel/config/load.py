@@ -15,6 +15,7 @@ from qernel.config.schema import Config
 from qernel.config.sections import MATERIAL_KEYS, RANGE_KEYS, REDUCED_KEYS, SECTIONS
 from qernel.config.twist import as_stored, belongs_to_run, doubts
 from qernel.errors import ConfigError, QernelWarning
+from qernel.files import read_bytes
 
 MAX_BYTES = 1_000_000
 """A larger file is not a configuration."""
@@ -125,7 +126,7 @@ def _read_file(path: Path) -> Table:
             )
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{shown} is not a configuration: a TOML text file is expected")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{shown} is not a text file: a configuration is TOML text in UTF-8") from None
     except OSError as error:

@@ -25,6 +25,7 @@ from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, wa
 from qernel.sampling.exchange import exchange
 from qernel.sampling.metropolis import Walkers, adapt_width
 from qernel.sampling.starts import settle, start_walkers
+from qernel.stopping import check
 from qernel.wavefunction import Wavefunction, parameter_layout
 
 
@@ -165,10 +166,12 @@ class ChainSampler:
         swap = swap and groups > 1
         key = jax.random.key(seed)
         start_key, key = jax.random.split(key)
+        check()  # before the start is compiled
         points = jnp.asarray(points, self._parameters.dtype)
         walkers = self._start(start_key, points, seed, start)
         blocks = -(-burn_in // moves)
         for block in range(blocks + samples):
+            check()
             measuring = block >= blocks
             keys = jax.random.split(jax.random.fold_in(key, block), (groups, self.walkers))
             walkers, accepted, swapped = self._advance(moves, swap, self._parameters, walkers, points, keys)

@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 from qernel.hartree_fock.basis import ComplexArray
 from qernel.hartree_fock.functional import MeanField, Orbitals, Parts, orthonormal
 from qernel.lattice import FloatArray
+from qernel.stopping import check
 
 _KINETIC_SCALE = 8.0
 """Kinetic energy in E0 beyond which plane waves are scaled down: about the gap between filled and empty orbitals."""
@@ -78,6 +79,7 @@ def minimise(
 
     def objective(vector: FloatArray) -> tuple[float, FloatArray]:
         nonlocal spent, best
+        check()
         orbitals, roots = orthonormal(unpack(vector))
         parts, fock = field.apply(orbitals)
         spent += 1

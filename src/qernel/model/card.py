@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qernel.errors import RunError
 from qernel.estimators.quantity import Quantity
+from qernel.files import read_bytes
 
 Line = Annotated[str, Field(min_length=1)]
 
@@ -75,7 +76,7 @@ def read_card(path: Path) -> Card | None:
     if not path.exists():
         return None
     try:
-        return Card.model_validate_json(path.read_bytes())
+        return Card.model_validate_json(read_bytes(path))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "its content"

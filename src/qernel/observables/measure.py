@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qernel.errors import QernelError
-from qernel.observables.base import Observable, Samples
+from qernel.observables.base import Observable, Samples, Variable
 from qernel.observables.dataset import to_dataset
 from qernel.observables.registry import make
+from qernel.stopping import check
 
 if TYPE_CHECKING:
     import xarray
@@ -50,8 +51,16 @@ def observe(
     if not chosen:
         raise QernelError("no observable was asked for: name at least one")
     drawn, acceptance = draw(state, chosen, samples=samples, walkers=walkers, seed=seed, progress=progress)
-    variables = [variable for observable in chosen for variable in observable.measure(drawn)]
-    return to_dataset(state, variables, drawn, acceptance=acceptance)
+    return to_dataset(state, variables(chosen, drawn), drawn, acceptance=acceptance)
+
+
+def variables(observables: Sequence[Observable], samples: Samples) -> list[Variable]:
+    """Everything that observables say about samples."""
+    found: list[Variable] = []
+    for observable in observables:
+        check()
+        found += observable.measure(samples)
+    return found
 
 
 def draw(

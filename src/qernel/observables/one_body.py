@@ -10,6 +10,7 @@ import numpy.typing as npt
 from qernel.lattice import FloatArray
 from qernel.observables.base import Coordinate, Samples
 from qernel.observables.structure_factor import wave_vectors
+from qernel.stopping import check
 
 ComplexArray = npt.NDArray[np.complex128]
 
@@ -45,6 +46,7 @@ def moves(samples: Samples) -> Moves:
         size for size in range(1, chains + 1) if chains % size == 0 and (size * records * n <= _AT_ONCE or size == 1)
     )
     for start in range(0, chains, group):
+        check()
         some = slice(start, start + group)
         moved = np.repeat(x[some, :, None], n, axis=2)
         moved[:, :, np.arange(n), np.arange(n)] = places[some, :, None]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qernel.errors import RunError
+from qernel.files import regular
 from qernel.plots.style import FloatArray, equal_columns, figure, sequential, style, ticks, widened
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def read_metrics(path: Path) -> dict[str, list[float]]:
     if not path.exists():
         raise RunError(f"{path} does not exist: name a run folder or its {METRICS_FILE}")
     try:
-        with path.open(newline="", encoding="utf-8") as handle:
+        with regular(path).open(newline="", encoding="utf-8") as handle:
             rows = list(csv.reader(handle))
         head = rows[0] if rows else []
         table = [[float(cell) for cell in row] for row in rows[1:] if len(row) == len(head)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qernel.errors import RunError
+from qernel.files import read_text
 from qernel.plots.kinds import KINDS, VERSUS_LAM, draw
 from qernel.plots.training import METRICS_FILE, read_metrics, training_curves
 from qernel.report.parts import RHAT_LIMIT, Image, Section, Table, drawn
@@ -63,7 +64,7 @@ def _run(folder: Path) -> Iterator[Section]:
         return
     image = drawn("Energy per electron and order parameter during training, by λ", training_curves(columns))
     config = folder / "config.toml"
-    text = config.read_text(encoding="utf-8") if config.exists() else ""
+    text = read_text(config) if config.exists() else ""
     yield Section("Training", [_last_records(columns)], [image], text)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from qernel.files import read_bytes
 from qernel.plots.style import rendered
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def drawn(caption: str, figure: Figure) -> Image:
 
 def stored(caption: str, path: Path) -> Image:
     """A figure that an earlier command wrote as PNG."""
-    return _image(caption, path.read_bytes())
+    return _image(caption, read_bytes(path))
 
 
 def _image(caption: str, content: bytes) -> Image:

@@ -12,6 +12,7 @@ from typing import Any
 
 from qernel.errors import RunError
 from qernel.estimators.quantity import parenthesis
+from qernel.files import read_text
 from qernel.report.parts import RHAT_LIMIT, Section, Table, drawn, stored
 
 
@@ -25,7 +26,7 @@ def record(path: Path) -> list[Section]:
         RunError: if the file is damaged or of another program.
     """
     try:
-        return [*RECORDS[path.name](json.loads(path.read_text(encoding="utf-8")), path)]
+        return [*RECORDS[path.name](json.loads(read_text(path)), path)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{path} is damaged, or no record of qernel: {type(error).__name__}: {error}") from error
 

@@ -7,7 +7,9 @@ interrupted. Each is a file of its own, ``checkpoint-ITERATION.safetensors``: wr
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from qernel.errors import DamagedFile, OtherRun, RunError
+from qernel.files import set_aside
 from qernel.training.state import TrainState
-from qernel.training.tensors import Migration, Tensors, fit, read_tensors, write_tensors
+from qernel.training.tensors import Migration, Tensors, fit, read_header, read_tensors, write_tensors
 
 _NAME = re.compile(r"checkpoint(?:-(\d{1,12}))?\.safetensors")
 
@@ -29,12 +32,14 @@ class Loaded(NamedTuple):
         finished: whether that run was finished.
         path: the file.
         passed_over: why each newer file could not be used, one sentence each.
+        devices: what the run was computed on; None where that was not written down.
     """
 
     state: TrainState
     finished: bool
     path: Path
     passed_over: tuple[str, ...] = ()
+    devices: str | None = None
 
 
 def _add_tuning(tensors: Tensors) -> Tensors:
@@ -66,13 +71,24 @@ class Checkpoints:
         fingerprint: of the configuration; checkpoints of any other are refused.
         keep: how many to keep.
         earlier: fingerprint of the configuration as earlier versions understood it, if that is another.
+        notice: called with a sentence about a file of somebody else that was kept under another name.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, keep: int, *, earlier: str | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        fingerprint: str,
+        keep: int,
+        *,
+        earlier: str | None = None,
+        notice: Callable[[str], None] | None = None,
+    ):
         self._folder = folder
         self._fingerprint = fingerprint
         self._keep = keep
         self._earlier = earlier
+        self._notice = notice or (lambda sentence: None)
+        self._written: set[Path] = set()
 
     def paths(self) -> list[Path]:
         """The files, newest first; one without a number was written before there were several."""
@@ -81,10 +97,17 @@ class Checkpoints:
         found = [(match, entry) for entry in self._folder.iterdir() if (match := _NAME.fullmatch(entry.name))]
         return [entry for _, entry in sorted(found, key=lambda pair: -int(pair[0][1] or -1))]
 
-    def save(self, state: TrainState, *, finished: bool) -> Path:
+    def save(self, state: TrainState, *, finished: bool, devices: str | None = None) -> Path:
         """Write the complete state as the newest checkpoint, then remove what is not kept.
 
-        A file of a later iteration belongs to a branch that was given up, or is damaged: it goes as well.
+        A file of a later iteration that was written here belongs to a branch that was given up: it goes as well, and
+        so does one that is damaged. Files of other runs are kept under other names, and so are later ones of this run
+        that came from elsewhere.
+
+        Args:
+            state: of the run.
+            finished: whether the run is.
+            devices: what it is computed on.
 
         Raises:
             OSError: if it cannot be written; every other checkpoint is untouched then.
@@ -92,12 +115,46 @@ class Checkpoints:
         iteration = int(state.iteration)
         path = self._folder / f"checkpoint-{iteration:09d}.safetensors"
         metadata = {"fingerprint": self._fingerprint, "finished": json.dumps(finished), "iteration": str(iteration)}
-        write_tensors(path, state, metadata)
+        if os.path.lexists(path) and self._foreign(path):
+            self._set_aside(path)
+        write_tensors(path, state, metadata | ({} if devices is None else {"devices": devices}))
+        self._written.add(path)
         files = self.paths()
         newest = files.index(path)
-        for other in files[:newest] + files[newest + self._keep :]:
-            other.unlink(missing_ok=True)
+        for other in files[:newest]:
+            self._remove(other, ours=other in self._written)
+        for other in files[newest + self._keep :]:
+            self._remove(other, ours=True)
         return path
+
+    def _remove(self, path: Path, *, ours: bool) -> None:
+        """Remove a checkpoint; keep it under another name if it is of another run, or it is not ours to remove."""
+        if path not in self._written and (self._foreign(path) or not (ours or self._unreadable(path))):
+            self._set_aside(path)
+            return
+        path.unlink(missing_ok=True)
+        self._written.discard(path)
+
+    def _set_aside(self, path: Path) -> None:
+        kept = set_aside(path)
+        self._notice(f"{path} is not of this run, or came from elsewhere: it is kept as {kept.name}")
+
+    def _foreign(self, path: Path) -> bool:
+        """Whether a file is a sound one of another run, or no file at all; a damaged one is of no use to anybody."""
+        if not path.is_file():
+            return True
+        try:
+            return read_header(path).get("fingerprint") != self._fingerprint
+        except DamagedFile:
+            return False
+
+    @staticmethod
+    def _unreadable(path: Path) -> bool:
+        try:
+            read_tensors(path)
+        except RunError as error:
+            return isinstance(error, DamagedFile)
+        return False
 
     def load(self, template: TrainState) -> Loaded:
         """The newest state that can be used.
@@ -112,11 +169,12 @@ class Checkpoints:
         problems: list[DamagedFile | OtherRun] = []
         for path in self.paths():
             try:
-                state, finished = self._read(path, template)
+                state, metadata = self._read(path, template)
             except (DamagedFile, OtherRun) as error:
                 problems.append(error)
                 continue
-            return Loaded(state, finished, path, tuple(str(problem) for problem in problems))
+            passed_over = tuple(str(problem) for problem in problems)
+            return Loaded(state, metadata["finished"] == "true", path, passed_over, metadata.get("devices"))
         for problem in problems:
             if isinstance(problem, OtherRun):
                 raise problem
@@ -135,7 +193,7 @@ class Checkpoints:
             return metadata.get("finished") == "true" and metadata.get("fingerprint") == self._fingerprint
         return False
 
-    def _read(self, path: Path, template: TrainState) -> tuple[TrainState, bool]:
+    def _read(self, path: Path, template: TrainState) -> tuple[TrainState, dict[str, str]]:
         tensors, metadata = read_tensors(path, MIGRATIONS)
         if "fingerprint" not in metadata or metadata.get("finished") not in ("true", "false"):
             raise DamagedFile(f"{path} is not a checkpoint of Qernel")
@@ -146,4 +204,4 @@ class Checkpoints:
             )
         if metadata["fingerprint"] != self._fingerprint:
             raise OtherRun(f"{path} was written by a run with another configuration: resume with the same one")
-        return fit(path, tensors, template), metadata["finished"] == "true"
+        return fit(path, tensors, template), metadata

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ class EventLog:
 
     def append(self, kind: str, iteration: int, message: str, **details: Any) -> None:
         """Log an event and say it on standard error; arguments as in `record`."""
-        print(f"qernel: {message}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # a terminal that was closed must not end a run
+            print(f"qernel: {message}", file=sys.stderr, flush=True)
         self.record(kind, iteration, message, **details)
 
     def record(self, kind: str, iteration: int | None, message: str, **details: Any) -> None:

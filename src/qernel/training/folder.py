@@ -9,24 +9,27 @@ RUN/events.jsonl                      faults and what was done about them, if th
 
 from __future__ import annotations
 
+import os
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import equinox as eqx
 
-from qernel.config import Config
+from qernel.config import Config, load_config
 from qernel.config.twist import earlier_meaning
-from qernel.errors import RunError
-from qernel.files import PARTIAL, occupied, write_atomically
+from qernel.errors import ConfigError, DamagedFile, RunError
+from qernel.files import PARTIAL, occupied, set_aside, write_atomically
+from qernel.sampling.devices import walker_mesh
 from qernel.training.balance import Routing, overflow
-from qernel.training.checkpoint import Checkpoints
+from qernel.training.checkpoint import Checkpoints, Loaded
 from qernel.training.events import EventLog
 from qernel.training.lock import LOCK_FILE, locked
 from qernel.training.metrics import MetricsFile
 from qernel.training.state import TrainState
 from qernel.training.step import StepInfo
-from qernel.training.tensors import write_tensors
+from qernel.training.tensors import read_header, write_tensors
 from qernel.wavefunction import Wavefunction, parameter_layout
 from qernel.wavefunction.experts import mixtures
 
@@ -45,12 +48,14 @@ class RunFolder:
     def __init__(self, path: Path, config: Config, template: Wavefunction):
         self.path = path
         self.events = EventLog(path)
+        self._iteration = 0
         earlier = earlier_meaning(config)
         self.checkpoints = Checkpoints(
             path,
             config.fingerprint(),
             config.train.keep_checkpoints,
             earlier=None if earlier is None else earlier.fingerprint(),
+            notice=lambda text: self._say("kept", text),
         )
         self._config = config
         self._wavefunction = parameter_layout(template).rebuild
@@ -58,17 +63,21 @@ class RunFolder:
         self._active, self._overflow = config.model.active_experts, False
         self._experts = [len(layer.experts_in) for layer in mixtures(template)]
         self._metrics: MetricsFile | None = None
+        self._place: os.stat_result | None = None
 
     @contextmanager
     def begin(self, state: TrainState) -> Iterator[None]:
         """Write what a run of this state needs, and keep its metrics open: rows newer than the state are dropped."""
+        self._place = self.path.stat()
+        self._iteration = int(state.iteration)
         for leftover in self.path.glob(f"*{PARTIAL}"):
             leftover.unlink()
         if not self.checkpoints.paths():
             # Before anything else: from now on the run can be resumed, whenever it is killed.
-            self.checkpoints.save(state, finished=False)
+            self._save_checkpoint(state, finished=False)
         if not (self.path / CONFIG_FILE).exists():
             write_atomically(self.path / CONFIG_FILE, self._config.to_toml().encode())
+        self._keep_foreign_model()
         if not (self.path / MODEL_FILE).exists():
             self._save_model(state)
         self._open_metrics(state)
@@ -91,26 +100,110 @@ class RunFolder:
     def save(self, state: TrainState, *, finished: bool) -> None:
         """Write metrics, model and checkpoint, in this order: what a checkpoint stands for is on the disk before it."""
         assert self._metrics is not None
+        self._check_place()
+        self._iteration = int(state.iteration)
         self._metrics.flush()
+        self._say_notices()
         self._save_model(state)
-        self.checkpoints.save(state, finished=finished)
+        self._save_checkpoint(state, finished=finished)
 
     def go_back(self, state: TrainState) -> None:
         """Make an earlier state the newest one.
 
         The checkpoint comes first: killed before the metrics are cut, the run resumes from it and cuts them then.
         """
-        self.checkpoints.save(state, finished=False)
+        self._check_place()
+        self._iteration = int(state.iteration)
+        self._save_checkpoint(state, finished=False)
         self._close_metrics(quietly=False)
         self._open_metrics(state)
+
+    def resumed(self, loaded: Loaded) -> None:
+        """Say what is not as it was when the state was written, with the run at that state."""
+        self._iteration = int(loaded.state.iteration)
+        if loaded.passed_over:
+            self._say("fallback", "; ".join([*loaded.passed_over, f"resuming from {loaded.path.name} instead"]))
+        if not loaded.finished and loaded.devices not in (None, self._devices):
+            self._say(
+                "devices",
+                f"the run was on {loaded.devices} and goes on with {self._devices}: its numbers agree with those that "
+                "it would have had within rounding, which grows, and statistics, not bit for bit",
+            )
+
+    def _save_checkpoint(self, state: TrainState, *, finished: bool) -> None:
+        self.checkpoints.save(state, finished=finished, devices=self._devices)
+
+    @property
+    def _devices(self) -> str:
+        mesh = walker_mesh(self._config.train.walkers)
+        kind = mesh.devices.flat[0].device_kind
+        return f"{mesh.size} {kind} device{'s' * (mesh.size > 1)}"
+
+    def _check_place(self) -> None:
+        """A folder of the same name may be another one by now: a run must not be written into it.
+
+        Raises:
+            RunError: if ours is gone.
+        """
+        try:
+            there = self._place is not None and os.path.samestat(self._place, self.path.stat())
+        except FileNotFoundError:
+            there = False
+        if not there:
+            raise RunError(
+                f"{self.path} was removed, renamed or replaced while the run went on: nothing can be saved in it; "
+                "where its checkpoints are, if anywhere, go on with --resume"
+            )
+
+    def unwritable(self, error: OSError) -> RunError:
+        """What to say when the folder could not be written, or was gone."""
+        what = f"{error.filename or self.path} cannot be written ({error.strerror or error})"
+        try:
+            if self._place is not None:
+                self._check_place()
+            there = self.checkpoints.paths()
+        except RunError as gone:
+            return gone
+        except OSError:  # not to be seen either
+            return RunError(f"{what}, nor read: restore access, then go on with --resume")
+        if there:
+            safe = "the checkpoints written before are intact"
+            return RunError(f"{what}: {safe}; free space or restore access, then go on with --resume")
+        return RunError(f"{what}, and there is no checkpoint: free space or restore access, then start again")
+
+    def _say(self, kind: str, sentence: str) -> None:
+        self.events.append(kind, self._iteration, sentence)
+
+    def _say_notices(self) -> None:
+        assert self._metrics is not None
+        while self._metrics.notices:
+            self._say("metrics", self._metrics.notices.pop(0))
 
     def _save_model(self, state: TrainState) -> None:
         save_model(self.path / MODEL_FILE, self._config, self._wavefunction(state.average))
 
+    def _keep_foreign_model(self) -> None:
+        """Keep the model of another run, which the next save would replace, under another name."""
+        path = self.path / MODEL_FILE
+        try:
+            config = load_config(tomllib.loads(read_header(path).get("config", "")))
+        except (DamagedFile, ConfigError, ValueError):  # or absent: nothing to lose
+            return
+        if config.fingerprint() != self._config.fingerprint():
+            kept = set_aside(path)
+            self._say("kept", f"{path} is not the model of this run: it is kept as {kept.name}")
+
     def _open_metrics(self, state: TrainState) -> None:
-        exchange = self._config.train.exchange > 0
-        path, iteration = self.path / METRICS_FILE, int(state.iteration)
-        self._metrics = MetricsFile(path, self._parameters, iteration, exchange=exchange, experts=self._experts)
+        train, path, iteration = self._config.train, self.path / METRICS_FILE, int(state.iteration)
+        self._metrics = MetricsFile(
+            path,
+            self._parameters,
+            iteration,
+            exchange=train.exchange > 0,
+            experts=self._experts,
+            every=train.record_every,
+        )
+        self._say_notices()
 
     def _close_metrics(self, *, quietly: bool) -> None:
         metrics, self._metrics = self._metrics, None

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from qernel.files import write_atomically
+from qernel.files import keep_copy, read_bytes, write_atomically
+from qernel.rows import read_rows, row_number
 from qernel.training.balance import Routing
 from qernel.training.step import StepInfo
 
@@ -38,6 +39,11 @@ _COLUMNS = (
 class MetricsFile:
     """Appends rows to a CSV file; opening it drops rows newer than the state training continues from.
 
+    A file that another program has changed is kept beside it, and rows of it that can be read go on in it.
+
+    Attributes:
+        notices: sentences about what was found that is not as it was written.
+
     Args:
         path: of the file.
         parameters: names of the family parameters.
@@ -45,6 +51,7 @@ class MetricsFile:
         exchange: whether walkers are swapped between groups. The acceptance with the next group is then a column,
             empty in the last group and in iterations without swaps.
         experts: how many there are in each block.
+        every: iterations between those that are recorded.
     """
 
     def __init__(
@@ -55,29 +62,41 @@ class MetricsFile:
         *,
         exchange: bool = False,
         experts: Sequence[int] = (),
+        every: int | None = None,
     ):
+        self.notices: list[str] = []
+        self._path = path
         self._columns = (*_COLUMNS, "exchange_acceptance") if exchange else _COLUMNS
         routing = [f"load_b{b}_e{e}" for b, count in enumerate(experts, 1) for e in range(1, count + 1)]
         names = ["iteration", "group", *parameters, *self._columns, *routing, *(["dropped"] if routing else [])]
         header = ",".join(names).encode() + b"\r\n"
-        write_atomically(path, header + b"".join(self._kept(path, iteration, header.count(b","))))
-        self._handle = path.open("a", newline="")
+        write_atomically(path, header + b"".join(self._kept(names, iteration, every)))
+        self._open()
 
-    @staticmethod
-    def _kept(path: Path, iteration: int, commas: int) -> Iterator[bytes]:
-        """Complete lines up to an iteration, byte for byte; a killed run may leave part of one at the end.
+    def _open(self) -> None:
+        self._handle = self._path.open("a+", newline="")
 
-        Columns that came after a file was begun are nan in its lines.
-        """
-        if not path.exists():
-            return
-        header, *lines = path.read_bytes().splitlines(keepends=True) or [b""]
-        for line in lines:
-            number = line.partition(b",")[0]
-            whole = line.endswith(b"\n") and line.count(b",") == header.count(b",")
-            if whole and number.isdigit() and int(number) <= iteration:
-                later = commas - header.count(b",")
-                yield line if later <= 0 else line.rstrip(b"\r\n") + later * b",nan" + b"\r\n"
+    def _kept(self, names: Sequence[str], iteration: int, every: int | None) -> list[bytes]:
+        """Complete lines up to an iteration, byte for byte; a killed run may leave part of one at the end."""
+        lines: list[bytes] = []
+        if self._path.exists():
+            data = read_bytes(self._path)
+            found = read_rows(
+                data, names, needed=names[: names.index("energy") + 1], optional=("exchange_acceptance",), cut=iteration
+            )
+            lines = found.lines
+            if found.foreign:
+                lines = sorted(lines, key=row_number)
+                self.notices.append(
+                    f"{self._path} is not as it was written: {len(lines)} of its {len(lines) + found.unread} rows can "
+                    f"be read and are taken over, all of it is kept as {keep_copy(self._path, data).name}"
+                )
+        numbers = [row_number(line) for line in lines]
+        recorded = iteration // every if every else 0
+        missing = recorded - len({number for number in numbers if number <= iteration})
+        if missing > 0:
+            self.notices.append(f"{self._path} lacks {missing} of the {recorded} iterations that were recorded")
+        return [line for line, number in zip(lines, numbers, strict=True) if number <= iteration]
 
     def append(self, iteration: int, info: StepInfo, routing: Routing | None = None) -> None:
         """Write one row per group; the routing where there are experts."""
@@ -95,6 +114,29 @@ class MetricsFile:
         """Push everything to the disk: a checkpoint written after it finds its rows there."""
         self._handle.flush()
         os.fsync(self._handle.fileno())
+        if not self._in_place():
+            self._write_again()
+
+    def _in_place(self) -> bool:
+        """Whether the file is still the one that rows go to."""
+        try:
+            return os.path.samestat(os.fstat(self._handle.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+    def _write_again(self) -> None:
+        """Put the rows of this run back where somebody has removed or replaced them."""
+        self._handle.seek(0)
+        data = self._handle.read().encode()
+        kept = keep_copy(self._path, read_bytes(self._path)).name if self._path.exists() else None
+        write_atomically(self._path, data)
+        self._handle.close()
+        self._open()
+        what = "removed" if kept is None else "replaced"
+        self.notices.append(
+            f"{self._path} was {what} while the run went on: it is written again"
+            + ("" if kept is None else f", what was there is kept as {kept}")
+        )
 
     def close(self) -> None:
         """Flush and close."""

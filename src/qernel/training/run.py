@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import jax
@@ -17,6 +18,7 @@ from qernel.optimise import Schedule, build_optimiser
 from qernel.sampling.devices import WALKERS, over_walkers, walker_mesh
 from qernel.sampling.metropolis import Walkers
 from qernel.sampling.starts import settle, start_walkers
+from qernel.stopping import stop_signals
 from qernel.training import processes
 from qernel.training.balance import routing_of, steered_places
 from qernel.training.events import EventLog
@@ -24,7 +26,6 @@ from qernel.training.folder import RunFolder, new_folder
 from qernel.training.guard import Guard
 from qernel.training.lock import locked
 from qernel.training.report import Report, Reporter
-from qernel.training.signals import stop_signals
 from qernel.training.state import TrainState, as_configured, layout, stratified_points
 from qernel.training.step import StepInfo, make_step
 from qernel.training.watchdog import Watchdog
@@ -58,7 +59,7 @@ def train(
     Raises:
         RunError: if the folder holds something else or is in use, nothing in it can be resumed, it cannot be
             written, or the energy is lost beyond repair.
-        Interrupted: after Ctrl-C, SIGTERM or SIGUSR2, with a checkpoint written.
+        Interrupted: after Ctrl-C, SIGTERM, SIGUSR2 or SIGHUP, with a checkpoint written.
     """
     processes.check_shares(config.train.walkers)
     template = initial_wavefunction(config, start=not resume)
@@ -73,11 +74,10 @@ def train(
         with locked(out) if resume else new_folder(out):
             state = initial_state(config, template)
             if resume:
-                state, finished, path, passed_over = folder.checkpoints.load(state)
-                if passed_over:
-                    older = f"resuming from {path.name} instead"
-                    folder.events.append("fallback", int(state.iteration), "; ".join([*passed_over, older]))
-                if finished:
+                loaded = folder.checkpoints.load(state)
+                state = loaded.state
+                folder.resumed(loaded)
+                if loaded.finished:
                     return out
             with folder.begin(state):
                 processes.agreed(True, False)
@@ -85,10 +85,7 @@ def train(
                 watchdog = _watchdog(config, out, on_stall)
                 _loop(config, template, processes.from_first(state), folder, report, watchdog, after_step)
     except OSError as error:
-        raise RunError(
-            f"{error.filename or out} cannot be written ({error.strerror or error}): the checkpoints written before "
-            "are intact; free space or restore access, then go on with --resume"
-        ) from error
+        raise folder.unwritable(error) from error
     finally:
         if not begun:
             processes.agreed(False, True)
@@ -110,7 +107,8 @@ def _watchdog(config: Config, out: Path, on_stall: Callable[[str], None] | None)
             f"no step was completed for {limit:.0f} s, the computation hangs; "
             f"to go on from the last checkpoint: {resume_command(out)}"
         )
-        EventLog(out).record("stall", None, message, limit_s=limit)
+        with suppress(OSError):  # a full disk, or a folder that is gone, must not keep the process
+            EventLog(out).record("stall", None, message, limit_s=limit)
         on_stall(message)
 
     return Watchdog(config.train.stall_limit_s if on_stall else 0.0, stalled)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from qernel.errors import DamagedFile, RunError
-from qernel.files import write_atomically
+from qernel.files import regular, write_atomically
 
 FORMAT = "2"
 """Version of the format; readers migrate what is older and refuse what is newer."""
@@ -69,6 +70,29 @@ def write_tensors(path: Path, tree: Any, metadata: dict[str, str]) -> None:
     write_atomically(path, save(tensors, metadata={_HEADER: json.dumps(header, sort_keys=True)}))
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A file that is open; what goes wrong with it inside the block is a `DamagedFile`."""
+    opened: Any = safe_open  # untyped
+    try:
+        with opened(regular(path), framework="numpy") as handle:
+            yield handle
+    except FileNotFoundError as error:
+        raise DamagedFile(f"{path} does not exist") from error
+    except _UNREADABLE as error:
+        raise DamagedFile(f"{path} is damaged or not a Qernel file: {_brief(error)}") from error
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The strings in the header of a file, whose content is not checked.
+
+    Raises:
+        DamagedFile: if it has no header of the format.
+    """
+    with _opened(path) as handle:
+        return _header(handle.metadata() or {})
+
+
 def read_tensors(path: Path, migrations: Mapping[str, Migration] | None = None) -> TensorFile:
     """Read and check a file.
 
@@ -81,26 +105,10 @@ def read_tensors(path: Path, migrations: Mapping[str, Migration] | None = None) 
         DamagedFile: if the file is missing, foreign or damaged.
         RunError: if a later version of Qernel wrote it.
     """
-    opened: Any = safe_open  # untyped
-    try:
-        with opened(path, framework="numpy") as handle:
-            metadata = _header(handle.metadata() or {})
-            names: list[str] = list(handle.keys())
-            tensors: Tensors = {name: handle.get_tensor(name) for name in names}
-    except FileNotFoundError as error:
-        raise DamagedFile(f"{path} does not exist") from error
-    # safetensors raises many kinds for broken headers (a TypeError for an unknown dtype, for instance).
-    except (
-        SafetensorError,
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        raise DamagedFile(f"{path} is damaged or not a Qernel file: {_brief(error)}") from error
+    with _opened(path) as handle:
+        metadata = _header(handle.metadata() or {})
+        names: list[str] = list(handle.keys())
+        tensors: Tensors = {name: handle.get_tensor(name) for name in names}
     version = metadata.get("format", "")
     if "sha256" in metadata and metadata["sha256"] != _checksum(tensors, metadata):
         raise DamagedFile(f"{path} is damaged: its content does not match its checksum")
@@ -154,7 +162,8 @@ def _header(strings: dict[str, str]) -> dict[str, str]:
 
 
 def _brief(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:200]
 
 
 def _name(key: tuple[Any, ...]) -> str:

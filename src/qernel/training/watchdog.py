@@ -7,14 +7,13 @@ the last checkpoint is on the disk, and files are only ever replaced whole.
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import NoReturn, Self
 
+from qernel import stopping
 from qernel.errors import STALLED
 
 FACTOR = 20.0
@@ -87,7 +86,4 @@ class Watchdog:
 
 def end_process(message: str) -> NoReturn:
     """End the process from any thread, with a sentence on standard error and the exit code `STALLED`."""
-    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-    # Not by sys.stderr: the blocked thread may hold its lock.
-    os.write(2, f"{show_cursor}\nqernel: {message}\n".encode())
-    os._exit(STALLED)
+    stopping.end_process(message, STALLED)

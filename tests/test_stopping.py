@@ -1,0 +1,252 @@
+"""Signals: heard at once even in the middle of compiled work, obeyed between two pieces of it, forced when repeated."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import random
+import select
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import pytest
+
+from qernel.cli import main
+from qernel.cli.entry import LONG
+from qernel.cli.parser import build_parser
+from qernel.errors import StopRequested
+from qernel.estimators.chains import ChainSampler
+from qernel.stopping import check, stop_signals
+from runs import newest, settings
+
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src"
+
+WORK = """
+import hashlib, sys
+from qernel.errors import StopRequested
+from qernel.stopping import check, stop_signals
+
+def compiled(seconds):
+    "Work in C that no handler of Python interrupts, as XLA's."
+    hashlib.pbkdf2_hmac("sha256", b"", b"", int(seconds * 1e6))
+
+with stop_signals(own_process=True):
+    print("begun", flush=True)
+    compiled(float(sys.argv[1]))
+    print("compiled", file=sys.stderr, flush=True)
+    try:
+        while True:
+            check()
+            compiled(0.1)
+    except StopRequested as stop:
+        sys.exit(128 + stop.signal)
+"""
+
+RUN = f"""
+import sys, time
+sys.path.insert(0, {str(TESTS)!r})
+import jax
+from qernel.cli import main
+from qernel.training import run
+from runs import pretended
+step = jax.jit(pretended)
+
+def slowly(state):
+    time.sleep(0.01)
+    return step(state)
+
+run.training_step = lambda *_: slowly
+sys.exit(main())
+"""
+"""The command line, with a step that needs no compilation."""
+
+
+def started(program: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(SOURCE),
+        "QERNEL_DEVICES": "1",
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=0",
+    }
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen([sys.executable, "-c", program, *arguments], env=environment, text=True, **streams)
+
+
+def begun(seconds: float, **options: Any) -> subprocess.Popen[str]:
+    """Work that computes for so many seconds at first, on a fast machine."""
+    process = started(WORK, str(seconds), **options)
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    return process
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR2", "SIGHUP"])
+def test_heard_at_once_and_obeyed_in_time(name: str) -> None:
+    """Twice within moments, as shells and launchers do it, is once."""
+    number = getattr(signal, name)
+    process = begun(0.5)
+    process.send_signal(number)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    word = "Ctrl-C" if name == "SIGINT" else name
+    assert err == f"\nqernel: {word}: stopping after the present step (again: at once)\ncompiled\n"
+    assert process.returncode == 128 + number
+
+
+def test_a_second_one_ends_whatever_is_done() -> None:
+    process = begun(1000.0)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None, "a terminal that closes says so several times"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130 and err.endswith("\nqernel: stopped at once\n")
+
+
+def test_nohup_is_respected() -> None:
+    process = begun(0.1, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 143 and "SIGHUP" not in err
+
+
+def test_a_library_is_interrupted_by_the_second_one() -> None:
+    with stop_signals() as outer, stop_signals() as inner:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert outer is inner and outer == [signal.SIGTERM]
+        with pytest.raises(StopRequested):
+            check()
+        time.sleep(0.4)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1.0)
+    check()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1.0)
+
+
+BRIEF = {"validate", "transition", "extrapolate", "plot", "report", "export", "models", "submit", "explore"}
+"""Commands that write nothing before they are done, or end by themselves (the server of ``explore``)."""
+
+
+def test_every_command_has_decided() -> None:
+    commands = next(action.choices for action in build_parser()._actions if isinstance(action.choices, dict))
+    assert set(commands) == BRIEF | set(LONG)
+
+
+def killing(after: int) -> Callable[..., None]:
+    """A progress that sends a signal when it is called for the n-th time."""
+    calls = []
+
+    def progress(*_: Any) -> None:
+        calls.append(1)
+        assert len(calls) <= after, "went on after the signal"
+        if len(calls) == after:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return progress
+
+
+def test_chains_stop_after_a_block(start: Any) -> None:
+    sampler = ChainSampler(start[0], 8)
+    records = sampler.records(
+        jnp.array([0.7]), samples=50, moves=2, burn_in=4, seed=1, energies=False, progress=killing(5)
+    )
+    with stop_signals(), pytest.raises(StopRequested):
+        list(records)
+
+
+def test_hartree_fock_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    (tmp_path / "tiny.toml").write_text(settings().to_toml())
+    stop = killing(3)
+    monkeypatch.setattr("qernel.cli.hf.PartsProgress.show", lambda self, what, fraction: stop())
+    assert main(["hf", str(tmp_path / "tiny.toml"), "--lam", "0.5", "0.9", "--out", str(tmp_path / "hf")]) == 143
+    assert capsys.readouterr().err == "\nqernel: stopped, nothing was written\n"
+    assert not (tmp_path / "hf").exists()
+
+
+def training(folder: Path, **options: Any) -> subprocess.Popen[str]:
+    """A run in a process of its own, once it has begun to step."""
+    (folder / "it.toml").write_text(settings(iterations=100_000, checkpoint_every=10_000).to_toml())
+    process = started(RUN, "train", str(folder / "it.toml"), "--out", str(folder / "run"), **options)
+    metrics = folder / "run" / "metrics.csv"
+    end = time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_bytes().count(b"\n") > 3):
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    return process
+
+
+def test_a_closed_terminal_stops_a_run_that_saves(tmp_path: Path) -> None:
+    """The system sends SIGHUP, and refuses every word from then on."""
+    master, terminal = pty.openpty()
+    closing = threading.Event()
+    read = threading.Thread(target=_read, args=[master, closing])
+    read.start()
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
+    process = training(tmp_path, **streams, start_new_session=True, preexec_fn=_own_terminal)
+    os.close(terminal)
+    closing.set()
+    read.join()
+    assert process.wait(60) == 128 + signal.SIGHUP
+    assert int(newest(tmp_path / "run").stem[-9:]) > 0
+
+
+def _read(master: int, closing: threading.Event) -> None:
+    """Show what a terminal is sent, as a window does, until it is closed."""
+    while not closing.is_set():
+        if select.select([master], [], [], 0.05)[0]:
+            os.read(master, 4096)
+    os.close(master)
+
+
+def _own_terminal() -> None:
+    fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+
+
+def test_a_reader_that_has_left_does_not_keep_a_run_from_saving(tmp_path: Path) -> None:
+    """Ctrl-C also ends the ``tee`` that reads what a run says."""
+    process = training(tmp_path)
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert int(newest(tmp_path / "run").stem[-9:]) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_ctrl_c_at_any_moment_of_a_measurement(seed: int, tmp_path: Path) -> None:
+    """Whatever JAX is doing, the command ends as it should, and a scan goes on from there to the same numbers."""
+    delay = random.Random(seed).uniform(3.0, 30.0)
+    line = ["scan", "n6", "--lam", "0.5", "1.0", "1.4", "--samples", "20", "--out", str(tmp_path / "scan")]
+    program = "import sys; from qernel.cli import main; sys.exit(main())"
+    process = started(program, *line, cwd=tmp_path)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode in (0, 130), err
+    assert not _unclean(err), err
+    assert main(line) == 0
+    assert not (tmp_path / "scan" / "unfinished").exists()
+
+
+def _unclean(err: str) -> Sequence[str]:
+    return [word for word in ("Traceback", "ignored", "Segmentation", "Fatal", "internal error") if word in err]
