@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from qernel.errors import RunError
+from qernel.errors import QernelError, RunError
 from qernel.integrity import PARTS
 
 if TYPE_CHECKING:
@@ -41,6 +43,25 @@ def check(path: str | Path, data: xarray.Dataset) -> None:
         _check_attributes(data)
     except _Unsound as problem:
         raise RunError(f"{path}: {problem}") from None
+
+
+@contextmanager
+def resting_on(path: str | Path) -> Iterator[None]:
+    """Whatever fails while a figure or a table is made of one file and nothing else is the fault of that file.
+
+    Raises:
+        RunError: naming the file.
+    """
+    try:
+        yield
+    except (QernelError, OSError):  # the disk may be full that the figure is written to
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(
+            f"{path} does not hold what is needed, or not in the form that Qernel writes: "
+            f"{type(error).__name__}{': ' if reason else ''}{reason}"
+        ) from error
 
 
 class _Unsound(Exception):

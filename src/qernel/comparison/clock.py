@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
+from qernel.errors import RunError
 from qernel.files import write_atomically
 
 CLOCK_FILE = "seconds.csv"
@@ -66,7 +67,11 @@ class Clock:
 
 
 def read(folder: Path) -> list[tuple[int, float]]:
-    """Complete rows (iteration, seconds) in the order they were written."""
+    """Complete rows (iteration, seconds) in the order they were written.
+
+    Raises:
+        RunError: if there is something else in the file.
+    """
     path = folder / CLOCK_FILE
     if not path.exists():
         return []
@@ -74,7 +79,10 @@ def read(folder: Path) -> list[tuple[int, float]]:
     for line in path.read_text("utf-8", "replace").splitlines(keepends=True)[1:]:
         iteration, _, seconds = line.rstrip("\n").partition(",")
         if line.endswith("\n") and iteration.isdecimal():
-            rows.append((int(iteration), float(seconds)))
+            try:
+                rows.append((int(iteration), float(seconds)))
+            except ValueError as error:
+                raise RunError(f"{path} is damaged: {line.strip()[:40]!r} is no row iteration,seconds") from error
     return rows
 
 
