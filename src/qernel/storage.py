@@ -1,7 +1,7 @@
 """Results in an open format: NetCDF-4 files that ``xarray.open_dataset`` opens as well as `qernel.open`.
 
 A variable ``X`` comes with its standard error ``X_error``; units and meanings are attributes of the variables,
-the origin of the numbers is in the attributes of the file.
+the origin of the numbers and a checksum of all contents (`qernel.integrity`) are in the attributes of the file.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from qernel.errors import RunError
-from qernel.files import PARTIAL, regular
+from qernel import soundness
+from qernel.errors import DamagedFile, RunError
+from qernel.files import PARTIAL
+from qernel.integrity import CHECKSUM, check_digest, check_extent, check_sums, content_digest
 
 if TYPE_CHECKING:
     import pandas
@@ -42,6 +45,9 @@ def outside(point: Mapping[Any, Any]) -> str:
 def save(dataset: xarray.Dataset, path: str | Path, *, compact: bool = False) -> Path:
     """Write a NetCDF-4 file that is either complete or absent; folders are made as needed.
 
+    Every array has the checksums of HDF5 (fletcher32), which other programs check too, and the file has one of all its
+    contents as they are read.
+
     Args:
         dataset: what to write.
         path: the file; an existing one is replaced.
@@ -51,13 +57,37 @@ def save(dataset: xarray.Dataset, path: str | Path, *, compact: bool = False) ->
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + PARTIAL)
-    packed = {"dtype": "float32", "compression": "gzip", "compression_opts": 6, "shuffle": True}
-    arrays = [
-        name for name, array in dataset.data_vars.items() if set(array.dims) - {"lam"} and array.dtype.kind == "f"
-    ]
-    dataset.to_netcdf(partial, engine=_ENGINE, encoding=dict.fromkeys(arrays, packed) if compact else {})
-    os.replace(partial, target)
+    try:
+        dataset.to_netcdf(partial, engine=_ENGINE, encoding=_encoding(dataset, compact))
+        _seal(partial)
+        os.replace(partial, target)
+    except OSError:
+        partial.unlink(missing_ok=True)  # on a full disk the useless half would keep others from writing
+        raise
     return target
+
+
+def _encoding(dataset: xarray.Dataset, compact: bool) -> dict[Any, dict[str, Any]]:
+    """How each variable is written. HDF5 has no checksum for single numbers and for text."""
+    packed = {"dtype": "float32", "compression": "gzip", "compression_opts": 6, "shuffle": True}
+    result: dict[Any, dict[str, Any]] = {}
+    for name, array in dataset.variables.items():
+        pack = compact and name in dataset.data_vars and set(array.dims) - {"lam"} and array.dtype.kind == "f"
+        checked = {"fletcher32": True} if array.size and array.ndim and array.dtype.kind in "fiub" else {}
+        if pack or checked:
+            result[name] = {**(packed if pack else {}), **checked}
+    return result
+
+
+def _seal(path: Path) -> None:
+    """Add the checksum of what is read from a file to its attributes, and push it to the disk."""
+    import h5netcdf
+
+    digest = content_digest(_read(path))
+    with h5netcdf.File(path, "r+") as file:
+        file.attrs[CHECKSUM] = digest
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
 
 
 def open(path: str | Path) -> xarray.Dataset:
@@ -65,20 +95,40 @@ def open(path: str | Path) -> xarray.Dataset:
 
     Raises:
         RunError: if there is no such file, or it is something else.
+        DamagedFile: if it is damaged: it cannot be read, does not match its checksum (files of earlier versions have
+            none), or has energies that are not the sum of their parts.
+        RunError: if what it holds cannot be computed with (see `qernel.soundness`).
     """
-    import xarray
-
     file = Path(path)
     if file.is_dir():
         inside = ", ".join(sorted(str(item) for item in file.glob(f"*{SUFFIX}")))
         raise RunError(f"{path} is a folder: name a file" + (f", for instance {inside}" if inside else ""))
     if not file.exists():
         raise RunError(f"{path} does not exist")
+    if not file.is_file():
+        raise RunError(f"{path} is no file but a device or a pipe: name a {SUFFIX} file")
     try:
-        with xarray.open_dataset(regular(file), engine=_ENGINE) as dataset:
+        check_extent(file)
+        loaded = _read(file)
+        found = content_digest(loaded)
+    except DamagedFile:
+        raise
+    except Exception as error:  # broken files have made HDF5 and the two libraries above it raise fourteen kinds
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DamagedFile(f"{path} is damaged or no NetCDF file: {reason}") from error
+    check_digest(path, loaded.attrs.get(CHECKSUM), found)
+    soundness.check(path, loaded)
+    check_sums(path, loaded)
+    return loaded
+
+
+def _read(path: Path) -> xarray.Dataset:
+    import xarray
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is wrong with a file is said once, by `open`
+        with xarray.open_dataset(path, engine=_ENGINE, decode_times=False) as dataset:
             loaded: xarray.Dataset = dataset.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{path} is damaged or no NetCDF file: {error}") from error
     return loaded
 
 

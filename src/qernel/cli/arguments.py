@@ -11,6 +11,9 @@ from typing import Any
 MAX_POINTS = 10_000
 """Most λ one command measures; a longer grid is a typing error."""
 
+LARGEST = 1e6
+"""Largest number on the command line: that of a configuration."""
+
 
 def lam_values(text: str) -> tuple[float, ...]:
     """``"1.05"`` or a grid ``"0.4:1.4:21"`` as numbers.
@@ -41,7 +44,7 @@ def flatten(values: Sequence[tuple[float, ...]]) -> list[float]:
 
 
 def number(text: str, typed: str, hint: str = ", nor a grid such as 0.4:1.4:21 (the name comes before --lam)") -> float:
-    """A finite number.
+    """A number within ±`LARGEST`.
 
     Args:
         text: of the number.
@@ -55,6 +58,8 @@ def number(text: str, typed: str, hint: str = ", nor a grid such as 0.4:1.4:21 (
     if not math.isfinite(value):
         hint = "" if ":" in typed else hint
         raise argparse.ArgumentTypeError(f"{typed!r} is not a number{hint}")
+    if abs(value) > LARGEST:
+        raise argparse.ArgumentTypeError(f"{typed!r} is beyond ±{LARGEST:g}")
     return value + 0.0  # no negative zero
 
 

@@ -32,6 +32,7 @@ from qernel.comparison.conditions import UNLIMITED, Budget, Entry, check_equal, 
 from qernel.comparison.reference import Reference, Row, at, read_rows
 from qernel.config import Config, load_config
 from qernel.errors import QernelError
+from qernel.records import to_record
 from qernel.storage import to_json
 
 BUDGET_FILE, MODELS, ENERGIES, DATA, RECORD = (
@@ -154,7 +155,7 @@ def _compare(
     for key, figure in draw("accuracy", dataset).items():
         save(figure, out / f"accuracy-{key}")
     record = {**data, "units": UNITS, "provenance": provenance}
-    outputs.write_text(out / RECORD, to_json(record, indent=2) + "\n")
+    outputs.write_text(out / RECORD, to_record(record, indent=2) + "\n")
     print(to_json(data) if options.json else report(data, out))
     return 0
 

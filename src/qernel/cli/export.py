@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qernel.cli import outputs
 from qernel.errors import QernelError
+from qernel.soundness import resting_on
 from qernel.storage import open, tables, to_json, to_object
 
 
@@ -29,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
     if options.variable is not None:
         if options.format != "csv":
             raise QernelError("--variable prints one CSV table: leave it out with --format json")
-        found = tables(dataset)
+        with resting_on(source):
+            found = tables(dataset)
         if options.variable not in found:
             raise QernelError(f"{source} has no {options.variable}: choose from {', '.join(found)}")
         print(found[options.variable].to_csv(index=False, lineterminator="\n"), end="")
@@ -37,12 +39,15 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         target = Path(options.out or source.with_suffix(".json"))
         outputs.refuse_existing([target])
+        with resting_on(source):
+            text = to_json(to_object(dataset), indent=1)
         target.parent.mkdir(parents=True, exist_ok=True)
-        outputs.write_text(target, to_json(to_object(dataset), indent=1) + "\n")
+        outputs.write_text(target, text + "\n")
         print(f"written: {target}")
         return 0
     folder = Path(options.out or f"{source.with_suffix('')}-csv")
-    frames = {folder / f"{name}.csv": frame for name, frame in tables(dataset).items()}
+    with resting_on(source):
+        frames = {folder / f"{name}.csv": frame for name, frame in tables(dataset).items()}
     outputs.refuse_existing(list(frames))
     folder.mkdir(parents=True, exist_ok=True)
     for path, frame in frames.items():

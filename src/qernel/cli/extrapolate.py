@@ -9,7 +9,7 @@ from qernel.cli import outputs
 from qernel.cli.options import add_json, add_resampling
 from qernel.cli.tables import columns
 from qernel.errors import QernelError
-from qernel.storage import to_json
+from qernel.records import to_record
 
 if TYPE_CHECKING:
     from qernel.estimators.extrapolate import Extrapolation
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         extrapolate(lam, states, names, resamples=options.resamples, seed=options.seed)
         for lam, states, names in read_states(options.files)
     ]
-    data = to_json(
+    data = to_record(
         {
             "results": [one.as_dict() for one in found],
             "files": options.files,

@@ -25,6 +25,7 @@ from qernel.cli.results import ENERGIES, system, warn
 from qernel.cli.tables import columns, describe
 from qernel.config import Config, load_config
 from qernel.errors import RunError
+from qernel.records import to_record
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
@@ -175,4 +176,4 @@ def _write(out: Path, config: Config, found: Sequence[Branches], data: Mapping[s
         density = solution.field.density(solution.orbitals)
         save(density_map(density, cell.vectors, cell.primitive), out / f"density-{kind}")
     # Last: a folder with this file is complete.
-    outputs.write_text(out / RECORD, to_json(data, indent=1) + "\n")
+    outputs.write_text(out / RECORD, to_record(data, indent=1) + "\n")

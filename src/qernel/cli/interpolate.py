@@ -35,6 +35,7 @@ from qernel.comparison.reference import Reference, at, read_rows
 from qernel.comparison.runs import Measured, Sampling, folder
 from qernel.config import Config, load_config
 from qernel.errors import QernelError
+from qernel.records import to_record
 from qernel.storage import to_json
 
 PLAN_FILE, ENERGIES, DENSITIES, DATA, RECORD, FIGURE = (
@@ -181,7 +182,7 @@ def _compare(plan: Plan, known: Reference | None, out: Path, options: argparse.N
     outputs.write_text(out / DENSITIES, results.table(pairs))
     for figure in draw("interpolation", dataset).values():
         save(figure, out / FIGURE)
-    outputs.write_text(out / RECORD, to_json({**data, "units": UNITS, "provenance": provenance}, indent=2) + "\n")
+    outputs.write_text(out / RECORD, to_record({**data, "units": UNITS, "provenance": provenance}, indent=2) + "\n")
     print(to_json(data) if options.json else interpolation_report(data, out))
     return 0
 

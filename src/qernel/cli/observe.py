@@ -118,7 +118,7 @@ def _stored(path: Path) -> Any:
         return None
     try:
         return json.loads(open(path).attrs["request"])
-    except (QernelError, KeyError, ValueError, TypeError):
+    except (QernelError, KeyError, ValueError, TypeError, RecursionError):
         return None
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qernel.errors import Interrupted, RunError, StopRequested
-from qernel.files import occupied, read_text, write_atomically
+from qernel.files import occupied, write_atomically
 from qernel.provenance import identity
+from qernel.records import read_json
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def claim(out: Path, name: str, wanted: Mapping[str, Any], what: str) -> None:
     plain, path = json.loads(to_json(wanted)), out / name
     if path.exists():
         try:
-            stored = json.loads(read_text(path))
-        except ValueError as error:
+            stored = read_json(path)
+        except RunError as error:
             raise RunError(f"{path} is damaged: choose another --out") from error
         if stored != plain:
             raise RunError(f"{out} holds a {what} {stored}, not {plain}: choose another --out")

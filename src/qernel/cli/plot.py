@@ -10,6 +10,7 @@ from qernel.cli import outputs
 from qernel.errors import QernelError, RunError
 from qernel.plots.kinds import KINDS, TRANSITION, VERSUS_LAM, draw
 from qernel.plots.style import FORMATS, save
+from qernel.soundness import resting_on
 
 if TYPE_CHECKING:
     from qernel.plots.kinds import Figures
@@ -50,14 +51,17 @@ def run(options: argparse.Namespace) -> int:
     else:
         from qernel.storage import open
 
-        figures = draw(options.kind, open(source), options.variable)
+        data = open(source)
+        with resting_on(source):
+            figures = draw(options.kind, data, options.variable)
     folder = Path(options.out) if options.out else source.parent
     stem = options.variable or options.kind
     bases = {folder / (f"{stem}-{key}" if key else stem): figure for key, figure in figures.items()}
     paths = [base.with_name(f"{base.name}.{suffix}") for base in bases for suffix in options.format]
     outputs.refuse_existing(paths)
-    for base, figure in bases.items():
-        save(figure, base, options.format)
+    with resting_on(source):
+        for base, figure in bases.items():
+            save(figure, base, options.format)
     print(f"written: {', '.join(str(path) for path in paths)}")
     return 0
 
@@ -70,8 +74,8 @@ def convergence(path: Path) -> Figures:
     """
     from qernel.plots.training import read_metrics, training_curves
 
-    columns = read_metrics(path)
-    try:
+    columns = read_metrics(path, ("iteration", "lam", "energy", "error"))
+    if not columns.get("iteration"):
+        raise RunError(f"{path} is no metrics file of a run: it has no lines of numbers yet")
+    with resting_on(path):
         return {"": training_curves(columns)}
-    except ValueError as error:
-        raise RunError(f"{path} is no metrics file of a run: {error}") from error

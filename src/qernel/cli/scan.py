@@ -10,7 +10,6 @@ DIR/phase_diagram.png/.pdf  energy and interaction energy per electron against Î
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,9 +24,9 @@ from qernel.cli.options import add_json, add_measurement
 from qernel.cli.results import Measured, measure_sweeps, other_parameters, payload, row, warn
 from qernel.cli.scan_files import dataset, table, units
 from qernel.cli.tables import describe, energy_table, reweighted_table
-from qernel.errors import QernelError
-from qernel.files import read_text
+from qernel.errors import QernelError, RunError
 from qernel.observables.registry import BUILT_IN, SCANNED, make
+from qernel.records import read_json, to_record
 from qernel.storage import save as save_dataset
 from qernel.storage import to_json
 
@@ -137,7 +136,7 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     _draw(model, data["results"], out)
     # Last: a folder with this file is complete.
     outputs.write_text(
-        out / RECORD, to_json({**data, "units": units(others, more), "provenance": provenance}, indent=2) + "\n"
+        out / RECORD, to_record({**data, "units": units(others, more), "provenance": provenance}, indent=2) + "\n"
     )
     if options.json:
         print(to_json(data))
@@ -182,8 +181,8 @@ def _show(model: Model, found: Measured, kept: Kept, others: Mapping[str, float]
 def _stored(path: Path) -> Any:
     """The request of a scan that is there."""
     try:
-        return json.loads(read_text(path))["provenance"]["request"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_json(path)["provenance"]["request"]
+    except (RunError, LookupError, TypeError):
         return None
 
 

@@ -10,7 +10,7 @@ from qernel.cli.arguments import number
 from qernel.cli.options import add_json, add_resampling
 from qernel.cli.tables import columns
 from qernel.errors import QernelError
-from qernel.storage import to_json
+from qernel.records import to_record
 
 if TYPE_CHECKING:
     from qernel.transition import Transition
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     paths = outputs.analysis_paths(options.out, NAME)
     maps = _maps(options)
     found = _found(options)
-    data = to_json(found.as_dict())
+    data = to_record(found.as_dict())
     if paths:
         outputs.write_analysis(paths, data, _figure(found, maps))
     if options.json:

@@ -82,7 +82,11 @@ class Clock:
 
 
 def read(folder: Path) -> list[tuple[int, float]]:
-    """Complete rows (iteration, seconds) in the order they were written."""
+    """Complete rows (iteration, seconds) in the order they were written.
+
+    Raises:
+        RunError: if there is something else in the file.
+    """
     path = folder / CLOCK_FILE
     if not path.exists():
         return []

@@ -135,5 +135,5 @@ def _read(path: Path, request: Mapping[str, Any]) -> Point | None:
             return None
         scalars: dict[str, Any] = {name: float(data[name]) for name in _SCALARS}
         return Point(density=data["density"].values.astype(np.float64), **scalars)
-    except (RunError, ValueError, KeyError):
+    except (RunError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,8 +12,10 @@ import numpy as np
 
 from qernel.config import Config
 from qernel.errors import QernelError, RunError
-from qernel.files import read_text, regular
+from qernel.files import regular
+from qernel.integrity import PARTS, check_row
 from qernel.lattice import FloatArray
+from qernel.records import read_json
 
 _CELLS = {"sqrt3": 3, "3x3": 9}
 _TOLERANCE = 1e-6
@@ -59,10 +61,10 @@ def read_rows(path: Path, config: Config) -> list[Row]:
         elif path.suffix == ".csv":
             rows = list(_csv(path))
         else:
-            rows = list(_json(json.loads(read_text(path)), path, config))
+            rows = list(_json(read_json(path), path, config))
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, csv.Error) as error:
         raise RunError(
             f"{path} is no table of energies ({type(error).__name__}: {error}): give a file like "
             "studies/exact/six_electrons.json, a CSV with columns lam,energy,energy_error, or energies.nc of a scan"
@@ -102,6 +104,8 @@ def _json(content: Any, path: Path, config: Config) -> Iterator[Row]:
     if "results" in content:
         _same_count(content["system"]["electrons"], config, path)
         for row in content["results"]:
+            if all(name in row for name in PARTS):
+                check_row(path, row)
             yield Row(float(row["lam"]), float(row["energy"]["value"]), float(row["energy"]["error"]))
         return
     stated = re.search(r"\bN = (\d+)", content.get("units", ""))
@@ -132,8 +136,6 @@ def _same_count(electrons: Any, config: Config, path: Path) -> None:
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    import csv
-
     with regular(path).open(encoding="utf-8", newline="") as handle:
         for row in csv.DictReader(handle):
             yield Row(float(row["lam"]), float(row["energy"]), float(row["energy_error"]))

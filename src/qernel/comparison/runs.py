@@ -17,8 +17,10 @@ import numpy as np
 
 from qernel.comparison.clock import read, seconds_at
 from qernel.config import Config
-from qernel.files import read_text, write_atomically
+from qernel.errors import RunError
+from qernel.files import write_atomically
 from qernel.lattice import FloatArray
+from qernel.records import read_json, to_record
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ def measured(
                 progress((index + fraction) / len(chosen))
 
         stored[str(iteration)] = [list(row) for row in measure(config, path, label, sampling, part)]
-        text = to_json({"request": request, "energies": stored}, indent=1) + "\n"
+        text = to_record({"request": request, "energies": stored}, indent=1) + "\n"
         write_atomically(run / ENERGIES_FILE, text.encode())
     table = np.array([stored[str(iteration)] for iteration, _ in chosen], dtype=np.float64)
     iterations = np.array([iteration for iteration, _ in chosen], dtype=np.float64)
@@ -156,7 +158,9 @@ def chain_seed(seed: int, training_seed: int, label: str, index: int) -> int:
 def _stored(path: Path, request: Any) -> dict[str, Any]:
     """Energies measured before in the same way, by iteration."""
     try:
-        content = json.loads(read_text(path))
-        return dict(content["energies"]) if content["request"] == request else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        content = read_json(path)
+        energies = dict(content["energies"]) if content["request"] == request else {}
+        shape = (len(request["lam"]), 3)
+        return energies if all(np.shape(rows) == shape for rows in energies.values()) else {}
+    except (RunError, ValueError, LookupError, TypeError):  # then they are measured again
         return {}

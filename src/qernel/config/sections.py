@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from qernel.config.types import (
     CellMatrix,
     Count,
+    Cutoff,
     Electrons,
     Expects,
     Flag,
@@ -223,9 +224,9 @@ class ModelConfig(Section):
         default=2, description="Shells of moiré reciprocal vectors in the one-body envelope."
     )
     bloch_order: Count = Field(default=8, description="Chebyshev terms along λ of the Bloch orbitals.")
-    bloch_cutoff: Positive = Field(default=250.0, description="Kinetic cut-off of the Bloch orbitals in E0.")
+    bloch_cutoff: Cutoff = Field(default=250.0, description="Kinetic cut-off of the Bloch orbitals in E0.")
     hf_order: Count = Field(default=5, description="Values of λ, and Chebyshev terms, of the Hartree–Fock orbitals.")
-    hf_cutoff: Positive = Field(default=150.0, description="Kinetic cut-off of the Hartree–Fock orbitals in E0.")
+    hf_cutoff: Cutoff = Field(default=150.0, description="Kinetic cut-off of the Hartree–Fock orbitals in E0.")
     hf_trained: Flag = Field(
         default=True,
         description="Whether Hartree–Fock orbitals are trained, or stay as they are, dressed by a network.",

@@ -26,6 +26,12 @@ def _printable(value: str) -> str:
     return value
 
 
+def _representable(value: float) -> float:
+    if value < 1e-30:
+        raise PydanticCustomError("unusable", "must be at least 1e-30")
+    return value
+
+
 def _spins(value: Any) -> Any:
     """A single whole number N means N spin-polarised electrons, (N, 0)."""
     if not isinstance(value, int) or isinstance(value, bool):
@@ -65,7 +71,10 @@ Seed = Annotated[int, Strict(), Field(ge=0, lt=2**32), Expects("a whole number")
 Shells = Annotated[int, Strict(), Field(ge=0, le=100), Expects("a whole number")]
 Number = Annotated[float, Strict(), Field(ge=-1e6, le=1e6), Expects("a number")]
 NonNegative = Annotated[float, Strict(), Field(ge=0, le=1e6), Expects("a number")]
-Positive = Annotated[float, Strict(), Field(gt=0), Expects("a number")]
+Positive = Annotated[float, Strict(), Field(gt=0, le=1e30), AfterValidator(_representable), Expects("a number")]
+"""A number above 0 that single precision still represents."""
+Cutoff = Annotated[float, Strict(), Field(gt=0, le=1e5), Expects("a number")]
+"""A kinetic cut-off in E0: beyond, the plane waves of the smallest cells would not fit into memory."""
 Physical = Annotated[float, Strict(), Field(ge=1e-6, le=1e6), Expects("a number")]
 """A positive quantity whose square and reciprocal are still representable."""
 GateDistance = Annotated[float, Strict(), Field(ge=0.05, le=1e6), Expects("a number")]

@@ -19,6 +19,7 @@ from scipy import stats
 from qernel.errors import RunError
 from qernel.estimators.quantity import Quantity
 from qernel.lattice import FloatArray
+from qernel.soundness import resting_on
 from qernel.storage import open as open_results
 
 if TYPE_CHECKING:
@@ -156,12 +157,16 @@ def read_states(paths: Sequence[str | Path]) -> list[tuple[float, States, tuple[
     """
     files = [open_results(path) for path in paths]
     for path, data in zip(paths, files, strict=True):
-        _check(path, data, files[0], paths[0])
+        with resting_on(path):
+            _check(path, data, files[0], paths[0])
     names = [_name(path) for path in paths]
     table: dict[float, list[tuple[str, list[float]]]] = {}
-    for name, data in zip(names, files, strict=True):
-        for index, lam in enumerate(np.atleast_1d(data["lam"].values).tolist()):
-            row = [float(np.atleast_1d(data[part].values)[index]) for part in NEEDED]
+    for path, name, data in zip(paths, names, files, strict=True):
+        with resting_on(path):
+            depths = np.atleast_1d(data["lam"].values).tolist()
+            columns = [np.broadcast_to(data[part].values, len(depths)).tolist() for part in NEEDED]
+        for index, lam in enumerate(depths):
+            row = [float(column[index]) for column in columns]
             if not np.isfinite(row).all() or min(row[1], row[3]) <= 0:
                 raise RunError(f"{name} has no energy and variance with errors at λ = {lam:g}: measure it again")
             table.setdefault(round(lam, 9), []).append((name, row))

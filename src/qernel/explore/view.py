@@ -108,13 +108,17 @@ def result(dataset: xarray.Dataset) -> dict[str, Any]:
     }
 
 
+_CURVE = ("iteration", "group", "lam", "energy", "error")
+"""Columns of the metrics that the page draws."""
+
+
 def training(path: Path) -> dict[str, Any]:
     """Energy of each λ group against the iteration, thinned to `POINTS` of them.
 
     Raises:
         RunError: if the file is no table of numbers.
     """
-    columns = {name: np.asarray(values) for name, values in read_metrics(path).items()}
+    columns = {name: np.asarray(values) for name, values in read_metrics(path, _CURVE).items()}
     groups = []
     for group in np.unique(columns.get("group", np.zeros(0))):
         rows = np.flatnonzero(columns["group"] == group)

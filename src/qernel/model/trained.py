@@ -16,6 +16,7 @@ from qernel.errors import RunError
 from qernel.model.card import Card
 from qernel.model.state import State
 from qernel.provenance import identity
+from qernel.soundness import LARGEST_LAM
 
 if TYPE_CHECKING:
     from qernel.model.journal import Journal
@@ -79,8 +80,9 @@ class Model:
             raise RunError(f"{self.name} is not conditioned on {', '.join(unknown)}, only on {', '.join(ranges)}")
         values = self.hamiltonian.middle | others | {"lam": lam}
         point = np.array([float(values[name]) for name in ranges])
-        if not np.isfinite(point).all():
-            raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} must be finite numbers")
+        if not (np.abs(point) <= LARGEST_LAM).all():
+            within = f"must be numbers within ±{LARGEST_LAM:g}"
+            raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} {within}")
         return State(self, point)
 
     @contextmanager

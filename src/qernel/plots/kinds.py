@@ -218,6 +218,12 @@ def _transition(data: xarray.Dataset) -> Figures:
 
 def _each(data: xarray.Dataset) -> Iterator[tuple[int, str, str]]:
     """Index, key and title of every λ."""
+    depths = [f"{lam:g}" for lam in data["lam"].values]
+    twice = [depth for depth in depths if depths.count(depth) > 1]
+    if twice:
+        raise QernelError(
+            f"λ = {twice[0]} is there more than once, and each λ has a figure of its own: keep one of them"
+        )
     for index, lam in enumerate(data["lam"].values):
         yield index, "" if data.sizes["lam"] == 1 else f"lam{lam:g}", f"$\\lambda = {lam:g}$"
 

@@ -10,8 +10,9 @@ from qernel.errors import RunError
 from qernel.files import read_text
 from qernel.plots.kinds import KINDS, VERSUS_LAM, draw
 from qernel.plots.training import METRICS_FILE, read_metrics, training_curves
-from qernel.report.parts import RHAT_LIMIT, Image, Section, Table, drawn
+from qernel.report.parts import RHAT_LIMIT, Image, Section, Table, drawn, own
 from qernel.report.records import RECORDS, record
+from qernel.soundness import resting_on
 from qernel.storage import SUFFIX, measured, outside
 from qernel.storage import open as open_results
 
@@ -48,24 +49,37 @@ def results(path: Path) -> Iterator[Section]:
     # Measurements say which range their model was trained on, comparisons what was asked for.
     if not {"trained_lam", "request"} & set(data.attrs):
         raise RunError(f"{path} does not say where its numbers are from: it is no file of results of Qernel")
-    points = data if "lam" in data.dims else data.expand_dims("lam")
-    yield Section(f"Results in {path.parent.name}/{path.name}", _numbers(points), _figures(points))
+    with resting_on(path):
+        points = data if "lam" in data.dims else data.expand_dims("lam")
+        tables, figures = _numbers(points), _figures(points)
+    yield Section(f"Results in {path.parent.name}/{path.name}", tables, figures)
     facts = [[name, _shown(value)] for name, value in data.attrs.items() if name not in ("config", "request")]
     provenance = Table("Provenance", ["what", "value"], facts)
     yield Section(f"Origin of {path.name}", [provenance], text=str(data.attrs.get("config", "")))
+
+
+_RECORDED = ("iteration", "lam", "energy", "error", "order_parameter", "acceptance")
+"""Columns of the metrics that a report needs."""
 
 
 def _run(folder: Path) -> Iterator[Section]:
     """Training of a run folder, if it is one."""
     if not (folder / METRICS_FILE).exists():
         return
-    columns = read_metrics(folder / METRICS_FILE)
+    columns = read_metrics(folder / METRICS_FILE, _RECORDED)
     if not columns.get("iteration"):
         return
-    image = drawn("Energy per electron and order parameter during training, by λ", training_curves(columns))
+    with resting_on(folder / METRICS_FILE):
+        image = drawn("Energy per electron and order parameter during training, by λ", training_curves(columns))
+        table = _last_records(columns)
     config = folder / "config.toml"
-    text = read_text(config) if config.exists() else ""
-    yield Section("Training", [_last_records(columns)], [image], text)
+    text, sentences = "", []
+    if config.exists():
+        if own(config, folder):
+            text = read_text(config, "replace")
+        else:
+            sentences = [f"{config.name} is left out: it is no file of this folder."]
+    yield Section("Training", [table], [image], text, sentences)
 
 
 def _last_records(columns: dict[str, list[float]]) -> Table:
@@ -99,6 +113,7 @@ def _numbers(data: xarray.Dataset) -> list[Table]:
     rows = []
     single = [name for name in measured(data) if data[name].dims == ("lam",) and f"{name}_error" in data]
     for name in single:
+        unit = str(data[name].attrs.get("units", "1"))
         for index, lam in enumerate(data["lam"].values):
             one = data.isel(lam=index)
             rhat = float(one[f"{name}_rhat"]) if f"{name}_rhat" in one else float("nan")
@@ -109,7 +124,7 @@ def _numbers(data: xarray.Dataset) -> list[Table]:
                     name.replace("_", " "),
                     f"{lam:g}",
                     parenthesis(float(one[name]), float(one[f"{name}_error"])),
-                    "" if data[name].attrs["units"] == "1" else data[name].attrs["units"],
+                    "" if unit == "1" else unit,
                     f"!{rhat:.3f}" if rhat > RHAT_LIMIT else f"{rhat:.3f}",
                     f"{count:.0f}",
                     f"!{note}" if note else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 RHAT_LIMIT = 1.05
 """Beyond this a number is marked as not converged."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Table(NamedTuple):
@@ -47,9 +49,35 @@ def drawn(caption: str, figure: Figure) -> Image:
     return _image(caption, rendered(figure, "png", dpi=130))
 
 
-def stored(caption: str, path: Path) -> Image:
-    """A figure that an earlier command wrote as PNG."""
-    return _image(caption, read_bytes(path))
+def stored(figures: Mapping[Path, str], folder: Path) -> tuple[list[Image], list[str]]:
+    """Figures that an earlier command wrote as PNG into a folder.
+
+    Args:
+        figures: their paths, each with a caption; those that are not there are passed over.
+        folder: which they have to be in, whatever links say.
+
+    Returns:
+        The images, and a sentence about each file that is none or lies elsewhere: whatever it holds, it was not meant
+        to be shown to the readers of a report.
+    """
+    images, sentences = [], []
+    for path, caption in figures.items():
+        if not (path.exists() or path.is_symlink()):
+            continue
+        content = read_bytes(path) if own(path, folder) else b""
+        if content.startswith(_PNG):
+            images.append(_image(caption, content))
+        else:
+            sentences.append(f"{path.name} is left out: it is no PNG image of this folder.")
+    return images, sentences
+
+
+def own(path: Path, folder: Path) -> bool:
+    """Whether a path leads to a regular file inside a folder."""
+    try:
+        return path.is_file() and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a circle of links
+        return False
 
 
 def _image(caption: str, content: bytes) -> Image:

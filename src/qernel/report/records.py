@@ -5,14 +5,14 @@ A new kind of record is a function from its content and path to sections, and a 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qernel.errors import RunError
+from qernel.errors import QernelError, RunError
 from qernel.estimators.quantity import parenthesis
-from qernel.files import read_text
+from qernel.integrity import check_row
+from qernel.records import read_json
 from qernel.report.parts import RHAT_LIMIT, Section, Table, drawn, stored
 
 
@@ -25,10 +25,14 @@ def record(path: Path) -> list[Section]:
     Raises:
         RunError: if the file is damaged or of another program.
     """
+    content = read_json(path)
     try:
-        return [*RECORDS[path.name](json.loads(read_text(path)), path)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{path} is damaged, or no record of qernel: {type(error).__name__}: {error}") from error
+        return [*RECORDS[path.name](content, path)]
+    except QernelError:
+        raise
+    except Exception as error:  # only the content can be at fault
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(f"{path} is damaged, or no record of qernel: {type(error).__name__}: {reason}") from error
 
 
 def _transition(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
@@ -38,10 +42,10 @@ def _transition(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
         fit = f"{one['chi2']:.1f}", str(one["dof"]), f"{one['p_value']:.2g}"
         rows.append([one["model"], f"{one['delta_aicc']:.1f}", *fit, at])
     table = Table("Curves that were compared, the best one first", ["curve", "ΔAICc", "χ²", "dof", "p", "λ"], rows)
-    figure = path.with_suffix(".png")
-    images = [stored("Interaction energy with the fitted curves", figure)] if figure.exists() else []
+    figures = {path.with_suffix(".png"): "Interaction energy with the fitted curves"}
+    images, left_out = stored(figures, path.parent)
     title = f"Transition, from {Path(data['source']).name}" if data["source"] else "Transition"
-    yield Section(title, [table], images, sentences=data["evidence"])
+    yield Section(title, [table], images, sentences=[*map(str, data["evidence"]), *left_out])
 
 
 def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
@@ -49,6 +53,7 @@ def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
 
     rows = []
     for row in data["results"]:
+        check_row(path, row)
         order = row["order_parameter"]
         numbers = [f"{row[name]:.5f}" for name in ("energy", "kinetic", "moire", "interaction")]
         state = row["branch"] if row["converged"] else f"!{row['branch']}, not converged"
@@ -57,10 +62,11 @@ def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     table = Table("Lowest Slater determinant at each λ, per electron in E0; no statistical error", head, rows)
     crossing = data["transition"]
     images = [drawn("Branches against λ", branch_diagram(data["branches"], crossing=crossing))]
-    for figure in sorted(path.parent.glob("density-*.png")):
-        images.append(stored(f"Density of the {figure.stem.partition('-')[2]}", figure))
+    densities = sorted(path.parent.glob("density-*.png"))
+    captions = {figure: f"Density of the {figure.stem.partition('-')[2]}" for figure in densities}
+    more, left_out = stored(captions, path.parent)
     words = [] if crossing is None else [f"Liquid and crystal cross near λ = {crossing:.3f} (linear in between)."]
-    yield Section("Hartree–Fock", [table, _provenance(data)], images, sentences=words)
+    yield Section("Hartree–Fock", [table, _provenance(data)], [*images, *more], sentences=[*words, *left_out])
 
 
 def _comparison(data: Mapping[str, Any], path: Path) -> Iterator[Section]:

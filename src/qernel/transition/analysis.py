@@ -13,7 +13,7 @@ from qernel.transition import branches, consistency
 from qernel.transition.candidates import TRANSITIONS
 from qernel.transition.compare import SMOOTH, Candidate, Errors, bootstrap, candidates, false_alarm, first
 from qernel.transition.scan import Scan
-from qernel.transition.verdict import CHANCE, disagreement, doubts_about
+from qernel.transition.verdict import CHANCE, disagreement, doubts_about, undescribed
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ def analyse(scan: Scan, *, resamples: int = 400, seed: int = 0) -> Transition:
     """Compare the interaction energy with curves that have a transition and with smooth ones.
 
     A λ_c is given only where AICc and BIC both favour a transition by `LEAD`, a smooth curve would do that in at most
-    `CHANCE` of all cases, no smooth curve fits (p < 0.05), and there are `SIDE` points on both sides.
+    `CHANCE` of all cases, no smooth curve fits (p < 0.05), and there are `SIDE` points on both sides. Nothing is said
+    of data that no curve describes even with errors widened by `WIDEST`.
 
     Args:
         scan: energies along λ.
@@ -160,8 +161,9 @@ def analyse(scan: Scan, *, resamples: int = 400, seed: int = 0) -> Transition:
     lead_bic = min(one.bic for one in ranking if one.model in SMOOTH) - chosen.bic
     alarm = false_alarm(lam, errors, smooth, lead, scale=scale, resamples=resamples, seed=seed) if lead > 0 else 1.0
     spread = bootstrap(lam, errors, chosen, resamples=resamples, seed=seed)
-    doubts = doubts_about(scan, ranking, scale, min(lead, lead_bic), alarm)
-    verdict = "transition" if not doubts else "smooth" if lead <= 0 else "undecided"
+    nothing = undescribed(lam, scan.interaction, ranking, scale)
+    doubts = [nothing] if nothing else doubts_about(scan, ranking, scale, min(lead, lead_bic), alarm)
+    verdict = "transition" if not doubts else "smooth" if lead <= 0 and not nothing else "undecided"
     return Transition(
         scan,
         verdict,

@@ -11,6 +11,7 @@ import numpy as np
 from qernel.errors import RunError
 from qernel.estimators.quantity import Quantity
 from qernel.lattice import FloatArray
+from qernel.soundness import resting_on
 from qernel.storage import cells
 from qernel.storage import open as open_results
 
@@ -50,7 +51,11 @@ def read_maps(path: str | Path, *, required: bool = False) -> list[Map]:
     """
     source = Path(path)
     file = source / FILE if source.is_dir() else source
-    found = maps_in(open_results(file)) if file.exists() or not source.is_dir() else []
+    found = []
+    if file.exists() or not source.is_dir():
+        data = open_results(file)
+        with resting_on(file):
+            found = maps_in(data)
     if required and not found:
         raise RunError(
             f"{path} holds no density along λ: name a file or folder of qernel scan or qernel observe that measured it"
@@ -60,7 +65,7 @@ def read_maps(path: str | Path, *, required: bool = False) -> list[Map]:
 
 def maps_in(data: xarray.Dataset) -> list[Map]:
     """The densities in an open file of results."""
-    if "density" not in data or data["density"].dims[0] != "lam":
+    if "density" not in data or data["density"].dims[:1] != ("lam",):
         return []
     data = data.sortby("lam")
     vectors, primitive = cells(data)

@@ -20,6 +20,7 @@ from qernel.transition.compare import penalty
 from qernel.transition.consistency import slope
 from qernel.transition.polynomial import Polynomial, fitted
 from qernel.transition.scan import FEWEST, Curve, Scan
+from qernel.transition.verdict import WIDEST
 
 DEGREES = (1, 2, 3)
 """Of the polynomials that the difference of two energies is fitted with."""
@@ -91,7 +92,8 @@ class Phases:
         with_slopes = ", its slope that of moire/λ" if _slopes(self.first, self.second) else ""
         result.append(
             f"The difference of the energies is a polynomial of degree {degree}{with_slopes}: "
-            f"χ²/dof = {fit.chi2:.1f}/{fit.dof} (p = {fit.p_value:.2g})."
+            f"χ²/dof = {fit.chi2:.1f}/{fit.dof} (p = {fit.p_value:.2g}"
+            + (f"; errors were widened by {fit.widened:.3g})." if fit.widened > 1 else ").")
         )
         result.append("Both are variational: a phase that the model describes less well lies too high, and moves λ_c.")
         return result
@@ -160,6 +162,9 @@ def compare_phases(one: Scan, other: Scan, *, resamples: int = 400, seed: int = 
     first, second = kept if slant < 0 else kept[::-1]
     fit = _chosen(first.lam, _minus(first.energy, second.energy), _slopes(first, second))
     place, reason = _root(fit, first.lam, resamples, seed)
+    if fit.widened > WIDEST:
+        reason = f"no polynomial describes their difference: its errors would have to be widened by {fit.widened:.3g}"
+        place = None
     return Phases(first, second, tuple(lam[together].tolist()), fit, place, reason)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,11 @@ class Polynomial:
     covariance: FloatArray
     chi2: float
     dof: int
+
+    @property
+    def widened(self) -> float:
+        """Factor ≥ 1 by which the errors were widened."""
+        return math.sqrt(max(1.0, self.chi2 / self.dof))
 
     @property
     def p_value(self) -> float:

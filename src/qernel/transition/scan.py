@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from qernel.errors import RunError
 from qernel.lattice import FloatArray
+from qernel.soundness import resting_on
 from qernel.storage import open as open_results
 
 if TYPE_CHECKING:
@@ -126,7 +127,9 @@ def read_scan(path: str | Path) -> Scan:
         if not present:
             raise RunError(f"{path} holds no {_FILES[0]}: name the folder that qernel scan wrote")
         source = present[0]
-    return from_dataset(open_results(source), str(source))
+    data = open_results(source)
+    with resting_on(source):
+        return from_dataset(data, str(source))
 
 
 def from_dataset(data: xarray.Dataset, source: str = "") -> Scan:

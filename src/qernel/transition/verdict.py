@@ -7,9 +7,10 @@ import math
 import numpy as np
 from scipy.stats import chi2
 
+from qernel.lattice import FloatArray
 from qernel.transition.candidates import TRANSITIONS
 from qernel.transition.compare import SMOOTH, Candidate
-from qernel.transition.scan import Scan
+from qernel.transition.scan import Curve, Scan
 
 LEAD = 6.0
 """By how much AICc and BIC of a transition have to be lower than those of every smooth curve ("strong evidence" on
@@ -22,8 +23,25 @@ SIDE = 3
 """Fewest points on either side of λ_c."""
 
 
+WIDEST = 5.0
+"""Largest factor by which error bars may be too small. Beyond it the curves do not describe the data, whatever the
+criteria say when all errors are widened: some value is wrong, or the curve is of another kind."""
+
+
+def undescribed(lam: FloatArray, curve: Curve, ranking: list[Candidate], scale: float) -> str:
+    """Why nothing can be said about the data, a clause that names the value furthest off; empty if there is a curve."""
+    if math.sqrt(scale) <= WIDEST:
+        return ""
+    off = np.abs(curve.values - ranking[0].fit.curve(lam)) / curve.errors
+    return (
+        f"no curve tried describes the data: their errors would have to be widened by {math.sqrt(scale):.3g} "
+        f"({WIDEST:g} at most); furthest off, by {off.max():.3g} errors, is λ = {lam[np.argmax(off)]:g}: "
+        "measure there again"
+    )
+
+
 def doubts_about(scan: Scan, ranking: list[Candidate], scale: float, lead: float, alarm: float) -> list[str]:
-    """Why the data do not show a transition."""
+    """Why the data do not show a transition, where there is a curve that describes them (see `undescribed`)."""
     chosen = next(one for one in ranking if one.model in TRANSITIONS)
     place = chosen.fit.place[0]
     left, right = int(np.sum(scan.lam < place)), int(np.sum(scan.lam > place))
@@ -39,8 +57,9 @@ def doubts_about(scan: Scan, ranking: list[Candidate], scale: float, lead: float
     chances = {one.model: float(chi2.sf(one.chi2 / scale, one.dof)) for one in ranking if one.model in SMOOTH}
     passing = [model for model, chance in chances.items() if chance > 0.05]
     if passing:
-        chance = f"(p = {chances[passing[0]]:.2g})"
-        doubts.append(f"a polynomial of degree {passing[0][-1]} describes the data within their errors {chance}")
+        widened = f" with errors widened by {math.sqrt(scale):.2f}" if scale > 1 else ""
+        chance = f"(p = {chances[passing[0]]:.2g}{widened})"
+        doubts.append(f"a polynomial of degree {passing[0][-1]} describes the data {chance}")
     if min(left, right) < SIDE:
         side, count = ("below", left) if left < right else ("above", right)
         doubts.append(f"only {count} values of λ lie {side} the place that fits best ({SIDE} needed)")

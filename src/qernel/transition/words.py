@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from scipy.stats import chi2
 
 from qernel.estimators.quantity import parenthesis
 from qernel.transition import consistency
 from qernel.transition.analysis import Transition
 from qernel.transition.candidates import TRANSITIONS
 from qernel.transition.scan import SWEEPS
+from qernel.transition.verdict import WIDEST
 
 NAMES = {
     "kink": "two lines that meet in a kink",
@@ -71,15 +75,23 @@ def _fit(found: Transition) -> list[str]:
             result.append("A kink of this curve alone does not say that the transition is of first order.")
     else:
         result.append(f"The best of all curves by AICc is {NAMES[best.model]}.")
-    text = f"χ²/dof = {best.chi2:.1f}/{best.dof} (p = {best.p_value:.2g})"
-    if best.p_value < 0.01:
+    return [*result, _goodness(found)]
+
+
+def _goodness(found: Transition) -> str:
+    """How well the best curve describes the data: p with the errors as they are, and as they were widened."""
+    best = found.best
+    text = f"χ²/dof = {best.chi2:.1f}/{best.dof} (p = {best.p_value:.2g}"
+    if found.inflation > 1:
+        after = float(chi2.sf(best.chi2 / found.inflation**2, best.dof))
+        text += f"; with errors widened by {found.inflation:.3g}, as they were for what is said here, p = {after:.2g}"
+    text += ")"
+    if best.p_value < 0.01 and math.sqrt(found.scale) <= WIDEST:
         text += (
-            f": no curve tried describes the data within their errors, which were widened by {found.inflation:.2f}; "
-            "where the branches bend, fit a narrower range of λ (--between)"
+            ": no curve tried describes the data within their errors as they are; where the branches bend, fit a "
+            "narrower range of λ (--between)"
         )
-    elif found.inflation > 1:
-        text += f"; errors were widened by {found.inflation:.2f}"
-    return [*result, text + "."]
+    return text + "."
 
 
 def _chance(found: Transition) -> str:
