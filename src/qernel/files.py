@@ -10,6 +10,11 @@ PARTIAL = ".partial"
 """Ending of a file that is being written."""
 
 
+def readable_name(path: Path) -> str:
+    """The name of a file or folder as text: what is no character in it, as names on a disk may hold, is replaced."""
+    return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file under a temporary name, push it to the disk, then give it its name.
 

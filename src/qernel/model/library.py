@@ -10,6 +10,7 @@ import equinox as eqx
 
 from qernel.config import Config, load_config
 from qernel.errors import RunError
+from qernel.files import readable_name
 from qernel.model.card import read_card
 from qernel.model.trained import Model
 from qernel.training.folder import MODEL_FILE
@@ -44,7 +45,7 @@ def load(run: str | Path) -> Model:
     template = initial_wavefunction(config, start=False)
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
     wavefunction = eqx.combine(fit(path, tensors, arrays), static)
-    return Model(path.parent.resolve().name, config, wavefunction, read_card(path.parent / _CARD_FILE))
+    return Model(readable_name(path.parent.resolve()), config, wavefunction, read_card(path.parent / _CARD_FILE))
 
 
 def configuration(run: str | Path) -> Config:
