@@ -8,6 +8,7 @@ from typing import Any
 
 import equinox as eqx
 
+from qernel import runtime
 from qernel.config import Config, load_config
 from qernel.errors import RunError
 from qernel.files import readable_name
@@ -41,6 +42,7 @@ def load(run: str | Path) -> Model:
     Raises:
         RunError: if there is no such model, or its file is foreign or damaged.
     """
+    runtime.refuse_forked()
     path, config, tensors = _read(run)
     template = initial_wavefunction(config, start=False)
     arrays, static = eqx.partition(template, eqx.is_inexact_array)

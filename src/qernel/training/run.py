@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh
 
+from qernel import runtime
 from qernel.config import Config
 from qernel.errors import Interrupted, RunError, resume_command
 from qernel.estimators.batched import walker_functions
@@ -60,6 +61,7 @@ def train(
             written, or the energy is lost beyond repair.
         Interrupted: after Ctrl-C, SIGTERM or SIGUSR2, with a checkpoint written.
     """
+    runtime.refuse_forked()
     processes.check_shares(config.train.walkers)
     template = initial_wavefunction(config, start=not resume)
     if not processes.first():
