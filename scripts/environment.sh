@@ -1,8 +1,10 @@
-# Sourced by demo.sh and test.sh: a virtual environment with the locked dependencies, made once.
+# Sourced by demo.sh and test.sh: a virtual environment with the locked dependencies, made once. What builds Qernel
+# itself is locked like the rest: without --no-build-isolation pip would fetch some version of it, unchecked.
 # usage: . scripts/environment.sh lock-file   (run from the repository root)
 set -eu
+build="requirements/lock-build.txt"
 lock="requirements/$1"
-stamp=".venv/.$1-$(cksum < "$lock" | cut -d' ' -f1)"
+stamp=".venv/.$1-$(cat "$build" "$lock" | cksum | cut -d' ' -f1)"
 if [ ! -e "$stamp" ]; then
   python="${PYTHON:-python3}"
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
@@ -10,7 +12,9 @@ if [ ! -e "$stamp" ]; then
     exit 2
   }
   [ -x .venv/bin/python ] || "$python" -m venv .venv
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+  pip=".venv/bin/python -m pip --disable-pip-version-check --quiet install"
+  $pip --require-hashes -r "$build"
+  $pip --require-hashes -r "$lock"
+  $pip --no-deps --no-build-isolation --editable .
   touch "$stamp"
 fi

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["lock.txt", "lock-dev.txt"]
+LOCKS = ["lock.txt", "lock-dev.txt", "lock-build.txt"]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
 
@@ -52,7 +52,7 @@ def faults(text: str) -> list[str]:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_locked_requirement_is_pinned_by_hash(lock: str) -> None:
     text = (ROOT / "requirements" / lock).read_text("utf-8")
-    assert len(entries(text)) > 30 and faults(text) == []
+    assert len(entries(text)) > (5 if lock == "lock-build.txt" else 30) and faults(text) == []
     assert "://" not in text, "neither an index nor a package by address"
 
 
@@ -77,9 +77,11 @@ def test_faults_of_lock_files_are_found(old: str, new: str) -> None:
 
 
 def test_locks_hold_what_is_declared() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    declared = {"lock.txt": project["dependencies"]}
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    project, extras = content["project"], content["project"]["optional-dependencies"]
+    # Of these the builder imports the second for an editable install.
+    declared = {"lock-build.txt": [*content["build-system"]["requires"], "editables"]}
+    declared["lock.txt"] = project["dependencies"]
     declared["lock-dev.txt"] = [*project["dependencies"], *extras["dev"], *extras["cluster"]]
     versions: dict[str, dict[str, set[str]]] = {}
     for lock in LOCKS:
@@ -92,6 +94,18 @@ def test_locks_hold_what_is_declared() -> None:
             pins = versions[lock][canonicalize_name(wanted.name)]
             assert pins and all(wanted.specifier.contains(pin) for pin in pins), wanted
     assert versions["lock.txt"].keys() <= versions["lock-dev.txt"].keys()
+    for name, pins in versions["lock-build.txt"].items():  # installed into one environment, one after the other
+        assert versions["lock-dev.txt"].get(name, pins) == pins, name
+
+
+def test_nothing_is_installed_unlocked() -> None:
+    """Every call of pip in the scripts either checks hashes or fetches nothing."""
+    lines = [line for path in (ROOT / "scripts").glob("*.sh") for line in path.read_text("utf-8").splitlines()]
+    calls = [line for line in lines if re.match(r"\s*(\$pip|pip|.*-m pip.* install) ", line) and "pip=" not in line]
+    assert len(calls) == 3
+    for call in calls:
+        assert "--require-hashes" in call or {"--no-deps", "--no-build-isolation"} <= set(call.split()), call
+    assert "requirements/*.txt" in (ROOT / ".ci" / "run").read_text("utf-8")  # the audit reads all lock files
 
 
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "torch"}
@@ -174,11 +188,16 @@ def reach(**ends: str) -> list[dict[str, object]]:
     return [{"type": "ECOSYSTEM", "events": events}]
 
 
+def commits(fixed: str) -> list[dict[str, object]]:
+    return [{"type": "GIT", "repo": "https://example.org/a", "events": [{"introduced": "0"}, {"fixed": fixed}]}]
+
+
 @pytest.mark.parametrize(
     ("entry", "hit"),
     [
         (advisory("My.Package", versions=["1.2"]), True),
         (advisory("my_package", versions=["1.3"]), False),
+        (advisory("my-package", versions=[1.2]), True),  # without quotes
         (advisory("my-package", ranges=reach(fixed="1.3")), True),
         (advisory("my-package", ranges=reach(fixed="1.2")), False),
         (advisory("my-package", ranges=reach(fixed="1.10")), True),  # a version, not a number
@@ -186,6 +205,11 @@ def reach(**ends: str) -> list[dict[str, object]]:
         (advisory("my-package", ranges=reach(last_affected="1.1")), False),
         (advisory("my-package", ranges=reach(fixed="1.0", introduced="1.1")), True),
         (advisory("other", versions=["1.2"]), False),
+        (advisory("my-package", versions=["1.1"], ranges=commits("1")), False),  # 1 is a commit, not a version
+        (advisory("my-package", versions=["1.2"], ranges=commits("2")), True),
+        (advisory("my-package", ranges=[*commits("1"), *reach(fixed="1.2")]), False),
+        (advisory("my-package", ranges=[*reach(fixed="1.3"), *commits("f00")]), True),
+        ({"id": "A", "affected": [{"ranges": commits("1")}]}, False),  # of no package
         ({**advisory("my-package", versions=["1.2"]), "withdrawn": "2024-01-01"}, False),
     ],
 )
@@ -214,6 +238,90 @@ def test_audit_finds_vulnerable_versions(
     monkeypatch.setenv(audit.VARIABLE, str(database))
     assert audit.main([str(lock)]) == int(hit)
     assert ("my-package 1.2: PYSEC-1, CVE-1" in capsys.readouterr().out) == hit
+
+
+def test_audit_names_what_it_cannot_decide(
+    audit: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lock.txt").write_text(GOOD)
+    (tmp_path / "advisories").mkdir()
+    (tmp_path / "advisories" / "a.json").write_text(json.dumps(advisory("a", ranges=commits("1234567"))))
+    monkeypatch.setenv(audit.VARIABLE, str(tmp_path / "advisories"))
+    assert audit.main([str(tmp_path / "lock.txt")]) == 1
+    assert "a 1.0: PYSEC-1, CVE-1 says no versions" in capsys.readouterr().out
+
+
+BROKEN = [
+    b"",
+    b"{",
+    b"\xff\xfe{}",
+    b"[" * 100_000,
+    *(
+        json.dumps(entry).encode()
+        for entry in [
+            {"affected": 3},
+            {"affected": "text"},
+            {"affected": [3]},
+            {"id": "A", "affected": [{"package": "a"}]},
+            {"id": "A", "affected": [{"package": {"ecosystem": "PyPI", "name": ["a"]}}]},
+            {"affected": [{"package": {"ecosystem": "PyPI", "name": "a"}, "versions": ["1.0"]}]},
+            advisory("a", versions="11.0"),
+            advisory("a", ranges="text"),
+            advisory("a", ranges=["text"]),
+            advisory("a", ranges=[{"events": []}]),
+            advisory("a", ranges=[{"type": "ECOSYSTEM", "events": [3]}]),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize("form", ["json", "yaml", "zip"])
+@pytest.mark.parametrize("content", BROKEN, ids=lambda content: content[:60].decode("latin-1"))
+def test_audit_says_which_advisory_is_broken(
+    content: bytes,
+    form: str,
+    audit: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "lock.txt").write_text(GOOD)
+    database = tmp_path / "advisories"
+    if form == "zip":
+        with zipfile.ZipFile(database, "w") as archive:
+            archive.writestr("bad.json", content)
+    else:
+        database.mkdir()
+        (database / f"bad.{form}").write_bytes(content)
+    monkeypatch.setenv(audit.VARIABLE, str(database))
+    assert audit.main([str(tmp_path / "lock.txt")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("audit: ") and err.count("\n") == 1
+    assert "bad." in err or (content == b"" and form == "yaml")  # an empty YAML file is an empty document
+
+
+def test_audit_says_which_file_is_broken(
+    audit: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad, lock = tmp_path / "good.zip", tmp_path / "bad.zip", tmp_path / "lock.txt"
+    with zipfile.ZipFile(good, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", json.dumps(advisory("b", versions=["1.0"] * 99)))
+    lock.write_text(GOOD)
+    content = bytearray(good.read_bytes())
+    content[60] ^= 255
+    for database, text, name in [
+        (good, None, "nowhere.txt"),
+        (good, "a=1\n", "lock.txt"),
+        (good, "a==x\n", "lock.txt"),
+        (bad, GOOD, "bad.zip"),
+        (lock, GOOD, "lock.txt"),
+    ]:
+        bad.write_bytes(content)
+        lock.write_text(text or GOOD)
+        monkeypatch.setenv(audit.VARIABLE, str(database))
+        assert audit.main([str(lock if text else tmp_path / "nowhere.txt")]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err.startswith("audit: ") and err.count("\n") == 1 and name in err
 
 
 def test_audit_says_when_it_is_skipped(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,10 +14,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import equinox as eqx
 import jax
@@ -31,10 +34,12 @@ from qernel.config import load_config
 from qernel.errors import QernelError
 from qernel.explore import view
 from qernel.explore.catalogue import Entry, bounds, catalogue, requested_state
-from qernel.explore.serve import HOST, listen
-from qernel.explore.server import Explorer, application
+from qernel.explore.download import disposition
+from qernel.explore.serve import HOST, configuration, listen
+from qernel.explore.server import STREAMS, Explorer
 from qernel.model import Model, load
 from qernel.observables.dataset import along_lam
+from qernel.plots.style import figure, literal, rendered, style
 from qernel.storage import open as open_results
 from qernel.storage import save
 from qernel.training.folder import save_model
@@ -69,8 +74,7 @@ class Server:
         self.socket = listen(None)
         self.port = self.socket.getsockname()[1]
         self.explorer = Explorer(entries, stopping=lambda: self.server.should_exit)
-        app = application(self.explorer, [f"{HOST}:{self.port}", f"localhost:{self.port}"])
-        self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", http="h11", lifespan="on"))
+        self.server = uvicorn.Server(configuration(self.explorer, self.port))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]})
         self.thread.start()
 
@@ -220,6 +224,58 @@ def test_downloads(server: Server, lines: list[dict[str, Any]]) -> None:
             assert response.status == 200 and response.read().startswith(begin)
 
 
+NAMES = [
+    "a_b$c",
+    "$",
+    "x$y$z_{",
+    'say "hi"',
+    "two\nlines\r\n",
+    "Übung é",
+    "moiré λ → 中文 🙂",
+    "100% ;=,",
+    "back\\slash",
+    "\udcff.\x07",
+]
+
+
+def named(header: str) -> str:
+    """The file name in a header, as a browser of today reads it (RFC 6266)."""
+    found = re.search(r"filename\*=UTF-8''([^;\s]*)$", header) or re.search(r'filename="([^"]*)"$', header)
+    assert found is not None, header
+    return unquote(found[1], errors="strict")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_is_a_header_and_names_a_file(name: str) -> None:
+    header = disposition(f"{name}.nc")
+    assert header.isascii() and header.isprintable() and header.startswith("attachment; filename=")
+    assert len(named(header)) == len(name) + 3 and not set(named(header)) & set('\r\n"/\\')
+    if name.isprintable() and not set(name) & set('"\\'):
+        assert named(header) == f"{name}.nc"
+
+
+def test_any_name_in_a_figure() -> None:
+    """Drawn as it is: a formula would be an error, and so would the warning about a character the font lacks."""
+    with style():
+        fig = figure(4.0, 4.0)
+        for name in NAMES:
+            fig.text(0.5, 0.5, f"{literal(name)}, $\\lambda = 1$")
+        assert rendered(fig, "pdf").startswith(b"%PDF")
+
+
+def test_a_run_of_any_name_is_served(run: Path, server: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "".join(NAMES)
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    name, entry = next(iter(catalogue([str(folder)]).items()))
+    assert name == "".join(NAMES).replace("\udcff", "\ufffd") == entry.model().name
+    token = server.explorer.keep(dataset().isel(lam=0).assign_attrs(model=name))
+    for kind in ("netcdf", "density.png"):
+        with server.ask(f"/api/result/{token}/{kind}") as response:
+            assert response.status == 200 and response.read().startswith((b"\x89HDF", b"\x89PNG"))
+            assert "中文 🙂100% ;=,back_slash�._-lam0.4" in named(response.headers["content-disposition"])
+
+
 @pytest.fixture
 def endless(server: Server, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     """Samplings that do not end by themselves."""
@@ -248,6 +304,72 @@ def test_open_streams_do_not_hold_up_the_end(server: Server, endless: None) -> N
         while response.readline():
             pass
     assert not other.explorer.samplings
+
+
+def test_nobody_is_left_to_complain(
+    server: Server, endless: None, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Requests that are closed in the middle of a turn: nothing of it appears on the terminal."""
+    for index in range(4):
+        with server.ask(f"/api/live?model=tiny&lam={0.6 + 0.05 * index}") as response:
+            assert response.readline().startswith(b"{")
+    await_true(lambda: not server.explorer.samplings)
+    server.explorer.worker.submit(gc.collect).result(30)
+    time.sleep(0.1)
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == [] and capfd.readouterr() == ("", "")
+
+
+def test_no_more_samplings_than_there_are_places(server: Server, endless: None) -> None:
+    """All requests of a moment arrive before any of them has begun to sample."""
+    with ExitStack() as stack:
+        connections = [stack.enter_context(closing(HTTPConnection(HOST, server.port, timeout=120))) for _ in range(20)]
+        for connection in connections:
+            connection.request("GET", f"/api/live?{POINT}")
+        responses = [stack.enter_context(connection.getresponse()) for connection in connections]
+        assert sorted(response.status for response in responses) == [200] * STREAMS + [503] * (20 - STREAMS)
+        refused = next(response for response in responses if response.status == 503)
+        assert json.load(refused) == {"error": f"{STREAMS} samplings are running already: close a page or a panel"}
+        assert len(server.explorer.samplings) <= STREAMS
+    await_true(lambda: not server.explorer.samplings)
+    with server.ask(f"/api/live?{POINT}") as response:  # the places are free again
+        assert response.status == 200
+
+
+HALF_REQUESTS = {
+    "nothing": b"",
+    "half a line": b"GET /api/mod",
+    "half the headers": b"GET / HTTP/1.1\r\nHost: {host}\r\nX-A: b\r\n",
+    "half a body": b"POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\nabc",
+    "a half after a whole": b"GET / HTTP/1.1\r\nHost: {host}\r\n\r\nGET / HT",
+}
+
+
+@pytest.mark.parametrize("kind", HALF_REQUESTS)
+def test_half_a_request_is_not_waited_for(kind: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qernel.explore.protocol.REQUEST_S", 0.5)
+    with socket.create_connection((HOST, server.port), timeout=30) as connection:
+        connection.sendall(HALF_REQUESTS[kind].replace(b"{host}", f"{HOST}:{server.port}".encode()))
+        begin = time.monotonic()
+        try:
+            while time.monotonic() < begin + 20:  # one byte more now and then does not help
+                connection.settimeout(0.1)
+                try:
+                    if not connection.recv(65536):
+                        break
+                except TimeoutError:
+                    connection.sendall(b"x" if kind != "nothing" else b"")
+        except ConnectionError:
+            pass
+        assert time.monotonic() - begin < 15
+
+
+def test_a_slow_answer_is_waited_for(server: Server, endless: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qernel.explore.protocol.REQUEST_S", 0.2)
+    with server.ask(f"/api/live?{POINT}") as response:
+        begin = time.monotonic()
+        while time.monotonic() < begin + 1.0:
+            assert response.readline().startswith(b"{")
 
 
 def await_true(condition: Callable[[], Any], seconds: float = 30.0) -> None:

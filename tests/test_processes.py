@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+import jax
 import pytest
 
-from qernel import runtime
+from qernel import launch, runtime
 from qernel.config import load_config
 from qernel.errors import QernelError
+from qernel.hartree_fock import search
+from qernel.model import load
 from qernel.training.folder import METRICS_FILE
+from qernel.training.run import train
 from runs import TINY, checkpoints, newest, same_state
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -48,24 +59,147 @@ def test_launchers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     variables, address = LAUNCHERS[name]
     for key, value in variables.items():
         monkeypatch.setenv(key, value)
-    assert runtime.launched() == (address, 2, 1)
+    assert launch.launched() == (address, 2, 1)
     count = next(key for key in variables if key in ("JAX_NUM_PROCESSES", "WORLD_SIZE", "SLURM_NTASKS"))
     monkeypatch.setenv(count, "1")
     with pytest.raises(QernelError, match=count):
-        runtime.launched()
+        launch.launched()
     monkeypatch.setenv(list(variables)[-1], "0")
-    assert runtime.launched() is None, "one process is alone"
+    assert launch.launched() is None, "one process is alone"
 
 
 def test_no_launcher() -> None:
-    assert runtime.launched() is None
+    assert launch.launched() is None
+
+
+def brackets(rng: random.Random) -> tuple[str, str]:
+    """Text in brackets, and the first number in it."""
+    width = rng.randint(1, 4)
+    first = rng.randint(0, 9)
+    parts = [f"{first:0{width}}", f"{first:0{width}}-{first + 3:0{width}}"][rng.randint(0, 1) :][:1]
+    parts += [rng.choice(["12", "20-31", "0400"]) for _ in range(rng.randint(0, 2))]
+    return f"[{','.join(parts)}]", f"{first:0{width}}"
+
+
+def test_first_hosts_of_slurm_lists() -> None:
+    """Lists put together at random, of names with several brackets, with text before, between and after them."""
+    rng = random.Random(1)
+    for _ in range(300):
+        written, expected = "", ""
+        for _ in range(rng.randint(1, 3)):
+            text = rng.choice(["n", "a-b", "gpu0", "x.example.org", "r1-"])
+            inside, number = brackets(rng)
+            written, expected = written + text + inside, expected + text + number
+        ending = rng.choice(["", "-ib", "x", ".local"])
+        others = rng.choice(["", ",b4", ",c[1-2],d", ",[3-4]"])
+        assert launch.first_host(written + ending + others) == expected + ending
+    assert launch.first_host("a[1-3,7]b[01-02]-x") == "a1b01-x"
+    assert launch.first_host("node1,node[2-3]") == "node1"
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    ["", ",", "a[", "a[]", "a[1-]", "a[1", "a]1", "a[b-c]", "a[1,[2-3]]", "a[1-[2-3]]", "a[1-3,]", "a b", "a[1]]"],
+)
+def test_what_is_no_host_list(nodes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {"SLURM_JOB_ID": "8", "SLURM_STEP_NODELIST": nodes, "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
+    for key, value in variables.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(QernelError, match=r"SLURM_STEP_NODELIST = .* is no list of hosts"):
+        launch.launched()
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("by hand", "JAX_COORDINATOR_ADDRESS", "node7"),
+        ("by hand", "JAX_COORDINATOR_ADDRESS", "node7:http"),
+        ("by hand", "JAX_COORDINATOR_ADDRESS", ":99"),
+        ("torchrun", "MASTER_PORT", "65535"),
+        ("torchrun", "MASTER_PORT", "-1"),
+        ("srun", "SLURM_JOB_ID", "8_1"),
+    ],
+)
+def test_addresses_that_are_none(name: str, key: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for other, given in LAUNCHERS[name][0].items():
+        monkeypatch.setenv(other, given)
+    monkeypatch.setenv(key, value)
+    with pytest.raises(QernelError, match=f"{key} = '{value}' is not"):
+        launch.launched()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_processes_meet() -> None:
+    """Three of them, the first one last, and a stranger in between."""
+    address = f"localhost:{free_port()}"
+    with ThreadPoolExecutor(3) as pool:
+        others = [pool.submit(launch.meet, launch.Launch(address, 3, number), 30.0) for number in (1, 2)]
+        time.sleep(0.3)
+        first = pool.submit(launch.meet, launch.Launch(address, 3, 0), 30.0)
+        with suppress(OSError), socket.create_connection(("localhost", int(address.rpartition(":")[2]))) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n")
+        for one in (first, *others):
+            one.result(30)
+
+
+@pytest.mark.parametrize(("number", "missing"), [(0, "processes 1, 2"), (1, "process 0")])
+def test_processes_that_stay_alone_say_so(
+    number: int, missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(launch, "_SAID_S", 0.0)
+    for key in ("SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_JOB_ID"):
+        monkeypatch.setenv(key, "1")
+    with pytest.raises(QernelError, match="or unset SLURM_NTASKS and SLURM_PROCID to"):
+        launch.meet(launch.Launch(f"localhost:{free_port()}", 3, number), 1.0)
+    assert f"process {number} of 3 waits for {missing} (as SLURM_NTASKS" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.create_server(("", 0)) as other, pytest.raises(QernelError, match="cannot listen at port"):
+        launch.meet(launch.Launch(f"localhost:{other.getsockname()[1]}", 2, 0), 1.0)
+
+
+def forked(work: Callable[[], object]) -> object:
+    """What happens in a process that is forked from this one, in which JAX has started."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # JAX and Python warn of it
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            return pool.apply_async(work).get(30)
+
+
+def test_forked_processes_are_refused(tmp_path: Path) -> None:
+    jax.devices()
+    runtime.refuse_forked()
+    for work in (
+        partial(load, "n6"),
+        partial(search, load_config("n2").hamiltonian(), [1.0]),
+        partial(train, load_config("n2"), tmp_path / "run"),
+    ):
+        with pytest.raises(QernelError, match="forked after JAX had started"):
+            forked(work)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("wanted", ["cuda", "abacus"])
+def test_devices_that_are_not_there(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "JAX_PLATFORMS": wanted, "CUDA_VISIBLE_DEVICES": ""}
+    line = [sys.executable, "-m", "qernel.cli", "models"]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2 and done.stderr.startswith(f"qernel: error: JAX_PLATFORMS = {wanted!r} asks")
+    assert done.stderr.count("\n") == 1 and done.stdout == ""
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    runtime.require_platform()
 
 
 def children(folder: Path, out: str, count: int, devices: int, *options: str) -> list[subprocess.Popen[str]]:
     """The processes of one run, started by hand."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "PYTHONPATH": str(SOURCE),

@@ -14,6 +14,11 @@ PARTIAL = ".partial"
 """Ending of a file that is being written."""
 
 
+def readable_name(path: Path) -> str:
+    """The name of a file or folder as text: what is no character in it, as names on a disk may hold, is replaced."""
+    return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def regular(path: Path) -> Path:
     """The same path, if it may be opened for reading: what is no file may wait for ever, or never end.
 

@@ -12,7 +12,7 @@ import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from qernel.errors import QernelError
 
@@ -34,7 +34,7 @@ _HAS_FUSIONS = (0, 10)
 """First jaxlib that is known to have the flag; XLA ends the process over one that it does not know."""
 
 
-def configure(devices: int | None = None, *, undivided: bool = False) -> None:
+def configure(devices: int | None = None, *, undivided: bool = False, joining: bool = False) -> None:
     """Set what JAX and NumPy read from the environment when they start; call it before jax is imported.
 
     What the user has set stays, apart from double precision, which Qernel cannot do without.
@@ -43,6 +43,10 @@ def configure(devices: int | None = None, *, undivided: bool = False) -> None:
         devices: host devices to split the cores into; None means `usable_devices()`. The environment
             variable QERNEL_DEVICES overrides it, and so does the flag itself in XLA_FLAGS.
         undivided: whether `qernel.laplacian.factors` makes all factorisations, as with every Laplacian but folx.
+        joining: whether `qernel.launch.join` follows, before which JAX must not look for devices.
+
+    Raises:
+        QernelError: see `require_platform`.
     """
     number = _requested() or devices or usable_devices()
     given = os.environ.get("XLA_FLAGS", "")
@@ -70,6 +74,8 @@ def configure(devices: int | None = None, *, undivided: bool = False) -> None:
     folder = compilation_cache()
     if folder is not None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+    if not joining:
+        require_platform()
 
 
 def restart_in_huge_pages() -> None:
@@ -177,68 +183,48 @@ def _requested() -> int | None:
     return int(text)
 
 
-class Launch(NamedTuple):
-    """Place of this process among those that a launcher has started together."""
-
-    coordinator: str
-    processes: int
-    number: int
-
-
-def launched() -> Launch | None:
-    """What the launcher says, or None if this process is alone.
-
-    By hand: JAX_COORDINATOR_ADDRESS (host:port), JAX_NUM_PROCESSES, JAX_PROCESS_ID. As torchrun sets them:
-    MASTER_ADDR, MASTER_PORT, WORLD_SIZE, RANK; the port next to MASTER_PORT is used, which torchrun itself listens on.
-    As srun sets them: SLURM_STEP_NODELIST, SLURM_NTASKS, SLURM_PROCID.
+def require_platform() -> None:
+    """See that JAX has the devices that JAX_PLATFORMS asks for; without it, JAX takes what there is.
 
     Raises:
-        QernelError: if the variables contradict each other.
+        QernelError: if there are none.
     """
-    given = os.environ
-    if "JAX_COORDINATOR_ADDRESS" in given and "JAX_NUM_PROCESSES" in given:
-        names = ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
-        address = given["JAX_COORDINATOR_ADDRESS"]
-    elif "MASTER_ADDR" in given and "WORLD_SIZE" in given:
-        names = ("WORLD_SIZE", "RANK")
-        port = given.get("MASTER_PORT", "")
-        if not port.isdecimal():
-            raise QernelError(f"MASTER_PORT = {port!r} is not a port: give a number, or unset MASTER_ADDR")
-        address = f"{given['MASTER_ADDR']}:{int(port) + 1}"
-    elif "SLURM_STEP_NODELIST" in given and "SLURM_NTASKS" in given and "SLURM_JOB_ID" in given:
-        names = ("SLURM_NTASKS", "SLURM_PROCID")
-        host = re.sub(r"\[(\d+)[^\]]*\].*", r"\1", given["SLURM_STEP_NODELIST"]).partition(",")[0]
-        # The same for all tasks of a job, different for most jobs that share a machine.
-        address = f"{host}:{61440 + int(given['SLURM_JOB_ID']) % 4096}"
-    else:
-        return None
-    count, number = (given.get(name, "") for name in names)
-    if not (count.isdecimal() and number.isdecimal() and int(number) < int(count)):
-        raise QernelError(
-            f"{names[0]} = {count!r} and {names[1]} = {number!r} do not name a process among several: "
-            "set both as the launcher does, or unset both"
-        )
-    return Launch(address, int(count), int(number)) if int(count) > 1 else None
-
-
-def join() -> None:
-    """Join the processes that a launcher has started with this one, if any; call it after `configure`.
-
-    Raises:
-        QernelError: if the others cannot be reached.
-    """
-    launch = launched()
-    if launch is None:
+    wanted = os.environ.get("JAX_PLATFORMS", "")
+    if wanted in ("", "cpu"):
         return
     import jax
 
-    settings: Any = jax.config  # untyped
-    # Between processes on CPUs; accelerators have their own.
-    settings.update("jax_cpu_collectives_implementation", "gloo")
     try:
-        jax.distributed.initialize(launch.coordinator, launch.processes, launch.number)
-    except RuntimeError as error:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the second for cuda where JAX is installed without it
+        reason = " ".join(str(error).split())[:200]
         raise QernelError(
-            f"process {launch.number} of {launch.processes} cannot join the others at {launch.coordinator}: "
-            f"{' '.join(str(error).split())[:200]}"
+            f"JAX_PLATFORMS = {wanted!r} asks for devices that cannot be used here: unset it, or set JAX_PLATFORMS=cpu"
+            + f" ({reason})" * bool(reason)
         ) from error
+
+
+def refuse_forked() -> None:
+    """See that this process was not forked from one in which JAX had started: whatever it computes would never end.
+
+    Raises:
+        QernelError: if it was.
+    """
+    if _forked:
+        raise QernelError(
+            "this process was forked after JAX had started, and would wait for ever for threads that it does not have: "
+            "start processes afresh, with multiprocessing.get_context('spawn')"
+        )
+
+
+_forked = False
+
+
+def _note_fork() -> None:
+    global _forked
+    bridge: Any = sys.modules.get("jax._src.xla_bridge")
+    _forked = bridge is not None and bridge.backends_are_initialized()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)

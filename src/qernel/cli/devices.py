@@ -6,13 +6,15 @@ from qernel import runtime
 from qernel.config import Config
 
 
-def share_out(*configs: Config, walkers: int | None = None) -> None:
+def share_out(*configs: Config, walkers: int | None = None, joining: bool = False) -> None:
     """Set up JAX so that the walkers of runs under equal conditions are shared out evenly, in training and measuring.
 
     Args:
         configs: of the runs; the first says how many walkers there are.
         walkers: those of a measurement, per λ; None means as configured.
+        joining: see `qernel.runtime.configure`.
     """
     first = configs[0]
     devices = runtime.usable_devices(first.train.walkers, walkers or first.sample.walkers)
-    runtime.configure(devices, undivided=all(config.train.laplacian != "folx" for config in configs))
+    undivided = all(config.train.laplacian != "folx" for config in configs)
+    runtime.configure(devices, undivided=undivided, joining=joining)

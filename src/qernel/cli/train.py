@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from qernel import runtime
+from qernel import launch
 from qernel.cli.devices import share_out
 from qernel.cli.options import add_config
 from qernel.cli.progress import TrainingProgress
@@ -45,8 +45,8 @@ def train_with_progress(config: Config, out: Path, *, resume: bool | None) -> bo
     Returns:
         Whether this process is the one that writes and speaks, of several that train together.
     """
-    share_out(config)
-    runtime.join()
+    share_out(config, joining=True)
+    launch.join()
     rearm()  # JAX has taken SIGTERM for itself
     from qernel.training import processes
     from qernel.training.checkpoint import Checkpoints

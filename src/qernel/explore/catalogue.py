@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qernel.errors import QernelError, RunError
+from qernel.files import readable_name
 from qernel.model import Model, State, load, shipped
 from qernel.provenance import weights_digest
 from qernel.storage import open as open_results
@@ -116,7 +117,7 @@ def catalogue(runs: Sequence[str]) -> dict[str, Entry]:
             if run not in shipped():
                 load(run)  # says what is wrong with it
             folder = root / run
-        base = folder.resolve().name
+        base = readable_name(folder.resolve())
         name, number = base, 2
         while name in entries:
             name, number = f"{base} ({number})", number + 1

@@ -12,6 +12,7 @@ import uvicorn
 
 from qernel.errors import QernelError
 from qernel.explore.catalogue import Entry
+from qernel.explore.protocol import PromptRequests
 from qernel.explore.server import Explorer, application
 
 HOST = "127.0.0.1"
@@ -37,6 +38,21 @@ def listen(port: int | None) -> socket.socket:
     return listener
 
 
+def configuration(explorer: Explorer, port: int) -> uvicorn.Config:
+    """How the server answers on a port."""
+    return uvicorn.Config(
+        application(explorer, [f"{HOST}:{port}", f"localhost:{port}"]),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        loop="asyncio",
+        http=PromptRequests,
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=5,
+    )
+
+
 def serve(
     entries: Mapping[str, Entry], *, port: int | None = None, browser: bool = True, ready: Callable[[str], None]
 ) -> None:
@@ -51,19 +67,7 @@ def serve(
     with listen(port) as listener:
         number = listener.getsockname()[1]
         explorer = Explorer(entries, stopping=lambda: server.should_exit)
-        app = application(explorer, [f"{HOST}:{number}", f"localhost:{number}"])
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="on",
-            timeout_graceful_shutdown=5,
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(configuration(explorer, number))
         address = f"http://{HOST}:{number}/"
         # The socket listens already: whoever comes before the server answers waits in its queue.
         ready(address)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from qernel.errors import QernelError
 from qernel.explore import view
 from qernel.explore.catalogue import Entry, requested_state
-from qernel.explore.download import KINDS, download
+from qernel.explore.download import KINDS, disposition, download
 from qernel.explore.live import FIRST, GROWTH, Sampling, Stopped
 from qernel.explore.security import LocalOnly
 from qernel.storage import to_json
@@ -115,17 +116,25 @@ class Explorer:
         if dataset is None or kind not in KINDS:
             raise HTTPException(404, "this result is no longer kept: move the slider to sample it again")
         content, media, name = await asyncio.to_thread(download, dataset, kind)
-        return Response(content, media_type=media, headers={"content-disposition": f'attachment; filename="{name}"'})
+        return Response(content, media_type=media, headers={"content-disposition": disposition(name)})
 
     async def live(self, request: Request) -> Response:
         """A stream of JSON lines about one point, for as long as somebody reads it."""
         _, state = await asyncio.to_thread(self.state, dict(request.query_params))
+        return _Live(self, self._stream(state))
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """One of the places for streams, for as long as it is needed."""
         if self._streams >= STREAMS:
             raise HTTPException(503, f"{STREAMS} samplings are running already: close a page or a panel")
-        return StreamingResponse(self._stream(state), media_type="application/x-ndjson")
-
-    async def _stream(self, state: State) -> AsyncIterator[str]:
         self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
+
+    async def _stream(self, state: State) -> AsyncGenerator[str, None]:
         sampling: Sampling | None = None
         token, due = None, float(FIRST)
         try:
@@ -133,6 +142,7 @@ class Explorer:
             self.samplings.add(sampling)
             while not (sampling.finished or self.stopping()):
                 turn = asyncio.get_running_loop().run_in_executor(self.worker, sampling.advance)
+                turn.add_done_callback(_heard)
                 while not (await asyncio.wait([turn], timeout=_TICK_S))[0]:
                     if self.stopping():
                         return
@@ -149,7 +159,6 @@ class Explorer:
         except (QernelError, FloatingPointError, ValueError) as error:  # a response that has begun has no status left
             yield _line(kind="error", error=" ".join(str(error).split())[:500])
         finally:
-            self._streams -= 1
             if sampling is not None:
                 sampling.stop()
                 self.samplings.discard(sampling)
@@ -173,6 +182,20 @@ class Explorer:
         for sampling in [*warm, *self.samplings]:
             sampling.stop()
         self.worker.shutdown(wait=False, cancel_futures=True)
+
+
+class _Live(StreamingResponse):
+    """A stream that has its place and its sampling no longer than somebody reads it."""
+
+    def __init__(self, explorer: Explorer, stream: AsyncGenerator[str, None]) -> None:
+        super().__init__(stream, media_type="application/x-ndjson")
+        self._explorer, self._stream = explorer, stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a place, if there is one, and answer. Both in one step: the requests of a moment all come at once."""
+        async with aclosing(self._stream):
+            with self._explorer.place():
+                await super().__call__(scope, receive, send)
 
 
 def application(explorer: Explorer, hosts: list[str]) -> Starlette:
@@ -202,6 +225,12 @@ def application(explorer: Explorer, hosts: list[str]) -> Starlette:
 
 def _json(value: Any, status: int = 200) -> Response:
     return Response(to_json(value), status, media_type="application/json")
+
+
+def _heard(turn: asyncio.Future[None]) -> None:
+    """Nobody may be left to hear how a turn has ended, of which asyncio would complain on the terminal."""
+    if not turn.cancelled():
+        turn.exception()
 
 
 def _line(**fields: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from qernel import runtime
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.hartree_fock.basis import PlaneWaves
 from qernel.hartree_fock.functional import MeanField
@@ -62,6 +63,7 @@ def search(
     Returns:
         For every λ the lowest solution of each kind that was found.
     """
+    runtime.refuse_forked()
     report = progress or (lambda text, fraction: None)
     coarse = [mean_field(hamiltonian, value, min(cutoff, _COARSE_CUTOFF)) for value in lam]
     settings: Any = {"tolerance": max(tolerance, _COARSE_TOLERANCE), "evaluations": _COARSE_EVALUATIONS}

@@ -8,9 +8,11 @@ from typing import Any
 
 import equinox as eqx
 
+from qernel import runtime
 from qernel.config import Config
 from qernel.config.twist import as_stored
 from qernel.errors import RunError
+from qernel.files import readable_name
 from qernel.model.card import read_card
 from qernel.model.trained import Model
 from qernel.training.folder import MODEL_FILE
@@ -41,11 +43,12 @@ def load(run: str | Path) -> Model:
     Raises:
         RunError: if there is no such model, or its file is foreign or damaged.
     """
+    runtime.refuse_forked()
     path, config, tensors = _read(run)
     template = initial_wavefunction(config, start=False)
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
     wavefunction = eqx.combine(fit(path, tensors, arrays), static)
-    return Model(path.parent.resolve().name, config, wavefunction, read_card(path.parent / _CARD_FILE))
+    return Model(readable_name(path.parent.resolve()), config, wavefunction, read_card(path.parent / _CARD_FILE))
 
 
 def configuration(run: str | Path) -> Config:

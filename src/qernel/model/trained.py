@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qernel import runtime
 from qernel.config import Config
 from qernel.errors import RunError
 from qernel.model.card import Card
@@ -149,6 +150,7 @@ class Model:
 
     def sampler(self, walkers: int) -> Any:
         """The chain sampler for a number of walkers, compiled once."""
+        runtime.refuse_forked()
         from qernel.estimators.chains import ChainSampler
 
         if walkers not in self._samplers:

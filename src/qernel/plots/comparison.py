@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qernel.plots.style import MARKERS, PALETTE, FloatArray, figure, style
+from qernel.plots.style import MARKERS, PALETTE, FloatArray, figure, literal, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,9 @@ def accuracy_curves(
             x, y, error = (column[kept][order] for column in (x, y, error))
             index = names.index(name)
             shape: dict[str, Any] = {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
-            label: dict[str, Any] = {"label": textwrap.fill(name, 64)} if name not in named else {}
+            label: dict[str, Any] = (
+                {"label": "\n".join(map(literal, textwrap.wrap(name, 64)))} if name not in named else {}
+            )
             named.add(name)
             costs.update(x.tolist())
             logarithmic(axes, x, y, error, **shape, **label)

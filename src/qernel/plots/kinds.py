@@ -195,6 +195,7 @@ def _interpolation(data: xarray.Dataset) -> Figures:
 
 def _versus_lam(data: xarray.Dataset, variable: str | None) -> Figures:
     from qernel.plots.curves import versus_lam
+    from qernel.plots.style import literal
     from qernel.storage import measured
 
     single = [name for name in measured(data) if data[name].dims == ("lam",) and f"{name}_error" in data]
@@ -204,7 +205,7 @@ def _versus_lam(data: xarray.Dataset, variable: str | None) -> Figures:
     unit = data[variable].attrs["units"]
     label = variable.replace("_", " ") + ("" if unit == "1" else f"  ({unit})")
     columns = data["lam"].values, data[variable].values, data[f"{variable}_error"].values
-    return {"": versus_lam(*columns, ylabel=label)}
+    return {"": versus_lam(*columns, ylabel=literal(label))}
 
 
 def _transition(data: xarray.Dataset) -> Figures:

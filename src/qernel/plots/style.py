@@ -134,6 +134,20 @@ def figure(width: float, height: float, layout: str = "constrained") -> Any:
     return _figure_class()(figsize=(width, height), layout=layout)
 
 
+def literal(text: str) -> str:
+    """A name as labels and titles show it: no formula begins in it, and every character is one the font has."""
+    shown = "".join(" " if ord(c) < 32 or 127 <= ord(c) < 160 else c if ord(c) in _glyphs() else "\ufffd" for c in text)
+    return (" " if shown.startswith("_") else "") + shown.replace("$", r"\$")
+
+
+@functools.cache
+def _glyphs() -> frozenset[int]:
+    from matplotlib import font_manager
+
+    found = font_manager.findfont(_STYLE["font.family"])
+    return frozenset(font_manager.get_font(found).get_charmap())
+
+
 def equal_columns(**columns: Any) -> dict[str, FloatArray]:
     """The columns as float arrays of one common length."""
     arrays = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}

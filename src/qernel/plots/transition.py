@@ -10,7 +10,7 @@ import numpy as np
 from qernel.lattice import FloatArray
 from qernel.plots.curves import LAM_LABEL
 from qernel.plots.density import draw_density
-from qernel.plots.style import BLUE, INK, SHADE, VERMILLION, figure, style, ticks
+from qernel.plots.style import BLUE, INK, SHADE, VERMILLION, figure, literal, style, ticks
 from qernel.transition.maps import Map, either_side
 
 if TYPE_CHECKING:
@@ -91,7 +91,14 @@ def phases_figure(found: Phases) -> Figure:
         upper, lower = fig.subplots(2, 1, sharex=True)
         for scan, color, marker in ((found.first, BLUE, "o"), (found.second, VERMILLION, "s")):
             _points(upper, lam, *scan.interaction, color, marker)
-            upper.plot(lam, scan.interaction.values, color=color, linewidth=0.8, alpha=0.45, label=scan.name, zorder=1)
+            line: dict[str, Any] = {
+                "color": color,
+                "linewidth": 0.8,
+                "alpha": 0.45,
+                "zorder": 1,
+                "label": literal(scan.name),
+            }
+            upper.plot(lam, scan.interaction.values, **line)
         differences = found.second.energy.values - found.first.energy.values
         _points(lower, lam, differences, np.hypot(found.first.energy.errors, found.second.energy.errors), INK, "D")
         fine = np.linspace(lam[0], lam[-1], 200)

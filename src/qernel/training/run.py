@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh
 
+from qernel import runtime
 from qernel.config import Config
 from qernel.errors import Interrupted, RunError, resume_command
 from qernel.estimators.batched import walker_functions
@@ -61,6 +62,7 @@ def train(
             written, or the energy is lost beyond repair.
         Interrupted: after Ctrl-C, SIGTERM, SIGUSR2 or SIGHUP, with a checkpoint written.
     """
+    runtime.refuse_forked()
     processes.check_shares(config.train.walkers)
     template = initial_wavefunction(config, start=not resume)
     if not processes.first():

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
+from qernel import runtime
 from qernel.wavefunction.base import Wavefunction, log_psi
 from qernel.wavefunction.experts import mixtures
 
@@ -28,6 +29,7 @@ class PointAmplitude:
     """
 
     def __init__(self, wavefunction: Wavefunction, point: npt.ArrayLike, dtype: Any) -> None:
+        runtime.refuse_forked()
         self._wavefunction = wavefunction
         self._dtype = jnp.dtype(dtype)
         self._point = jnp.asarray(point, self._dtype)
@@ -56,6 +58,7 @@ class PointAmplitude:
         return min((layer.active for layer in mixtures(self._wavefunction)), default=0)
 
     def _flat(self, positions: npt.ArrayLike) -> tuple[Array, tuple[int, ...]]:
+        runtime.refuse_forked()
         array = jnp.asarray(positions, self._dtype)
         return array.reshape(-1, *array.shape[-2:]), array.shape[:-2]
 
