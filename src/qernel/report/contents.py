@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qernel.errors import RunError
+from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.plots.kinds import KINDS, VERSUS_LAM, draw
 from qernel.plots.training import METRICS_FILE, read_metrics, training_curves
-from qernel.report.parts import RHAT_LIMIT, Image, Section, Table, drawn
+from qernel.report.parts import Image, Section, Table, drawn
 from qernel.report.records import RECORDS, record
 from qernel.storage import SUFFIX, measured, outside
 from qernel.storage import open as open_results
@@ -100,7 +101,8 @@ def _numbers(data: xarray.Dataset) -> list[Table]:
     for name in single:
         for index, lam in enumerate(data["lam"].values):
             one = data.isel(lam=index)
-            rhat = float(one[f"{name}_rhat"]) if f"{name}_rhat" in one else float("nan")
+            known = f"{name}_rhat" in one
+            rhat = float(one[f"{name}_rhat"]) if known else float("nan")
             count = float(one[f"{name}_effective_samples"]) if f"{name}_effective_samples" in one else float("nan")
             note = outside(one)
             rows.append(
@@ -109,7 +111,7 @@ def _numbers(data: xarray.Dataset) -> list[Table]:
                     f"{lam:g}",
                     parenthesis(float(one[name]), float(one[f"{name}_error"])),
                     "" if data[name].attrs["units"] == "1" else data[name].attrs["units"],
-                    f"!{rhat:.3f}" if rhat > RHAT_LIMIT else f"{rhat:.3f}",
+                    f"!{rhat:.3f}" if known and not rhat <= RHAT_LIMIT else f"{rhat:.3f}",
                     f"{count:.0f}",
                     f"!{note}" if note else "",
                 ]

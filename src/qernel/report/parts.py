@@ -12,9 +12,6 @@ from qernel.plots.style import rendered
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RHAT_LIMIT = 1.05
-"""Beyond this a number is marked as not converged."""
-
 
 class Table(NamedTuple):
     """A table of text; cells that start with ``!`` are marked as a warning."""

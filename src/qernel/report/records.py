@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from qernel.errors import RunError
+from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.estimators.quantity import parenthesis
-from qernel.report.parts import RHAT_LIMIT, Section, Table, drawn, stored
+from qernel.report.parts import Section, Table, drawn, stored
 
 
 def record(path: Path) -> list[Section]:
