@@ -17,7 +17,7 @@ from qernel.cli import outputs
 from qernel.cli.arguments import flatten, option
 from qernel.cli.options import add_json, add_measurement
 from qernel.cli.progress import PartsProgress
-from qernel.cli.results import other_parameters, states_at, system_of, warn
+from qernel.cli.results import other_parameters, reached, states_at, system_of, warn
 from qernel.cli.tables import columns, remark
 from qernel.errors import QernelError
 from qernel.estimators.doubts import sentences, stored_doubts
@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     model = load(options.run)
     others = other_parameters(model, options.at)
     points = sorted(flatten(options.lam))
+    reached(model, points, options)
     out = Path(options.out) if options.out else outputs.default_folder(model, options.run, "observe")
     wanted = outputs.request(model, points, others, options) | {"observables": [repr(item) for item in chosen]}
     outputs.refuse_overwriting(out, [FILE], wanted, _stored(out / FILE), "measurement")

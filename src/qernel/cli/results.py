@@ -109,14 +109,24 @@ def doubted(result: Energies) -> dict[str, tuple[str, ...]]:
     return {name: number.doubts for name, number in numbers.items() if number is not None and number.doubts}
 
 
+def reached(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[State]:
+    """The states at each λ without a word about them, for commands to ask before they make a folder.
+
+    Raises:
+        RunError: for those far outside the trained range, unless ``--extrapolate`` is given.
+    """
+    others: dict[str, Any] = other_parameters(model, options.at)
+    far = {"extrapolate": True} if options.extrapolate else {}
+    return [model.at(lam, **others, **far) for lam in points]
+
+
 def states_at(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[State]:
     """The states at each λ, and a warning about those outside the trained range.
 
     Raises:
-        RunError: for those far outside, unless ``--extrapolate`` is given.
+        RunError: see `reached`.
     """
-    others: dict[str, Any] = other_parameters(model, options.at)
-    states = [model.at(lam, **others, **({"extrapolate": True} if options.extrapolate else {})) for lam in points]
+    states = reached(model, points, options)
     outside = [state.lam for state in states if state.extrapolating]
     if outside:
         warn(f"extrapolating at λ = {listed(outside)}: the model was trained on {_interval(model)}")
