@@ -14,6 +14,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from qernel.cli.parser import COMMANDS, build_parser
 from qernel.cli.progress import PartsProgress, TrainingProgress
 from qernel.config import Config, load_config, presets
 from qernel.errors import Interrupted, QernelError, RunError
+from qernel.estimators.doubts import doubts
 from qernel.estimators.quantity import Quantity
 from qernel.storage import open as open_results
 from qernel.storage import to_json
@@ -102,7 +104,8 @@ class FakeModel:
         ) -> Result:
             progress(1.0)
             self.asked.append({"lam": lam, "samples": samples, **settings, **others})
-            return Result(lam, outside, rhat=self.rhat, in_gap=between)
+            found = replace(Result._field_defaults["energy"], doubts=doubts(64, 0.003, self.rhat, 20000.0))
+            return Result(lam, outside, found, rhat=self.rhat, in_gap=between)
 
         return types.SimpleNamespace(lam=lam, extrapolating=outside, in_gap=between, energy=energy)
 
@@ -746,7 +749,7 @@ def test_train_query_and_scan(tmp_path: Path) -> None:
     other = qernel("train", "tiny.toml", "--resume", "--set", "train.seed=9")
     assert other.returncode == 2 and other.stderr.startswith("qernel: error: ")
 
-    queried = qernel("query", "runs/tiny", "--lam", "0.6", "1.5", "--json")
+    queried = qernel("query", "runs/tiny", "--lam", "0.6", "1.2", "--json")
     assert queried.returncode == 0, queried.stderr
     assert "extrapolating" in queried.stderr
     data = json.loads(queried.stdout)

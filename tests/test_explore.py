@@ -33,7 +33,7 @@ from qernel.cli import main
 from qernel.config import load_config
 from qernel.errors import QernelError
 from qernel.explore import view
-from qernel.explore.catalogue import Entry, bounds, catalogue, requested_state
+from qernel.explore.catalogue import Entry, catalogue, requested_state
 from qernel.explore.download import disposition
 from qernel.explore.serve import HOST, configuration, listen
 from qernel.explore.server import STREAMS, Explorer
@@ -451,7 +451,7 @@ def test_compact_files_lose_nothing_that_was_measured(tmp_path: Path) -> None:
 
 
 def test_bounds_and_names(run: Path, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bounds(load("n6")) == {"lam": (0.0, 2.7)}
+    assert load("n6").reach == {"lam": (0.0, 2.7)}
     assert requested_state(model, {"lam": "1.2"}).point.tolist() == [1.2, 10.0]
     assert requested_state(model, {"lam": "1.2"}).extrapolating
     twin = tmp_path / "tiny"

@@ -5,7 +5,8 @@ import numpy.typing as npt
 import pytest
 from scipy import integrate, stats
 
-from qernel.estimators.statistics import ratio_of_weighted, summarise
+from qernel.estimators.statistics import ratio_of_weighted, summarise, summarise_components
+from qernel.estimators.student import widening
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -56,6 +57,57 @@ def test_error_bars_are_calibrated(chains: int, samples: int, rho: float) -> Non
     p = expected_coverage(chains)
     covered = np.mean(np.abs(mean) < error)
     assert abs(covered - p) < 3 * np.sqrt(p * (1 - p) / repetitions)
+
+
+@pytest.mark.parametrize(
+    ("chains", "samples", "rho", "most"),
+    [
+        (2, 8, 0.0, 0.78),  # too short for τ: the chain means alone, with one degree of freedom
+        (2, 20, 0.905, 0.78),  # τ = 20, as long as the chains
+        (3, 20, 0.98, 0.78),  # five times as long
+        (4, 20, 0.5, 0.80),
+        (4, 50, 0.95, 0.78),
+        (8, 20, 0.98, 0.75),
+        (16, 20, 0.5, 0.75),
+        (4, 400, 0.5, 0.78),  # long chains: what was right stays right
+    ],
+)
+def test_bars_of_few_chains_hold_the_mean_as_often_as_those_of_many(
+    chains: int, samples: int, rho: float, most: float
+) -> None:
+    """At least 66% and not much more than 68%, also where the autocorrelation time is that of the chains or longer."""
+    repetitions = 1000
+    series = autoregressive(np.random.default_rng(8), (repetitions, chains, samples), rho)
+    found = summarise_components(np.moveaxis(series, 0, -1))
+    covered = np.mean(np.abs(found.mean) < found.error)
+    scatter = 3 * np.sqrt(0.66 * 0.34 / repetitions)
+    assert 0.66 - scatter < covered < most + scatter
+
+
+@pytest.mark.parametrize(("chains", "least"), [(16, 0.66), (64, 0.66)])
+def test_bars_where_chains_switch_between_two_phases(chains: int, least: float) -> None:
+    """A phase that is rare (1/7 of the time) and lasts ten records: enough chains hold the mean in so short a time."""
+    rng, repetitions, samples, share = np.random.default_rng(9), 600, 20, 1 / 7
+    phase = rng.random((chains, samples, repetitions)) < share
+    for t in range(1, samples):
+        leaves = rng.random((chains, repetitions)) < 0.1
+        phase[:, t] = np.where(leaves, phase[:, t], phase[:, t - 1])
+    found = summarise_components(phase + 0.1 * rng.normal(size=phase.shape))
+    covered = np.mean(np.abs(found.mean - share) < found.error)
+    assert abs(covered - 0.70) < 0.70 - least + 3 * np.sqrt(0.21 / repetitions)
+
+
+@pytest.mark.parametrize("chains", [2, 3, 8, 30])
+def test_frozen_chains_have_the_interval_of_student(chains: int) -> None:
+    """One value for each chain is the textbook case: the bar is t(68.3%) s/√n, to rounding."""
+    values = np.random.default_rng(chains).normal(size=chains)
+    expected = stats.t.ppf(stats.norm.cdf(1.0), chains - 1) * values.std(ddof=1) / np.sqrt(chains)
+    assert summarise(np.repeat(values[:, None], 12, axis=1)).error == pytest.approx(expected, rel=1e-9)
+
+
+def test_bars_of_many_chains_are_not_widened() -> None:
+    assert [widening(chains, 1.0) for chains in (31, 64, 1000)] == [1.0, 1.0, 1.0]
+    assert widening(2, 400.0) < 1.03 < 1.8 < widening(2, 5.0)  # long chains tell their own error
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
@@ -113,7 +165,8 @@ def test_frozen_chains() -> None:
     values = np.random.default_rng(5).normal(size=8)
     s = summarise(np.repeat(values[:, None], 50, axis=1))
     assert s.rhat == np.inf
-    assert s.error == pytest.approx(values.std(ddof=1) / np.sqrt(8))
+    student = stats.t.ppf(stats.norm.cdf(1.0), 7)
+    assert s.error == pytest.approx(student * values.std(ddof=1) / np.sqrt(8), rel=1e-9)
 
 
 def test_single_chain_that_drifts() -> None:

@@ -35,6 +35,11 @@ OUTSIDE = {
 }
 """Flags of points that a model was not trained on, with their meaning; files of earlier versions lack the second."""
 
+DOUBTFUL = "doubtful"
+"""Flag of points where an error bar may be too small, absent from files of earlier versions."""
+
+DOUBTFUL_MEANING = "1 where an error bar may be too small: few chains, few independent samples, R-hat large or unknown"
+
 
 def outside(point: Mapping[Any, Any]) -> str:
     """In words which of the flags `OUTSIDE` is set for a point (a row, or a data set at one λ); empty if none is."""
@@ -145,7 +150,7 @@ def measured(dataset: xarray.Dataset) -> list[str]:
     suffixes = ("_error", "_autocorrelation", "_rhat", "_effective_samples")
     names = [str(name) for name in dataset.data_vars]
     derived = {name + suffix for name in names for suffix in suffixes}
-    return [name for name in names if name not in derived and name not in ("acceptance", *OUTSIDE)]
+    return [name for name in names if name not in derived and name not in ("acceptance", DOUBTFUL, *OUTSIDE)]
 
 
 def tables(dataset: xarray.Dataset) -> dict[str, pandas.DataFrame]:

@@ -27,11 +27,12 @@ from qernel.cli.compare_runs import measure_all, train_all
 from qernel.cli.compare_tables import report
 from qernel.cli.devices import share_out
 from qernel.cli.options import add_chains, add_json, add_lam, add_overrides
-from qernel.cli.results import RHAT_LIMIT, listed, warn
+from qernel.cli.results import warn
 from qernel.comparison.conditions import UNLIMITED, Budget, Entry, check_equal, entries
 from qernel.comparison.reference import Reference, Row, at, read_rows
 from qernel.config import Config, load_config
 from qernel.errors import QernelError
+from qernel.estimators.doubts import RHAT_LIMIT, listed
 from qernel.records import to_record
 from qernel.storage import to_json
 

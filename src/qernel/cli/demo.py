@@ -42,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
         samples=None,
         walkers=None,
         seed=None,
+        extrapolate=False,
         json=False,
         sweeps=["fresh"],
         exchange=False,

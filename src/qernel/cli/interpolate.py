@@ -27,7 +27,7 @@ from qernel.cli.compare_tables import interpolation_report
 from qernel.cli.devices import share_out
 from qernel.cli.options import add_chains, add_config, add_json, add_lam
 from qernel.cli.progress import PartsProgress
-from qernel.cli.results import RHAT_LIMIT, warn
+from qernel.cli.results import warn
 from qernel.comparison import interpolation
 from qernel.comparison.conditions import Budget, Entry, budgeted
 from qernel.comparison.interpolation import KINDS, Plan
@@ -35,6 +35,7 @@ from qernel.comparison.reference import Reference, at, read_rows
 from qernel.comparison.runs import Measured, Sampling, folder
 from qernel.config import Config, load_config
 from qernel.errors import QernelError
+from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.records import to_record
 from qernel.storage import to_json
 

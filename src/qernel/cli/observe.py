@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,12 @@ from qernel.cli import outputs
 from qernel.cli.arguments import flatten, option
 from qernel.cli.options import add_json, add_measurement
 from qernel.cli.progress import PartsProgress
-from qernel.cli.results import RHAT_LIMIT, listed, other_parameters, states_at, system_of, warn
-from qernel.cli.tables import columns
+from qernel.cli.results import other_parameters, reached, states_at, system_of, warn
+from qernel.cli.tables import columns, remark
 from qernel.errors import QernelError
+from qernel.estimators.doubts import sentences, stored_doubts
 from qernel.observables.registry import BUILT_IN
-from qernel.storage import OUTSIDE, measured, open, outside, save, to_json
+from qernel.storage import DOUBTFUL, OUTSIDE, measured, open, save, to_json
 
 if TYPE_CHECKING:
     import xarray
@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     model = load(options.run)
     others = other_parameters(model, options.at)
     points = sorted(flatten(options.lam))
+    reached(model, points, options)
     out = Path(options.out) if options.out else outputs.default_folder(model, options.run, "observe")
     wanted = outputs.request(model, points, others, options) | {"observables": [repr(item) for item in chosen]}
     outputs.refuse_overwriting(out, [FILE], wanted, _stored(out / FILE), "measurement")
@@ -73,7 +74,8 @@ def run(options: argparse.Namespace) -> int:
         dataset = _measure(remembered, points, chosen, options)
     about = {"request": to_json(wanted), "history": shlex.join(options.line)}
     save(dataset.assign_attrs(about), out / FILE)
-    _warn_of_disagreement(dataset)
+    for sentence in sentences(_doubted(dataset)):
+        warn(sentence)
     if options.json:
         print(to_json(_payload(model, dataset, others, out / FILE)))
     else:
@@ -122,19 +124,14 @@ def _stored(path: Path) -> Any:
         return None
 
 
-def _warn_of_disagreement(dataset: xarray.Dataset) -> None:
-    stuck = [
-        f"{name} at λ = {listed(bad)}"
+def _doubted(dataset: xarray.Dataset) -> list[tuple[str, float, tuple[str, ...]]]:
+    """Everything measured, its λ, and why its error bar may be too small."""
+    return [
+        (name, float(lam), stored_doubts(dataset.isel(lam=index), name))
         for name in measured(dataset)
-        if f"{name}_rhat" in dataset and (bad := _disagreeing(dataset[f"{name}_rhat"]))
+        if f"{name}_error" in dataset
+        for index, lam in enumerate(dataset["lam"].values)
     ]
-    if stuck:
-        print(file=sys.stderr, end="")
-        warn(f"the chains disagree (rhat above {RHAT_LIMIT}) on {'; '.join(stuck)}: measure with more --samples")
-
-
-def _disagreeing(rhat: Any) -> list[float]:
-    return [float(lam) for lam, value in zip(rhat["lam"].values, rhat.values, strict=True) if not value <= RHAT_LIMIT]
 
 
 def _single(dataset: xarray.Dataset) -> list[str]:
@@ -149,7 +146,8 @@ def table(dataset: xarray.Dataset) -> str:
     rows = [["λ", *(_headed(dataset, name) for name in single), ""]]
     for index, lam in enumerate(dataset["lam"].values):
         numbers = [parenthesis(float(dataset[name][index]), float(dataset[f"{name}_error"][index])) for name in single]
-        rows.append([f"{lam:g}", *numbers, outside(dataset.isel(lam=index))])
+        point = dataset.isel(lam=index)
+        rows.append([f"{lam:g}", *numbers, remark(DOUBTFUL in point and bool(point[DOUBTFUL]), point)])
     lines = [columns(rows)]
     for name in measured(dataset):
         if name not in single:
@@ -165,7 +163,7 @@ def _headed(dataset: xarray.Dataset, name: str) -> str:
 
 def _payload(model: Model, dataset: xarray.Dataset, others: Mapping[str, float], path: Path) -> dict[str, Any]:
     """Single numbers as ``{"value", "error"}``, for arrays the shape; the arrays are in the file."""
-    single = _single(dataset)
+    single, doubted = _single(dataset), _doubted(dataset)
     results = []
     for index, lam in enumerate(dataset["lam"].values):
         numbers = {
@@ -173,7 +171,8 @@ def _payload(model: Model, dataset: xarray.Dataset, others: Mapping[str, float],
             for name in single
         }
         flags = {flag: bool(dataset[flag].values[index]) for flag in OUTSIDE if flag in dataset}
-        results.append({"lam": float(lam), **numbers, **flags})
+        reasons = [f"{name}: {reason}" for name, at, why in doubted if at == float(lam) for reason in why]
+        results.append({"lam": float(lam), **numbers, **flags, "warnings": reasons})
     arrays = {name: dict(dataset[name].sizes) for name in measured(dataset) if name not in single}
     units = {name: dataset[name].attrs["units"] for name in measured(dataset)}
     return {**system_of(model, others), "results": results, "arrays": arrays, "units": units, "file": str(path)}

@@ -70,5 +70,10 @@ def add_measurement(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="values of the other parameters the model is conditioned on, e.g. --at U=9.5",
     )
+    parser.add_argument(
+        "--extrapolate",
+        action="store_true",
+        help="also answer far outside the trained range (further than half its width, or λ below 0)",
+    )
     add_chains(parser)
     parser.add_argument("--seed", metavar="N", type=whole(0), help="seed of the chains (default: as configured)")

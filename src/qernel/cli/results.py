@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qernel.cli.progress import PartsProgress
 from qernel.errors import QernelError
+from qernel.estimators.doubts import listed, sentences
 
 if TYPE_CHECKING:
     from qernel.config import Config
@@ -24,10 +25,6 @@ DIAGNOSTICS = ("acceptance", "autocorrelation", "rhat", "effective_samples")
 
 ORDER = "order_parameter"
 """⟨|ρ_K|²⟩ of the same samples, where K is a wave vector of the supercell."""
-
-RHAT_LIMIT = 1.05
-"""Beyond this the chains at one λ have not come to agree."""
-
 
 SWAPS_LIMIT = 0.05
 """Accepted fraction of swaps between two λ below which hardly any configuration passes."""
@@ -92,13 +89,10 @@ def measure_sweeps(
 
 
 def _warn(results: Mapping[str, Sequence[Energies]], swaps: FloatArray | None) -> None:
-    """Warnings about chains that did not mix."""
-    stuck = [result.lam for rows in results.values() for result in rows if not result.rhat <= RHAT_LIMIT]
-    if stuck:
-        warn(
-            f"the chains disagree (rhat above {RHAT_LIMIT}) at λ = {listed(list(dict.fromkeys(stuck)))}: "
-            "their error bars are too small, measure with more --samples"
-        )
+    """Warnings about error bars that may be too small, and about swaps."""
+    measured = [result for rows in results.values() for result in rows]
+    for sentence in sentences((name, one.lam, why) for one in measured for name, why in doubted(one).items()):
+        warn(sentence)
     lams = [result.lam for result in results.get("exchange", [])]
     pairs = zip(lams, lams[1:], () if swaps is None else swaps.tolist(), strict=False)
     few = [f"{low:g} and {high:g} ({value:.1%})" for low, high, value in pairs if value < SWAPS_LIMIT]
@@ -109,10 +103,30 @@ def _warn(results: Mapping[str, Sequence[Energies]], swaps: FloatArray | None) -
         )
 
 
+def doubted(result: Energies) -> dict[str, tuple[str, ...]]:
+    """The numbers whose error bars may be too small, and why."""
+    numbers = {name: getattr(result, name) for name in (*ENERGIES, ORDER)}
+    return {name: number.doubts for name, number in numbers.items() if number is not None and number.doubts}
+
+
+def reached(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[State]:
+    """The states at each λ without a word about them, for commands to ask before they make a folder.
+
+    Raises:
+        RunError: for those far outside the trained range, unless ``--extrapolate`` is given.
+    """
+    others: dict[str, Any] = other_parameters(model, options.at)
+    far = {"extrapolate": True} if options.extrapolate else {}
+    return [model.at(lam, **others, **far) for lam in points]
+
+
 def states_at(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[State]:
-    """The states at each λ, and a warning about those outside the trained range."""
-    others = other_parameters(model, options.at)
-    states = [model.at(lam, **others) for lam in points]
+    """The states at each λ, and a warning about those outside the trained range.
+
+    Raises:
+        RunError: see `reached`.
+    """
+    states = reached(model, points, options)
     outside = [state.lam for state in states if state.extrapolating]
     if outside:
         warn(f"extrapolating at λ = {listed(outside)}: the model was trained on {_interval(model)}")
@@ -172,18 +186,13 @@ def row(result: Energies) -> dict[str, Any]:
         ORDER: None if result.order_parameter is None else result.order_parameter.as_dict(),
         f"{ORDER}_rhat": float(result.order_parameter_rhat),
         "direction": result.direction,
+        "warnings": [f"{name}: {reason}" for name, reasons in doubted(result).items() for reason in reasons],
     }
 
 
 def warn(sentence: str) -> None:
     """A warning on standard error."""
     print(f"qernel: warning: {sentence}", file=sys.stderr, flush=True)
-
-
-def listed(values: Sequence[float]) -> str:
-    """The first few λ, for a sentence."""
-    shown = ", ".join(f"{value:g}" for value in values[:6])
-    return shown if len(values) <= 6 else f"{shown} and {len(values) - 6} more"
 
 
 def intervals(parts: Sequence[tuple[float, float]]) -> str:

@@ -21,7 +21,7 @@ from qernel.cli import observe, outputs
 from qernel.cli.arguments import flatten, whole
 from qernel.cli.kept import Kept
 from qernel.cli.options import add_json, add_measurement
-from qernel.cli.results import Measured, measure_sweeps, other_parameters, payload, row, warn
+from qernel.cli.results import Measured, measure_sweeps, other_parameters, payload, reached, row, warn
 from qernel.cli.scan_files import dataset, table, units
 from qernel.cli.tables import describe, energy_table, reweighted_table
 from qernel.errors import QernelError, RunError
@@ -93,6 +93,7 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     """Measure, write the files and print the table, or the JSON object."""
     others = other_parameters(model, options.at)
     points = sorted(flatten(options.lam))
+    reached(model, points, options)
     sweeps = _chains(options, points)
     chosen = [make(name) for name in dict.fromkeys(options.observable)]
     request = outputs.request(model, points, others, options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qernel.storage import outside
 
@@ -43,6 +43,7 @@ def energy_table(
     rows = []
     for index, result in enumerate(results):
         parts = (result.energy, result.kinetic, result.moire, result.interaction)
+        order = () if result.order_parameter is None else (result.order_parameter,)
         rows.append(
             [
                 f"{result.lam:g}",
@@ -53,7 +54,7 @@ def energy_table(
                 f"{result.rhat:.3f}",
                 f"{result.effective_samples:.0f}",
                 *shown[index : index + 1],
-                outside(result._asdict()),
+                remark(any(part.doubts for part in (*parts, *order)), result._asdict()),
             ]
         )
     unit = model.config.energy_unit_meV
@@ -75,8 +76,17 @@ def reweighted_table(results: Sequence[Energies]) -> str:
             share,
             f"{result.effective_samples:.0f}",
         ]
-        rows.append([f"{result.lam:g}", *cells, outside(result._asdict())])
+        rows.append([f"{result.lam:g}", *cells, remark(any(part.doubts for part in parts), result._asdict())])
     return columns(rows)
+
+
+def remark(doubtful: bool, point: Mapping[Any, Any]) -> str:
+    """What is to be kept in mind about a row: error bars that may be too small, a λ that was not trained.
+
+    >>> remark(True, {"extrapolating": True})
+    'errors doubtful, extrapolating'
+    """
+    return ", ".join(filter(None, ("errors doubtful" if doubtful else "", outside(point))))
 
 
 def describe(electrons: tuple[int, int], cells: int) -> str:

@@ -100,7 +100,7 @@ def sampler(config: Config, checkpoint: Path, label: str, sampling: Sampling) ->
     model = checkpoint_model(config, checkpoint, label)
 
     def measure(lam: float, seed: int, progress: Callable[[float], None] | None) -> Point:
-        state = model.at(lam)
+        state = model.at(lam, extrapolate=True)  # what the comparison is about
         records = list(state.records(sampling.samples, sampling.walkers, seed, energies=True, progress=progress))
         found = state.energies_of(records, seed)
         positions = np.stack([record.positions for record in records], axis=1)

@@ -130,7 +130,9 @@ def measure_checkpoint(
             if progress is not None:
                 progress((index + fraction) / len(sampling.lam))
 
-        result = model.at(lam).energy(sampling.samples, walkers=sampling.walkers, seed=seed, progress=part)
+        result = model.at(lam, extrapolate=True).energy(
+            sampling.samples, walkers=sampling.walkers, seed=seed, progress=part
+        )
         rows.append((result.energy.value, result.energy.error, result.rhat))
     return rows
 

@@ -40,6 +40,7 @@ class Quantity:
         unit: what it is measured in, such as ``"E0"`` or ``"E0/electron"``; ``""`` for a pure number.
         source: where it came from, in words.
         meV: the energy unit E0 in meV, if the material is known.
+        doubts: why the error bar may be too small, in words (`qernel.estimators.doubts`); printed behind the unit.
     """
 
     value: float
@@ -47,6 +48,7 @@ class Quantity:
     unit: str = ""
     source: str | None = None
     meV: float | None = None
+    doubts: tuple[str, ...] = ()
 
     # NumPy then leaves `np.float64(2) * quantity` to `__rmul__` instead of building an object array.
     __array_ufunc__ = None
@@ -68,7 +70,8 @@ class Quantity:
         return parenthesis(self.value, self.error)
 
     def __repr__(self) -> str:
-        return f"{self.number} {self.unit}".rstrip()
+        note = f"(doubtful: {', '.join(self.doubts)})" if self.doubts else ""
+        return " ".join(part for part in (self.number, self.unit, note) if part)
 
     def __format__(self, spec: str) -> str:
         """Formats the printed text, so that ``f"{q:>20}"`` lines up columns."""
@@ -160,6 +163,7 @@ class Quantity:
             self.unit,
             "; ".join(sources) or None,
             (other.meV if self.meV is None else self.meV) if same_scale else None,
+            tuple(dict.fromkeys((*self.doubts, *other.doubts))),
         )
 
 

@@ -127,33 +127,19 @@ def catalogue(runs: Sequence[str]) -> dict[str, Entry]:
     return entries
 
 
-def bounds(model: Model) -> dict[str, tuple[float, float]]:
-    """The interval in which each parameter may be asked for: half a training interval more on both sides.
-
-    λ and U do not go below zero, and a gate no closer than in training: the interaction is tabulated from there.
-    """
-    result = {}
-    for name, (low, high) in model.ranges.items():
-        margin = 0.5 * (high - low) if high > low else 0.25 * abs(high) or 0.25
-        floor = {"lam": 0.0, "U": 0.0, "gate_distance": low}.get(name, -math.inf)
-        # Rounded, because the page prints and sends them; a floor is never crossed.
-        result[name] = (max(round(low - margin, 9), floor), round(high + margin, 9))
-    return result
-
-
 def requested_state(model: Model, query: Mapping[str, str]) -> State:
     """The state that a request asks for: a number for λ and, if it likes, for the other parameters.
 
     Raises:
-        QernelError: for a parameter that is missing, unknown, no number or out of `bounds`.
+        QernelError: for a parameter that is missing, unknown, no number or out of reach.
     """
-    allowed = bounds(model)
+    allowed = model.reach
     unknown = sorted(set(query) - set(allowed))
     if unknown:
         raise QernelError(f"{unknown[0][:40]!r} is no parameter of {model.name}: use {', '.join(allowed)}")
     if "lam" not in query:
         raise QernelError(f"lam is missing: give a number from {allowed['lam'][0]:g} to {allowed['lam'][1]:g}")
-    values = {}
+    values: dict[str, Any] = {}
     for name, text in query.items():
         low, high = allowed[name]
         try:

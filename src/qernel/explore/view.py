@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qernel.estimators.doubts import stored_doubts
 from qernel.estimators.quantity import Quantity, parenthesis
-from qernel.explore.catalogue import Entry, bounds
+from qernel.explore.catalogue import Entry
 from qernel.observables.dataset import parameter_attributes
 from qernel.plots.lattice import wigner_seitz_cell
 from qernel.plots.training import read_metrics
 
 if TYPE_CHECKING:
     import xarray
-
-RHAT_LIMIT = 1.05
-"""Beyond this the chains have not come to agree, and the page says so."""
 
 POINTS = 300
 """Most points of a training curve that are sent."""
@@ -42,7 +40,7 @@ def describe(entry: Entry) -> dict[str, Any]:
     if not entry.available:
         return about
     model = entry.model()
-    cell, allowed = model.hamiltonian.supercell, bounds(model)
+    cell, allowed = model.hamiltonian.supercell, model.reach
     parameters = []
     for name, (low, high) in model.ranges.items():
         unit = parameter_attributes(name)
@@ -93,7 +91,10 @@ def result(dataset: xarray.Dataset) -> dict[str, Any]:
     if "order_parameter" in dataset:
         value, error = float(dataset["order_parameter"]), float(dataset["order_parameter_error"])
         order = {"value": value, "error": error, "text": parenthesis(value, error)}
-    rhat = float(dataset["energy_rhat"])
+    shown = [name for name in (*_ENERGIES, "order_parameter") if name in dataset]
+    # The number whose chains agree least; nan, where it is unknown, counts as more than any.
+    rhat = float(np.max([float(dataset[f"{name}_rhat"]) for name in shown if f"{name}_rhat" in dataset]))
+    reasons = dict.fromkeys(reason for name in shown for reason in stored_doubts(dataset, name))
     return {
         "lam": float(dataset["lam"]),
         "extrapolating": bool(dataset["extrapolating"]),
@@ -101,7 +102,7 @@ def result(dataset: xarray.Dataset) -> dict[str, Any]:
         "energies": energies,
         "order_parameter": order,
         "rhat": rhat,
-        "converged": rhat <= RHAT_LIMIT,
+        "doubts": list(reasons),
         "effective_samples": float(dataset["energy_effective_samples"]),
         "maps": {name: _map(dataset, name) for name in _MAPS if name in dataset},
         "walkers": np.round(dataset["snapshots"].values, 4).tolist() if "snapshots" in dataset else [],

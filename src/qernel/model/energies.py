@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qernel.estimators.doubts import doubts_of
 from qernel.estimators.order_parameter import crystal_order
 from qernel.estimators.quantity import Quantity
 from qernel.estimators.statistics import Summary, ratio_of_weighted, summarise
@@ -26,6 +27,7 @@ class Energies(NamedTuple):
     ``order_parameter`` is ⟨|ρ_K|²⟩ of the same samples, None where K is no wave vector of the supercell. ``direction``
     says where the chains came from: ``fresh``, carried ``up`` or ``down`` in λ, or all λ together with ``exchange``;
     or ``reweighted``, from records at the λ ``reweighted_from`` of which the share ``effective_fraction`` is effective.
+    ``rhat``, ``autocorrelation`` and ``effective_samples`` are those of the energy; each number has its own ``doubts``.
     """
 
     lam: float
@@ -78,12 +80,15 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
     total = series["kinetic"] + series["moire"] + series["interaction"]
     unit, meV = "E0", state.model.config.energy_unit_meV
     summaries = {name: averaged(values) for name, values in {"energy": total, **series}.items()}
-    parts: dict[str, Any] = {name: Quantity(s.mean, s.error, unit, source, meV) for name, s in summaries.items()}
+    parts: dict[str, Any] = {
+        name: Quantity(s.mean, s.error, unit, source, meV, doubts_of(s, chains)) for name, s in summaries.items()
+    }
     order, order_rhat = None, float("nan")
     cell = state.model.hamiltonian.supercell
     if holds_root_three(cell):
         found = averaged(np.stack([crystal_order(record.positions, cell) for record in records], axis=1))
-        order, order_rhat = Quantity(found.mean, found.error, "", source), found.rhat
+        order = Quantity(found.mean, found.error, "", source, doubts=doubts_of(found, chains))
+        order_rhat = found.rhat
     return Energies(
         lam=state.lam,
         **parts,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -65,15 +66,30 @@ class Model:
         """The interval each conditioning parameter was trained on, λ first."""
         return dict(zip(self.hamiltonian.parameters, self.hamiltonian.ranges, strict=True))
 
-    def at(self, lam: float, **others: float) -> State:
+    @property
+    def reach(self) -> dict[str, tuple[float, float]]:
+        """The interval in which each parameter may be asked for: half a training interval more on both sides.
+
+        λ and U do not go below zero, and a gate no closer than in training: the interaction is tabulated from there.
+        """
+        result = {}
+        for name, (low, high) in self.ranges.items():
+            margin = 0.5 * (high - low) if high > low else 0.25 * abs(high) or 0.25
+            floor = {"lam": 0.0, "U": 0.0, "gate_distance": low}.get(name, -math.inf)
+            # Rounded, because it is printed and the page sends it back; a floor is never crossed.
+            result[name] = (max(round(low - margin, 9), floor), round(high + margin, 9))
+        return result
+
+    def at(self, lam: float, *, extrapolate: bool = False, **others: float) -> State:
         """The state at λ and, for models conditioned on more, the other parameters.
 
         Args:
             lam: factor on the moiré depth.
+            extrapolate: answer beyond `reach` as well, where numbers mean little.
             others: values of the other conditioning parameters; their mid-range by default.
 
         Raises:
-            RunError: for a parameter the model does not have, or a value that is not a number.
+            RunError: for a parameter the model does not have, a value that is not a number, or one beyond `reach`.
         """
         ranges = self.ranges
         unknown = sorted(set(others) - set(ranges))
@@ -84,7 +100,19 @@ class Model:
         if not (np.abs(point) <= LARGEST_LAM).all():
             within = f"must be numbers within ±{LARGEST_LAM:g}"
             raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} {within}")
+        if not extrapolate:
+            self._refuse_far(dict(zip(ranges, point.tolist(), strict=True)))
         return State(self, point)
+
+    def _refuse_far(self, values: Mapping[str, float]) -> None:
+        for name, (low, high) in self.reach.items():
+            if not low - 1e-9 <= values[name] <= high + 1e-9:
+                start, end = self.ranges[name]
+                raise RunError(
+                    f"{name} = {values[name]:g} is far outside [{start:g}, {end:g}], on which {self.name} was trained: "
+                    f"give {low:g} to {high:g}, or ask for extrapolation "
+                    "(--extrapolate; in Python model.at(..., extrapolate=True))"
+                )
 
     @contextmanager
     def remembering(self, folder: Path) -> Iterator[Model]:

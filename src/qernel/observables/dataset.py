@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qernel.errors import QernelError
+from qernel.estimators.doubts import stored_doubts
 from qernel.observables.base import Samples, Variable
 from qernel.provenance import model_attributes
-from qernel.storage import OUTSIDE
+from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, OUTSIDE
 
 if TYPE_CHECKING:
     import xarray
@@ -62,7 +63,9 @@ def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *,
         "burn_in": state.model.config.sample.burn_in,
         "seed": samples.seed,
     }
-    return xarray.Dataset(data, coordinates, attributes)
+    dataset = xarray.Dataset(data, coordinates, attributes)
+    doubtful = any(stored_doubts(dataset, variable.name) for variable in variables if variable.errors is not None)
+    return dataset.assign({DOUBTFUL: ((), np.int8(doubtful), {"units": "1", "long_name": DOUBTFUL_MEANING})})
 
 
 def parameter_attributes(name: str) -> dict[str, str]:

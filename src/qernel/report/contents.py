@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qernel.errors import RunError
+from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.files import read_text
 from qernel.plots.kinds import KINDS, VERSUS_LAM, draw
 from qernel.plots.training import METRICS_FILE, read_metrics, training_curves
-from qernel.report.parts import RHAT_LIMIT, Image, Section, Table, drawn, own
+from qernel.report.parts import Image, Section, Table, drawn, own
 from qernel.report.records import RECORDS, record
 from qernel.soundness import resting_on
 from qernel.storage import SUFFIX, measured, outside
@@ -116,7 +117,8 @@ def _numbers(data: xarray.Dataset) -> list[Table]:
         unit = str(data[name].attrs.get("units", "1"))
         for index, lam in enumerate(data["lam"].values):
             one = data.isel(lam=index)
-            rhat = float(one[f"{name}_rhat"]) if f"{name}_rhat" in one else float("nan")
+            known = f"{name}_rhat" in one
+            rhat = float(one[f"{name}_rhat"]) if known else float("nan")
             count = float(one[f"{name}_effective_samples"]) if f"{name}_effective_samples" in one else float("nan")
             note = outside(one)
             rows.append(
@@ -125,7 +127,7 @@ def _numbers(data: xarray.Dataset) -> list[Table]:
                     f"{lam:g}",
                     parenthesis(float(one[name]), float(one[f"{name}_error"])),
                     "" if unit == "1" else unit,
-                    f"!{rhat:.3f}" if rhat > RHAT_LIMIT else f"{rhat:.3f}",
+                    f"!{rhat:.3f}" if known and not rhat <= RHAT_LIMIT else f"{rhat:.3f}",
                     f"{count:.0f}",
                     f"!{note}" if note else "",
                 ]

@@ -13,9 +13,6 @@ from qernel.plots.style import rendered
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RHAT_LIMIT = 1.05
-"""Beyond this a number is marked as not converged."""
-
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 

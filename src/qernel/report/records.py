@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from qernel.errors import QernelError, RunError
+from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.estimators.quantity import parenthesis
 from qernel.integrity import check_row
 from qernel.records import read_json
-from qernel.report.parts import RHAT_LIMIT, Section, Table, drawn, stored
+from qernel.report.parts import Section, Table, drawn, stored
 
 
 def record(path: Path) -> list[Section]:

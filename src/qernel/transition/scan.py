@@ -13,6 +13,7 @@ import numpy.typing as npt
 from qernel.errors import RunError
 from qernel.lattice import FloatArray
 from qernel.soundness import resting_on
+from qernel.storage import DOUBTFUL
 from qernel.storage import open as open_results
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Scan:
         V0: moiré depth at λ = 1 in E0.
         order: ⟨|ρ_K|²⟩, where it was measured.
         rhat: R̂ of the energy at each λ, where it was measured.
+        doubtful: where the measurement itself doubts an error bar, if it says so.
         sweeps: the same energies for chains carried ``up`` and ``down`` in λ, by direction and name.
         left_out: λ that were measured outside the trained range and are not used.
         source: where the numbers come from.
@@ -61,6 +63,7 @@ class Scan:
     V0: float
     order: Curve | None = None
     rhat: FloatArray | None = None
+    doubtful: npt.NDArray[np.bool_] | None = None
     sweeps: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
     left_out: tuple[float, ...] = ()
     source: str = ""
@@ -100,6 +103,7 @@ class Scan:
             interaction=self.interaction.only(keep),
             order=None if self.order is None else self.order.only(keep),
             rhat=None if self.rhat is None else self.rhat[keep],
+            doubtful=None if self.doubtful is None else self.doubtful[keep],
             sweeps={
                 sweep: {name: curve.only(keep) for name, curve in curves.items()}
                 for sweep, curves in self.sweeps.items()
@@ -181,6 +185,7 @@ def from_dataset(data: xarray.Dataset, source: str = "") -> Scan:
         V0=float(data.attrs["V0"]),
         order=curves.get("order_parameter"),
         rhat=np.max([column(name) for name in rhats], axis=0) if rhats else None,
+        doubtful=column(DOUBTFUL) > 0 if DOUBTFUL in data else None,
         sweeps=sweeps,
         left_out=tuple(data["lam"].values[outside].tolist()),
         source=source,

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from scipy.stats import chi2
 
+from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.estimators.quantity import parenthesis
 from qernel.transition import consistency
 from qernel.transition.analysis import Transition
@@ -20,9 +21,6 @@ NAMES = {
     "step": "two lines joined by a rounded step",
     "smooth1": "one straight line",
 } | {f"smooth{degree}": f"one polynomial of degree {degree}" for degree in (2, 3, 4)}
-
-RHAT_LIMIT = 1.05
-"""Beyond this the chains at one λ have not come to agree."""
 
 
 def sentences(found: Transition) -> list[str]:
@@ -104,9 +102,15 @@ def _warnings(found: Transition) -> list[str]:
     scan, result = found.scan, []
     if scan.left_out:
         result.append(f"{len(scan.left_out)} values of λ outside the trained range were left out.")
-    if scan.rhat is not None and (scan.rhat > RHAT_LIMIT).any():
-        bad = ", ".join(f"{lam:g}" for lam in scan.lam[scan.rhat > RHAT_LIMIT])
-        result.append(f"Chains had not mixed (R̂ > {RHAT_LIMIT}) at λ = {bad}: errors are too small there.")
+    # Also where R̂ is nan.
+    stuck = np.zeros(len(scan.lam), bool) if scan.rhat is None else ~(scan.rhat <= RHAT_LIMIT)
+    if stuck.any():
+        bad = ", ".join(f"{lam:g}" for lam in scan.lam[stuck])
+        result.append(f"Chains had not mixed (R̂ > {RHAT_LIMIT}, or unknown) at λ = {bad}: errors are too small there.")
+    doubtful = np.zeros(len(scan.lam), bool) if scan.doubtful is None else scan.doubtful
+    if (doubtful & ~stuck).any():
+        bad = ", ".join(f"{lam:g}" for lam in scan.lam[doubtful & ~stuck])
+        result.append(f"Few chains, few independent samples or a large R̂: error bars may be too small at λ = {bad}.")
     return result
 
 

@@ -108,8 +108,9 @@ export class Panel {
         this.live = line;
         this.show();
         this.parts.progress.value = line.finished ? 1 : this.parts.progress.value;
-        const { source, rhat, converged, effective_samples: effective } = line.result;
-        const doubt = converged ? "" : rhat === null ? " Too few to check the errors." : ` The chains do not agree yet (R̂ = ${rhat.toFixed(2)}): errors are too small.`;
+        const { source, rhat, doubts, effective_samples: effective } = line.result;
+        const largest = rhat === null ? "" : ` R̂ = ${rhat.toFixed(2)}.`;
+        const doubt = doubts.length ? ` Errors may be too small: ${doubts.join(", ")}.${largest}` : "";
         this.tell(`${line.finished ? "Done" : "Sampling"}: ${source}, ${Math.round(effective)} independent samples.${doubt}`, line.finished && !!doubt);
       } else if (line.kind === "error") this.tell(line.error, true);
     }
