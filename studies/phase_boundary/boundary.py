@@ -69,7 +69,7 @@ def boundary(electrons: int, dielectric: float) -> dict[str, Any]:
     lam, bracket = list(COARSE), None
     for cutoff in (60.0, CUTOFF):
         found = search(hamiltonian, lam, cutoff=cutoff)
-        bracket = ordering(lam, [lowest(branches).branch for branches in found])
+        bracket = ordering(lam, [lowest(branches).kind for branches in found])
         if bracket is None:
             break
         low, high = bracket

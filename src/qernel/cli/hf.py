@@ -2,7 +2,7 @@
 
 DIR/hartree_fock.json        every branch at every λ, with units and provenance
 DIR/branches.png/.pdf        energies and order parameter of the branches against λ
-DIR/density-BRANCH.png/.pdf  density of each branch, at the λ where it is the lowest by most
+DIR/density-BRANCH.png/.pdf  density of the crystal and of the other branch, where each is the lowest by most
 """
 
 from __future__ import annotations
@@ -33,12 +33,16 @@ if TYPE_CHECKING:
 
 RECORD, FIGURE = "hartree_fock.json", "branches"
 
+KINDS = ("crystal", "other", "symmetric")
+"""Branches that are followed in λ (`Solution.kind`)."""
+
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``qernel hf``."""
     parser.description = (
-        "The best Slater determinants in plane waves: liquid and crystal branches, from many starts and sweeps up and "
-        "down in λ. Parameters of the family other than λ are taken in the middle of their intervals."
+        "The lowest Slater determinants found in plane waves, from many starts and sweeps up and down in λ: the "
+        "crystal, what competes with it, and the state with the symmetry of the moiré lattice. Parameters of the "
+        "family other than λ are taken in the middle of their intervals."
     )
     add_config(parser)
     add_lam(parser)
@@ -68,7 +72,12 @@ def run(options: argparse.Namespace) -> int:
         found = search(hamiltonian, points, cutoff=cutoff, progress=progress.show)
         results = [row(lowest(branches)) for branches in found]
     crossing = transition(found)
-    data = {"system": system(config, hamiltonian, hamiltonian.middle), "results": results, "transition": crossing}
+    data = {
+        "system": system(config, hamiltonian, hamiltonian.middle),
+        "results": results,
+        "transition": crossing,
+        "transition_between": None if crossing is None else sides(found, crossing),
+    }
     loose = [f"{result['lam']:g}" for result in results if not result["converged"]]
     if loose:
         warn(f"not converged at λ = {', '.join(loose)}: see the residual; energies are still upper bounds of the basis")
@@ -91,11 +100,14 @@ _UNITS = {
     "lam": "V0 (factor on the moiré depth)",
     **dict.fromkeys(ENERGIES, "E0 per electron"),
     "order_parameter": "1 (⟨|ρ_K|²⟩, ρ_K = (1/N) Σ exp(iK·r)); null where K does not fit the supercell",
-    "broken_symmetry": "1 (|⟨ρ_K⟩|²; crystal: above 0.05)",
+    "broken_symmetry": "1 (largest |⟨ρ_q⟩|² that translations of H leave open; crystal: > 0.05, density wave: > 0.01)",
+    "q": "reciprocal vectors of the moiré lattice; where |⟨ρ_q⟩|² is broken_symmetry, null for a liquid",
+    "starts": "1 (determinants minimised from, at a cut-off of 60 E0; of symmetric states: those with symmetry)",
+    "agreed": "1 (of these, how many led to this state, within 1e-4 E0 per electron)",
     "residual": "E0",
     "cutoff": "E0",
     "basis_error": "E0 per electron",
-    "transition": "V0; crossing of the lowest crystal and the lowest liquid",
+    "transition": "V0; crossing of the crystal and the lowest other state",
 }
 
 
@@ -108,6 +120,10 @@ def row(solution: Solution) -> dict[str, Any]:
         **{name: getattr(solution.parts, name) / count for name in ENERGIES[1:]},
         "order_parameter": solution.order_parameter,
         "branch": solution.branch,
+        "label": solution.order.label,
+        "q": [float(x) for x in solution.order.wave] if solution.order.q else None,
+        "starts": solution.starts,
+        "agreed": solution.agreed,
         "converged": solution.converged,
         "residual": solution.residual,
         "cutoff": solution.field.basis.cutoff,
@@ -121,9 +137,8 @@ def table(config: Config, found: Sequence[Branches], crossing: float | None) -> 
     """What is printed: the lowest state at each λ, and the energies of the other branches."""
     from qernel.hartree_fock import lowest
 
-    head = ["λ", "energy", "kinetic", "moiré", "interaction", "|ρ_K|²", "basis error", "branch"]
-    kinds = ("liquid", "crystal", "symmetric")
-    rows = [[*head[:-1], *(f"E {kind}" for kind in kinds), head[-1]]]
+    head = ["λ", "energy", "kinetic", "moiré", "interaction", "|ρ_K|²", "basis error"]
+    rows = [[*head, *(f"E {kind}" for kind in KINDS), "agreed", "lowest found"]]
     for branches in found:
         best = row(lowest(branches))
         order = best["order_parameter"]
@@ -133,16 +148,21 @@ def table(config: Config, found: Sequence[Branches], crossing: float | None) -> 
                 *(f"{best[name]:.5f}" for name in ENERGIES),
                 "" if order is None else f"{order:.4f}",
                 f"{best['basis_error']:.0e}",
-                *(f"{branches[kind].energy:.5f}" if kind in branches else "" for kind in kinds),
-                best["branch"] + ("" if best["converged"] else " (not converged)"),
+                *(f"{branches[kind].energy:.5f}" if kind in branches else "" for kind in KINDS),
+                f"{best['agreed']} of {best['starts']}",
+                best["label"] + ("" if best["converged"] else " (not converged)"),
             ]
         )
     unit = config.energy_unit_meV
     title = f"Hartree–Fock, {describe(config.system.electrons, config.system.cells)}, energies per electron in E0"
     title += "" if unit is None else f" = {unit:.6g} meV"
-    end = (
-        "" if crossing is None else f"\n\nliquid and crystal cross near λ = {crossing:.3f} (linear between the λ above)"
-    )
+    end = "\n\nagreed: starts that led to the lowest state; q in reciprocal vectors of the moiré lattice"
+    alone = [f"{lowest(branches).lam:g}" for branches in found if lowest(branches).agreed < 2]
+    if alone:
+        end += f"\nfewer than two starts agreed at λ = {', '.join(alone)}: there may be lower states"
+    if crossing is not None:
+        below, above = sides(found, crossing)
+        end += f"\nfrom {below} to {above} near λ = {crossing:.3f} (energies linear between the λ above)"
     return f"{title}\n{columns(rows)}{end}"
 
 
@@ -160,8 +180,16 @@ def _enough(config: Config, cutoff: float) -> None:
 
 
 def _branches(found: Sequence[Branches]) -> dict[str, list[dict[str, Any]]]:
-    kinds = ("liquid", "crystal", "symmetric")
-    return {kind: [row(branches[kind]) for branches in found if kind in branches] for kind in kinds}
+    return {kind: [row(branches[kind]) for branches in found if kind in branches] for kind in KINDS}
+
+
+def sides(found: Sequence[Branches], crossing: float) -> list[str]:
+    """What the lowest states are at the neighbouring λ, below and above a crossing."""
+    from qernel.hartree_fock import lowest
+
+    states = [lowest(branches) for branches in found]
+    below = max(index for index, state in enumerate(states) if state.lam < crossing)
+    return [state.order.label for state in states[below : below + 2]]
 
 
 def _write(out: Path, config: Config, found: Sequence[Branches], data: Mapping[str, Any]) -> None:
@@ -171,9 +199,11 @@ def _write(out: Path, config: Config, found: Sequence[Branches], data: Mapping[s
     out.mkdir(parents=True, exist_ok=True)
     title = f"Hartree–Fock, {describe(config.system.electrons, config.system.cells)}"
     save(branch_diagram(data["branches"], crossing=data["transition"], title=title), out / FIGURE)
-    for kind, solution in shown(found).items():
+    chosen = shown(found)
+    for kind, solution in chosen.items():
         cell = solution.field.hamiltonian.supercell
         density = solution.field.density(solution.orbitals)
         save(density_map(density, cell.vectors, cell.primitive), out / f"density-{kind}")
+    densities = {kind: f"{state.order.label}, at λ = {state.lam:g}" for kind, state in chosen.items()}
     # Last: a folder with this file is complete.
-    outputs.write_text(out / RECORD, to_record(data, indent=1) + "\n")
+    outputs.write_text(out / RECORD, to_record({**data, "densities": densities}, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Unrestricted Hartree–Fock in plane waves: the best Slater determinant, where the density may break symmetry."""
+"""Unrestricted Hartree–Fock in plane waves: the lowest Slater determinants found; densities may break symmetry."""
 
 from qernel.hartree_fock.basis import PlaneWaves
 from qernel.hartree_fock.functional import MeanField, Parts

@@ -38,23 +38,23 @@ def orbital_families(
     found = search(hamiltonian, lam, cutoff=cutoff)
     if real:
         found = [{kind: s for kind, s in branches.items() if s.field.real} for branches in found]
-    chosen = _followed(found, ("crystal",))
+    chosen = _followed(found, "crystal")
     if not (crystal and chosen):
-        liquid = _followed(found, ("liquid",)) or _followed(found, ("symmetric",))
-        chains = [chain for chain in (liquid, chosen) if chain]
+        other = _followed(found, "other") or _followed(found, "symmetric")
+        chains = [chain for chain in (other, chosen) if chain]
         chosen = min(chains, key=lambda chain: sum(state.energy for state in chain))
     shifts = _registries(chosen[-1], determinants)
     return [_aligned([replace(s, orbitals=_translated(s, shift)) for s in chosen]) for shift in shifts]
 
 
-def _followed(found: Sequence[Branches], kinds: tuple[str, ...]) -> list[Solution] | None:
+def _followed(found: Sequence[Branches], kind: str) -> list[Solution] | None:
     """One branch through every λ, from where it is the lowest by most; beyond its end its last orbitals stay.
 
     Following it, instead of taking the best state at each λ, makes neighbours continuations of each other.
     """
     leads = {}
     for index, branches in enumerate(found):
-        for kind in set(kinds) & set(branches):
+        if kind in branches:
             others = [state.energy for other, state in branches.items() if other != kind]
             leads[min(others, default=0.0) - branches[kind].energy] = (index, branches[kind])
     if not leads:
@@ -71,7 +71,7 @@ def _followed(found: Sequence[Branches], kinds: tuple[str, ...]) -> list[Solutio
             )
             if not ended:
                 found_here = carried(current, field, "", tolerance=solution.tolerance)
-                ended = found_here.branch != solution.branch
+                ended = found_here.kind != solution.kind
                 current = current if ended else found_here
             chain[index] = (
                 current if not ended else replace(current, field=field, parts=field.apply(current.orbitals)[0])

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LOOK = {
-    "liquid": (style.BLUE, "o", "liquid"),
     "crystal": (style.VERMILLION, "s", "crystal"),
-    "symmetric": (style.INK, "x", "liquid, moiré symmetry imposed"),
+    "other": (style.BLUE, "o", "other order"),
+    "symmetric": (style.INK, "x", "moiré symmetry imposed"),
+    "liquid": (style.BLUE, "o", "liquid"),  # What records call the second that classify by K alone.
 }
 
 
@@ -25,10 +26,12 @@ def branch_diagram(
     """Energies relative to the lowest state, energy of the lowest state, and order parameter, against λ.
 
     Args:
-        branches: rows (``lam``, ``energy`` per electron in E0, ``order_parameter``) of each kind of state.
-        crossing: λ where liquid and crystal cross.
+        branches: rows of each branch: ``lam``, ``energy`` per electron in E0, ``order_parameter``, ``broken_symmetry``.
+        crossing: λ where the crystal becomes the lowest.
         title: what the figure shows, for instance the system.
     """
+    held = any(row["order_parameter"] is not None for rows in branches.values() for row in rows)
+    measure = "order_parameter" if held else "broken_symmetry"
     ground: dict[float, float] = {}
     for rows in branches.values():
         for row in rows:
@@ -42,8 +45,7 @@ def branch_diagram(
             look = {"color": color, "marker": marker, "label": label, "linewidth": 0.8}
             lam = [row["lam"] for row in rows]
             excess.plot(lam, [row["energy"] - ground[row["lam"]] for row in rows], **look)
-            known = [row for row in rows if row["order_parameter"] is not None]
-            order.plot([row["lam"] for row in known], [row["order_parameter"] for row in known], **look)
+            order.plot(lam, [row[measure] for row in rows], **look)
         for axes in (energy, excess, order):
             style.ticks(axes)
             if crossing is not None:
@@ -51,7 +53,7 @@ def branch_diagram(
         energy.set_ylabel("lowest energy per\nelectron  ($E_0$)")
         excess.set_ylabel("energy above it  ($E_0$)")
         excess.set_ylim(bottom=0.0)
-        order.set_ylabel("$\\langle|\\rho_K|^2\\rangle$")
+        order.set_ylabel("$\\langle|\\rho_K|^2\\rangle$" if held else "largest $|\\langle\\rho_q\\rangle|^2$")
         order.set_ylim(bottom=0.0)
         order.set_xlabel("moiré depth  $\\lambda = V/V_0$")
         energy.legend(*excess.get_legend_handles_labels(), loc="lower left")  # the one corner that is always empty
@@ -62,10 +64,10 @@ def branch_diagram(
 
 
 def shown(found: Sequence[Branches]) -> dict[str, Solution]:
-    """The liquid and the crystal whose density is drawn: where each wins by most, or loses by least."""
+    """The crystal and the other state whose density is drawn: where each wins by most, or loses by least."""
     chosen: dict[str, tuple[float, Solution]] = {}
     for branches in found:
-        for kind in ("liquid", "crystal"):
+        for kind in ("other", "crystal"):
             others = [state.energy for other, state in branches.items() if other != kind]
             if kind in branches:
                 lead = min(others, default=0.0) - branches[kind].energy

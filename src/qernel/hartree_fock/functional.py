@@ -22,6 +22,7 @@ from scipy import fft, linalg
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.hamiltonian.moire import moire_potential
 from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
+from qernel.hartree_fock.classical import crystal_waves
 from qernel.lattice import FloatArray
 
 Orbitals = list[ComplexArray]
@@ -65,6 +66,20 @@ class MeanField:
     def value(self, name: str) -> float:
         """A quantity of the Hamiltonian at this point: the parameter if it is one, else the constant."""
         return float(self.hamiltonian.value(name, jnp.asarray(self.point)))
+
+    @property
+    def uniform(self) -> bool:
+        """Whether there is no moiré potential, so that every translation leaves the Hamiltonian as it is."""
+        return self.value("lam") * self.hamiltonian.V0 == 0
+
+    @property
+    def crystal_waves(self) -> FloatArray:
+        """Wave vectors ``[k, 2]`` in 1/a_M of the classical crystal of this filling; none where any will do."""
+        if self.uniform:
+            return np.zeros((0, 2))
+        hamiltonian = self.hamiltonian
+        gate, phase = self.value("gate_distance"), self.value("phase_deg")
+        return crystal_waves(hamiltonian.kernel, gate, hamiltonian.count, phase)
 
     @cached_property
     def _moire(self) -> FloatArray:

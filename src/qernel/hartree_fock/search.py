@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -23,8 +24,11 @@ _COARSE_CUTOFF = 60.0
 
 _COARSE_TOLERANCE, _COARSE_EVALUATIONS = 3e-4, 120
 
+SAME = 1e-4
+"""Energies per electron in E0 at the low cut-off that differ by less belong to one state."""
+
 Branches = dict[str, Solution]
-"""The lowest state of each kind at one λ: ``liquid``, ``crystal``, and ``symmetric`` (moiré symmetry imposed)."""
+"""The lowest state of each `Solution.kind` at one λ: ``crystal``, ``other``, ``symmetric``."""
 
 
 def mean_field(hamiltonian: Hamiltonian, lam: float, cutoff: float = CUTOFF) -> MeanField:
@@ -61,18 +65,21 @@ def search(
         progress: called with what is being done and the fraction done.
 
     Returns:
-        For every λ the lowest solution of each kind that was found.
+        For every λ the lowest solution of each kind that was found, and how many starts agreed on it.
     """
     runtime.refuse_forked()
     report = progress or (lambda text, fraction: None)
     coarse = [mean_field(hamiltonian, value, min(cutoff, _COARSE_CUTOFF)) for value in lam]
     settings: Any = {"tolerance": max(tolerance, _COARSE_TOLERANCE), "evaluations": _COARSE_EVALUATIONS}
     pools: list[Branches] = []
+    started: list[list[Solution]] = []
     for index, field in enumerate(coarse):
         pools.append({})
+        started.append([])
         for start in starts(field):
             report(f"λ = {lam[index]:g}: {start.name}", 0.6 * index / len(lam))
-            _offer(pools[-1], solve(field, start.amplitudes, start.name, start.momenta, **settings))
+            started[-1].append(solve(field, start.amplitudes, start.name, start.momenta, **settings))
+            _offer(pools[-1], started[-1][-1])
     steps = [("up", index, index + 1) for index in range(len(lam) - 1)]
     steps += [("down", target, source) for _, source, target in reversed(steps)]
     for way, source, target in steps:
@@ -86,24 +93,26 @@ def search(
         results.append({})
         for kind, state in pool.items():
             report(f"λ = {lam[index]:g}: {kind}, all plane waves", 0.7 + 0.3 * index / len(lam))
-            _offer(results[-1], carried(state, field, state.origin, tolerance=tolerance))
+            likes = [other.energy for other in started[index] if other.symmetric == state.symmetric]
+            agreed = sum(abs(energy - state.energy) < SAME for energy in likes)
+            found = carried(state, field, state.origin, tolerance=tolerance)
+            _offer(results[-1], replace(found, starts=len(likes), agreed=agreed))
     return results
 
 
 def _offer(pool: Branches, found: Solution) -> None:
     """Keep a solution if it is the lowest of its kind."""
-    kind = "symmetric" if found.symmetric else found.branch
-    if kind not in pool or found.energy < pool[kind].energy - 1e-7:
-        pool[kind] = found
+    if found.kind not in pool or found.energy < pool[found.kind].energy - 1e-7:
+        pool[found.kind] = found
 
 
 def transition(results: Sequence[Branches]) -> float | None:
-    """λ where the lowest crystal crosses the lowest liquid, linearly between neighbours; None if they do not cross."""
+    """λ where the crystal crosses the lowest other state, linearly between neighbours; None if they do not cross."""
     points = []
     for branches in results:
-        liquids = [state for kind, state in branches.items() if kind != "crystal"]
-        if liquids and "crystal" in branches:
-            best = min(state.energy for state in liquids)
+        others = [state for kind, state in branches.items() if kind != "crystal"]
+        if others and "crystal" in branches:
+            best = min(state.energy for state in others)
             points.append((branches["crystal"].lam, branches["crystal"].energy - best))
     for (a, da), (b, db) in pairwise(points):
         if da > 0 >= db:

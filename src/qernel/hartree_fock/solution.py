@@ -13,10 +13,7 @@ from qernel.hartree_fock.functional import MeanField, Orbitals, Parts
 from qernel.hartree_fock.minimise import minimise
 from qernel.hartree_fock.starts import momentum_masks
 from qernel.lattice import FloatArray
-
-CRYSTAL_ORDER = 0.05
-"""|⟨ρ_q⟩|² from which a state counts as a crystal: 1/4 is the perfect honeycomb, solutions have more than 0.08 or
-almost nothing, except where domains of the crystal meet."""
+from qernel.structure import CRYSTAL, Order, largest
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,8 @@ class Solution:
         tolerance: the residual that was asked for.
         origin: the start that led here.
         momenta: crystal momentum of each orbital ``[n_s, 2]`` where that was imposed.
+        starts: how many starting determinants were minimised at this λ, of those with `momenta` or of those without.
+        agreed: how many of them led to this state, in energy; the others ended higher.
     """
 
     field: MeanField
@@ -40,6 +39,8 @@ class Solution:
     tolerance: float
     origin: str
     momenta: list[FloatArray] | None = None
+    starts: int = 0
+    agreed: int = 0
 
     @property
     def lam(self) -> float:
@@ -71,20 +72,45 @@ class Solution:
         return None if self._structure is None else self._structure[1]
 
     @cached_property
-    def broken_symmetry(self) -> float:
-        """|⟨ρ_q⟩|² of the density: at q = K, or the largest that breaks the moiré lattice where K does not fit."""
-        if self._structure is not None:
-            return self._structure[0]
+    def _harmonics(self) -> FloatArray:
+        """|⟨ρ_q⟩|² of the density at the waves of the FFT grid."""
         density = self.field.density(self.orbitals)
-        harmonics = np.abs(np.fft.fft2(density) / density.sum()) ** 2
-        turns = self.field.basis.grid_waves() @ self.field.hamiltonian.supercell.primitive.T / (2 * np.pi)
-        breaking = np.abs(turns - np.rint(turns)).max(-1) > 1e-6
-        return float(np.max(harmonics, where=breaking, initial=0.0))
+        harmonics: FloatArray = np.abs(np.fft.fft2(density) / density.sum()) ** 2
+        return harmonics
+
+    @cached_property
+    def order(self) -> Order:
+        """The largest |⟨ρ_q⟩|² that the translations of the Hamiltonian do not explain, and its q."""
+        waves, cell = self.field.basis.grid_waves(), self.field.hamiltonian.supercell
+        return largest(self._harmonics, waves, cell, uniform=self.field.uniform)
+
+    @property
+    def broken_symmetry(self) -> float:
+        """|⟨ρ_q⟩|² of `order`."""
+        return self.order.strength
 
     @property
     def branch(self) -> str:
-        """``crystal`` if `broken_symmetry` exceeds `CRYSTAL_ORDER`, else ``liquid``."""
-        return "crystal" if self.broken_symmetry > CRYSTAL_ORDER else "liquid"
+        """``crystal``, ``density wave`` or ``liquid``, by `broken_symmetry` (`qernel.structure`)."""
+        return self.order.word
+
+    @cached_property
+    def kind(self) -> str:
+        """The branch that is followed in λ.
+
+        ``symmetric`` where the symmetry of the moiré lattice was imposed; ``crystal`` with the order of the classical
+        crystal of this filling, or any where there is no potential; else ``other``.
+        """
+        if self.symmetric:
+            return "symmetric"
+        strength = self.order.strength
+        waves = self.field.crystal_waves
+        if len(waves):
+            moire = self.field.hamiltonian.supercell.primitive.T / (2 * np.pi)
+            turns = (self.field.basis.grid_waves()[:, :, None] - waves) @ moire
+            own = (np.abs(turns - np.rint(turns)).max(-1) < 1e-6).any(-1)
+            strength = float(np.max(self._harmonics, where=own, initial=0.0))
+        return "crystal" if strength > CRYSTAL else "other"
 
     @cached_property
     def basis_error(self) -> float:

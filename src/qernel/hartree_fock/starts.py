@@ -1,4 +1,4 @@
-"""Determinants to start a Hartree–Fock minimisation from: Fermi seas, crystals on patterns of wells, random ones.
+"""Determinants to start a Hartree–Fock minimisation from: Fermi seas, classical crystals, random ones.
 
 Every start has a name that is kept with what it leads to. All random choices have fixed seeds.
 """
@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from qernel.hamiltonian.bands import one_body_bands
-from qernel.hamiltonian.moire import moire_potential
 from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
+from qernel.hartree_fock.classical import arrangements, floating, wells
 from qernel.hartree_fock.functional import MeanField
 from qernel.hartree_fock.minimise import Mask
 from qernel.lattice import FloatArray, holds_root_three
@@ -75,65 +74,38 @@ def _noisy(field: MeanField, blocks: list[ComplexArray], seed: int) -> list[Comp
 
 
 def _crystals(field: MeanField, patterns: int) -> Iterator[Start]:
-    """One Gaussian on each site of a pattern of wells."""
-    wells = well_sites(field)
-    total, best = field.hamiltonian.count, "triangular"
-    if 3 * total == 2 * field.hamiltonian.supercell.cells:
-        best = "honeycomb"
-    cell, chosen = field.hamiltonian.supercell, []
-    if 3 * total in (cell.cells, 2 * cell.cells) and holds_root_three(cell):
-        chosen.append((f"{best} crystal", np.flatnonzero(cell.crystal(0, total))))
-    chosen += [(f"pattern {seed}", lattice_gas(field, wells, seed)) for seed in range(patterns)]
-    for seed, (name, sites) in enumerate(chosen):
+    """One Gaussian on each site of a classical crystal."""
+    for seed, (name, sites) in enumerate(_arrangements(field, patterns)):
         order = sites if len(field.counts) == 1 else np.random.default_rng([23, seed]).permutation(sites)
         blocks, begin = [], 0
         for count in field.counts:
-            blocks.append(_gaussians(field, wells[order[begin : begin + count]]))
+            blocks.append(_gaussians(field, order[begin : begin + count]))
             begin += count
         yield Start(name, _noisy(field, blocks, seed))
+
+
+def _arrangements(field: MeanField, patterns: int) -> Iterator[tuple[str, FloatArray]]:
+    """Names and positions ``[N, 2]``: electrons on wells, lowest energy first, and a lattice that ignores the wells."""
+    hamiltonian = field.hamiltonian
+    cell, total = hamiltonian.supercell, hamiltonian.count
+    gate, phase = field.value("gate_distance"), field.value("phase_deg")
+    level, known = wells(cell, total, phase).level, 0
+    if 3 * total in (cell.cells, 2 * cell.cells) and len(level) == cell.cells and holds_root_three(cell):
+        name = "honeycomb" if 3 * total == 2 * cell.cells else "triangular"
+        yield f"{name} crystal", level[cell.crystal(0, total)]
+        known = 1
+    found = arrangements(hamiltonian.kernel, gate, total, phase)
+    for number, sites in enumerate(found[known:patterns]):
+        yield f"pattern {number}", sites
+    lattices = floating(hamiltonian.kernel, gate, total)
+    for number, sites in enumerate(lattices[: patterns if field.uniform else 1]):
+        yield f"floating crystal {number}", sites
 
 
 def _gaussians(field: MeanField, centres: FloatArray) -> ComplexArray:
     momenta = field.basis.momenta
     result: ComplexArray = np.exp(-1j * centres @ momenta.T - field.basis.kinetic * SITE_WIDTH**2)
     return result
-
-
-def well_sites(field: MeanField) -> FloatArray:
-    """Places for electrons ``[n, 2]``, n ≥ N: the deepest of the three sites of each moiré cell, then the next."""
-    cell = field.hamiltonian.supercell
-    offsets = np.stack([np.zeros(2), cell.primitive.sum(0) / 3, 2 * cell.primitive.sum(0) / 3])
-    depth = np.asarray(moire_potential(jnp.asarray(offsets), np.deg2rad(field.value("phase_deg"))))
-    kinds = -(-field.hamiltonian.count // cell.cells)
-    order = np.argsort(np.round(depth, 9), kind="stable")
-    # Beyond three electrons in a cell the sites are used again: their Gaussians differ by the noise of the start.
-    return np.concatenate([cell.translations + offsets[order[kind % 3]] for kind in range(kinds)])
-
-
-def lattice_gas(field: MeanField, wells: FloatArray, seed: int) -> np.ndarray:
-    """Indices of N wells with low Coulomb energy: a random choice, improved by moving one electron at a time."""
-    rng = np.random.default_rng([29, seed])
-    count = field.hamiltonian.count
-    difference = wells[:, None] - wells[None]
-    difference[np.arange(len(wells)), np.arange(len(wells))] = field.hamiltonian.supercell.vectors[0] / 2
-    repulsion = np.array(field.hamiltonian.kernel(jnp.asarray(difference)))
-    np.fill_diagonal(repulsion, 0.0)
-    cells = field.hamiltonian.supercell.cells
-    filled = np.zeros(len(wells), bool)
-    # Deeper wells first: only the last kind of well is partly filled.
-    sure = (count - 1) // cells * cells
-    filled[:sure] = True
-    filled[sure + rng.permutation(len(wells) - sure)[: count - sure]] = True
-    while True:
-        field_at = repulsion @ filled
-        inside, outside = np.flatnonzero(filled & (np.arange(len(wells)) >= sure)), np.flatnonzero(~filled)
-        if not len(outside):
-            return np.flatnonzero(filled)
-        gain = field_at[None, outside] - field_at[inside, None] - repulsion[np.ix_(inside, outside)]
-        best = np.unravel_index(np.argmin(gain), gain.shape)
-        if gain[best] > -1e-9:
-            return np.flatnonzero(filled)
-        filled[inside[best[0]]], filled[outside[best[1]]] = False, True
 
 
 def _seas(field: MeanField, free: int) -> Iterator[Start]:

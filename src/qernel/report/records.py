@@ -52,21 +52,30 @@ def _transition(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
 def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     from qernel.hartree_fock.figure import branch_diagram
 
+    head = ["λ", "energy", "kinetic", "moiré", "interaction", "|ρ_K|²", "agreed", "lowest found"]
     rows = []
     for row in data["results"]:
         check_row(path, row)
         order = row["order_parameter"]
         numbers = [f"{row[name]:.5f}" for name in ("energy", "kinetic", "moire", "interaction")]
-        state = row["branch"] if row["converged"] else f"!{row['branch']}, not converged"
-        rows.append([f"{row['lam']:g}", *numbers, "" if order is None else f"{order:.4f}", state])
-    head = ["λ", "energy", "kinetic", "moiré", "interaction", "|ρ_K|²", "lowest state"]
-    table = Table("Lowest Slater determinant at each λ, per electron in E0; no statistical error", head, rows)
+        agreed = f"{row['agreed']} of {row['starts']}" if "agreed" in row else ""  # Not in every record.
+        label = row.get("label", row["branch"])
+        state = label if row["converged"] else f"!{label}, not converged"
+        rows.append([f"{row['lam']:g}", *numbers, "" if order is None else f"{order:.4f}", agreed, state])
+    caption = (
+        "Lowest Slater determinant found at each λ, and starts that agreed; per electron in E0, no statistical error"
+    )
     crossing = data["transition"]
     images = [drawn("Branches against λ", branch_diagram(data["branches"], crossing=crossing))]
-    densities = sorted(path.parent.glob("density-*.png"))
-    captions = {figure: f"Density of the {figure.stem.partition('-')[2]}" for figure in densities}
+    names = data.get("densities", {})
+    kinds = {figure: figure.stem.partition("-")[2] for figure in sorted(path.parent.glob("density-*.png"))}
+    captions = {figure: f"Density of the {names.get(kind, kind)}" for figure, kind in kinds.items()}
     more, left_out = stored(captions, path.parent)
-    words = [] if crossing is None else [f"Liquid and crystal cross near λ = {crossing:.3f} (linear in between)."]
+    words = []
+    if crossing is not None:
+        below, above = data.get("transition_between", ("liquid", "crystal"))
+        words = [f"From {below} to {above} near λ = {crossing:.3f} (energies linear in between)."]
+    table = Table(caption, head, rows)
     yield Section("Hartree–Fock", [table, _provenance(data)], [*images, *more], sentences=[*words, *left_out])
 
 

@@ -126,7 +126,7 @@ def read_scan(path: str | Path) -> Scan:
         if (source / "hartree_fock.json").exists():
             raise RunError(
                 f"{path} is a folder of qernel hf, whose numbers have no statistical error: "
-                "where its liquid and crystal cross is in hartree_fock.json under transition"
+                "where its crystal becomes the lowest state is in hartree_fock.json under transition"
             )
         if not present:
             raise RunError(f"{path} holds no {_FILES[0]}: name the folder that qernel scan wrote")
