@@ -250,6 +250,26 @@ def test_order_parameter_and_sites() -> None:
         measured("order_parameter", replace_family(samples, square))
 
 
+def test_density_order_of_any_crystal() -> None:
+    """2×2 and stripes on 4×4 cells are named by M, the honeycomb by K, where it is the order parameter."""
+    four = Supercell(((4, 0), (0, 4)))
+    even = np.rint(four.translations @ np.linalg.inv(four.primitive)).astype(int) % 2 == 0
+    cases = [
+        (four, four.translations[even.all(1)], 1.0, (0.5, 0.0)),
+        (four, four.translations[even[:, 1]], 1.0, (0.0, 0.5)),
+        (CELL, CELL.translations[CELL.sublattices != 1], 0.25, (2 / 3, 1 / 3)),
+    ]
+    for cell, sites, strength, q in cases:
+        family = replace(FAMILY, electrons=(len(sites), 0), supercell=cell)
+        samples = Samples(np.broadcast_to(sites + 0.01, (2, 12, *sites.shape)), family, np.array([1.0]))
+        found = measured("density_order", samples)
+        assert float(found["density_order"].values) == pytest.approx(strength)
+        np.testing.assert_allclose(found["density_order_q"].values, q)
+    one = replace(FAMILY, electrons=(1, 0), supercell=Supercell(((1, 0), (0, 1))))
+    with pytest.raises(RunError, match="larger supercell"):
+        measured("density_order", Samples(np.zeros((2, 4, 1, 2)), one, np.array([1.0])))
+
+
 def replace_family(samples: Samples, family: Any) -> Samples:
     return replace(samples, hamiltonian=family)
 

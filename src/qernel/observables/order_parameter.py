@@ -26,7 +26,7 @@ class OrderParameter(Observable):
         if not holds_root_three(cell):
             raise RunError(
                 f"order_parameter: the supercell {cell.matrix} does not hold the √3×√3 crystal, "
-                "use one made of whole √3×√3 cells, such as [[3, 0], [0, 3]], or leave this observable out"
+                "use one made of whole √3×√3 cells, such as [[3, 0], [0, 3]], or density_order, which takes any q"
             )
         series = np.asarray(crystal_order(samples.positions, cell))
         return [averaged("order_parameter", series, "1", "<|rho_K|^2>, rho_K = (1/N) sum_i exp(iK.r_i)")]

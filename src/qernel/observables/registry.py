@@ -33,6 +33,7 @@ BUILT_IN = {
     "conditional_density": "qernel.observables.conditional_density:ConditionalDensity",
     "structure_factor": "qernel.observables.structure_factor:StructureFactor",
     "order_parameter": "qernel.observables.order_parameter:OrderParameter",
+    "density_order": "qernel.observables.density_order:DensityOrder",
     "crystal_momentum": "qernel.observables.crystal_momentum:CrystalMomentum",
     "momentum_distribution": "qernel.observables.momentum_distribution:MomentumDistribution",
     "natural_occupations": "qernel.observables.natural_occupations:NaturalOccupations",
