@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,13 +97,15 @@ def claim(out: Path, name: str, wanted: Mapping[str, Any], what: str) -> None:
 
 
 @contextmanager
-def resumable(out: Path, line: Sequence[str], kept: str = "everything is saved") -> Iterator[None]:
+def resumable(
+    out: Path, line: Sequence[str], kept: Callable[[], str] = lambda: "everything is saved"
+) -> Iterator[None]:
     """Long work into a folder, which goes on where it was when the same command is given again.
 
     Args:
         out: the folder.
         line: the command.
-        kept: what is there after a stop, in words.
+        kept: says after a stop what is there.
 
     Raises:
         Interrupted: when it is stopped, with the command that goes on.
@@ -112,7 +114,7 @@ def resumable(out: Path, line: Sequence[str], kept: str = "everything is saved")
         yield
     except KeyboardInterrupt as stop:
         number = stop.signal if isinstance(stop, StopRequested) else signal.SIGINT
-        raise Interrupted("stopped", out, number, shlex.join(line), kept) from None
+        raise Interrupted("stopped", out, number, shlex.join(line), kept()) from None
 
 
 @contextmanager
@@ -128,7 +130,12 @@ def remembering(model: Model, out: Path, line: Sequence[str], *, together: bool 
     Raises:
         Interrupted: as `resumable`.
     """
-    kept = "the chains of all λ begin anew" if together else "everything is saved"
+
+    def kept() -> str:
+        if together:
+            return "the chains of all λ begin anew"
+        return "everything is saved" if (out / UNFINISHED).exists() else "no λ is done"
+
     with model.remembering(out / UNFINISHED) as remembered, resumable(out, line, kept):
         yield remembered
 
