@@ -162,7 +162,7 @@ def test_error_bars_that_are_too_small_are_widened() -> None:
 def test_one_wrong_value_is_named_and_nothing_is_claimed(kind: str, off: float) -> None:
     """A value off by 600 errors: no curve describes the data, and no sentence says that one does."""
     scan = made_up(kind)
-    values = scan.interaction.values + off * ERROR * (LAM == LAM[9])
+    values = scan.interaction.values + off * ERROR * (LAM[9] == LAM)
     found = analyse(replace(scan, interaction=Curve(values, scan.interaction.errors)), resamples=100)
     assert found.verdict == "undecided" and found.lambda_c is None and found.jump is None
     (reason,) = found.reasons
@@ -179,7 +179,7 @@ def test_chances_are_named_before_and_after_errors_were_widened() -> None:
     found = analyse(tight, resamples=100)
     best, text = found.best, " ".join(found.evidence)
     after = chi2.sf(best.chi2 / found.inflation**2, best.dof)
-    assert f"(p = {best.p_value:.2g}; with errors widened by {found.inflation:.3g}, as they were" in text
+    assert f"(p = {best.p_value:.2g}; with errors widened by {found.inflation:.3g}, as they are here" in text
     assert f"p = {after:.2g})" in text and best.p_value < 1e-4 < after
     for reason in found.reasons:
         if "describes the data (p" in reason:
@@ -189,7 +189,7 @@ def test_chances_are_named_before_and_after_errors_were_widened() -> None:
 
 def test_no_crossing_of_energies_that_nothing_describes() -> None:
     liquid, crystal = phases(5)
-    values = crystal.energy.values + 2.0 * (LAM == LAM[9])
+    values = crystal.energy.values + 2.0 * (LAM[9] == LAM)
     found = compare_phases(liquid, replace(crystal, energy=Curve(values, crystal.energy.errors)))
     assert found.lambda_c is None and "no polynomial describes their difference" in found.evidence[0]
 
