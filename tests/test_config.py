@@ -192,6 +192,20 @@ def test_a_bad_value_is_named_with_its_reason_and_an_example(section: str, key: 
     assert ": give e.g. " in text or ", e.g. " in text
 
 
+@pytest.mark.parametrize("value", [1e308, -1e308, 1e31])
+def test_no_number_overflows_later(value: float) -> None:
+    """Every key that takes a number, or numbers, refuses what single precision could not hold."""
+    for section, model in SECTIONS.items():
+        for key, field in model.model_fields.items():
+            kinds = str(field.annotation)
+            if "float" in kinds and "Literal" not in kinds:
+                given = value if "tuple" not in kinds else [[value, value]] if key == "gaps" else [value, value]
+                with pytest.raises(ConfigError, match=rf"{section}\.{key} = .* must "):
+                    load_config(small(**{section: {key: given}}))
+    with pytest.raises(ConfigError, match=r"train\.decay = .* must be at least 1e-30"):
+        load_config(small(train={"decay": 5e-324}))
+
+
 def test_the_advice_is_itself_accepted() -> None:
     for section, model in SECTIONS.items():
         for key, field in model.model_fields.items():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray
-from scipy.stats import binom
+from scipy.stats import binom, chi2
 
 from qernel.cli import main
 from qernel.errors import RunError
@@ -25,7 +25,7 @@ from qernel.transition.candidates import PARAMETERS, fit
 from qernel.transition.compare import SMOOTH, bootstrap, candidates
 from qernel.transition.consistency import concavity, hellmann_feynman, hysteresis, slope
 from qernel.transition.maps import either_side, read_maps
-from qernel.transition.verdict import LEAD
+from qernel.transition.verdict import LEAD, WIDEST
 
 LAM = np.linspace(0.4, 1.4, 21)
 PLACE = 1.03
@@ -155,6 +155,43 @@ def test_error_bars_that_are_too_small_are_widened() -> None:
     assert narrow.scale > 5 and any("widened by" in sentence for sentence in narrow.evidence)
     assert narrow.jump is not None and wide.jump is not None
     assert narrow.jump.error == pytest.approx(wide.jump.error, rel=0.5)
+
+
+@pytest.mark.parametrize("kind", ["jump", "smooth"])
+@pytest.mark.parametrize("off", [600.0, -600.0])
+def test_one_wrong_value_is_named_and_nothing_is_claimed(kind: str, off: float) -> None:
+    """A value off by 600 errors: no curve describes the data, and no sentence says that one does."""
+    scan = made_up(kind)
+    values = scan.interaction.values + off * ERROR * (LAM[9] == LAM)
+    found = analyse(replace(scan, interaction=Curve(values, scan.interaction.errors)), resamples=100)
+    assert found.verdict == "undecided" and found.lambda_c is None and found.jump is None
+    (reason,) = found.reasons
+    assert "no curve tried describes the data" in reason and f"λ = {LAM[9]:g}" in reason
+    assert f"widened by {np.sqrt(found.scale):.3g} (5 at most)" in reason and np.sqrt(found.scale) > WIDEST
+    words = " ".join(found.evidence).replace("no curve tried describes the data", "")
+    assert "describes the data" not in words and "λ_c =" not in words
+
+
+def test_chances_are_named_before_and_after_errors_were_widened() -> None:
+    """Where errors are three times too small, every p says which errors it is for; where they are right, only one."""
+    scan = made_up("smooth", 4)
+    tight = replace(scan, interaction=Curve(scan.interaction.values, scan.interaction.errors / 3))
+    found = analyse(tight, resamples=100)
+    best, text = found.best, " ".join(found.evidence)
+    after = chi2.sf(best.chi2 / found.inflation**2, best.dof)
+    assert f"(p = {best.p_value:.2g}; with errors widened by {found.inflation:.3g}, as they are here" in text
+    assert f"p = {after:.2g})" in text and best.p_value < 1e-4 < after
+    for reason in found.reasons:
+        if "describes the data (p" in reason:
+            assert f"with errors widened by {np.sqrt(found.scale):.2f})" in reason
+    assert "widened" not in " ".join(analyse(made_up("smooth", 4), resamples=100).reasons)
+
+
+def test_no_crossing_of_energies_that_nothing_describes() -> None:
+    liquid, crystal = phases(5)
+    values = crystal.energy.values + 2.0 * (LAM[9] == LAM)
+    found = compare_phases(liquid, replace(crystal, energy=Curve(values, crystal.energy.errors)))
+    assert found.lambda_c is None and "no polynomial describes their difference" in found.evidence[0]
 
 
 # Error bars

@@ -54,8 +54,12 @@ def resting_on(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except (QernelError, OSError):  # the disk may be full that the figure is written to
+    except OSError:  # the disk may be full that the figure is written to
         raise
+    except QernelError as error:
+        if str(path) in str(error):
+            raise
+        raise RunError(f"{path}: {error}") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(

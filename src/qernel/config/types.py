@@ -73,8 +73,8 @@ Number = Annotated[float, Strict(), Field(ge=-1e6, le=1e6), Expects("a number")]
 NonNegative = Annotated[float, Strict(), Field(ge=0, le=1e6), Expects("a number")]
 Positive = Annotated[float, Strict(), Field(gt=0, le=1e30), AfterValidator(_representable), Expects("a number")]
 """A number above 0 that single precision still represents."""
-Cutoff = Annotated[float, Strict(), Field(gt=0, le=1e5), Expects("a number")]
-"""A kinetic cut-off in E0: beyond, the plane waves of the smallest cells would not fit into memory."""
+Cutoff = Annotated[float, Strict(), Field(gt=0, le=1e4), Expects("a number")]
+"""A kinetic cut-off in E0; 1e4 is 1,400 plane waves for each moiré cell, which nothing needs."""
 Physical = Annotated[float, Strict(), Field(ge=1e-6, le=1e6), Expects("a number")]
 """A positive quantity whose square and reciprocal are still representable."""
 GateDistance = Annotated[float, Strict(), Field(ge=0.05, le=1e6), Expects("a number")]

@@ -82,7 +82,7 @@ def _goodness(found: Transition) -> str:
     text = f"χ²/dof = {best.chi2:.1f}/{best.dof} (p = {best.p_value:.2g}"
     if found.inflation > 1:
         after = float(chi2.sf(best.chi2 / found.inflation**2, best.dof))
-        text += f"; with errors widened by {found.inflation:.3g}, as they were for what is said here, p = {after:.2g}"
+        text += f"; with errors widened by {found.inflation:.3g}, as they are here, p = {after:.2g}"
     text += ")"
     if best.p_value < 0.01 and math.sqrt(found.scale) <= WIDEST:
         text += (
