@@ -94,8 +94,9 @@ def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     outputs.claim(out, BUDGET_FILE, budget._asdict(), "comparison with the budget")
 
-    train_all(models, options.seeds, budget, out, shlex.join(options.line))
-    return _compare(models, lam, budget, known, out, options)
+    with outputs.held(out, [DATA]):
+        train_all(models, options.seeds, budget, out, shlex.join(options.line))
+        return _compare(models, lam, budget, known, out, options)
 
 
 def _compare(

@@ -18,7 +18,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="a file written by qernel scan or qernel observe")
     parser.add_argument("--format", choices=("csv", "json"), required=True, help="what to write")
-    parser.add_argument("--out", metavar="PATH", help="folder (csv) or file (json) (default: beside FILE)")
+    parser.add_argument("--out", metavar="PATH", help="folder (csv) or file (json) (default: in the working directory)")
     parser.add_argument("--variable", metavar="NAME", help="print the table of one variable instead (csv)")
 
 
@@ -35,13 +35,13 @@ def run(options: argparse.Namespace) -> int:
         print(found[options.variable].to_csv(index=False, lineterminator="\n"), end="")
         return 0
     if options.format == "json":
-        target = Path(options.out or source.with_suffix(".json"))
+        target = Path(options.out or f"{source.stem}.json")
         outputs.refuse_existing([target])
         target.parent.mkdir(parents=True, exist_ok=True)
         outputs.write_text(target, to_json(to_object(dataset), indent=1) + "\n")
         print(f"written: {target}")
         return 0
-    folder = Path(options.out or f"{source.with_suffix('')}-csv")
+    folder = Path(options.out or f"{source.stem}-csv")
     frames = {folder / f"{name}.csv": frame for name, frame in tables(dataset).items()}
     outputs.refuse_existing(list(frames))
     folder.mkdir(parents=True, exist_ok=True)
