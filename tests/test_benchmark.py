@@ -107,7 +107,7 @@ def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.Captur
     assert energy["ratio"] > 0 and energy["reference_ms_per_walker"] > 0 and 0 < energy["matmul_fraction"] < 1
     assert "local_energy" in (out / "bench.txt").read_text("utf-8")
     assert main(line) == 2
-    assert "already has" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,8 @@ def test_a_single_number_against_lam() -> None:
         draw("density", DATA[["energy"]])
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     file = save(DATA.isel(lam=[0, 2]), tmp_path / "observables.nc")
     assert main(["plot", "density", str(file)]) == 0
     assert (tmp_path / "density-lam1.4.png").read_bytes().startswith(b"\x89PNG")
@@ -120,7 +121,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert words in err and err.count("\n") == 1
 
 
-def test_convergence_of_what_training_writes(tmp_path: Path) -> None:
+def test_convergence_of_what_training_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     metrics = MetricsFile(tmp_path / "metrics.csv", ("lam",), 0)
     columns = {name: np.linspace(1.0, 2.0, 3) for name in StepInfo._fields}
     for iteration in (10, 20, 30):

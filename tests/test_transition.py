@@ -384,7 +384,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert data["evidence"][0] in capsys.readouterr().out  # the same seed, the same numbers
     assert main([*line, "--between", "0.4", "0.9", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["lambda_c"] is None
-    assert main(["plot", "transition", str(file)]) == 0
+    assert main(["plot", "transition", str(file), "--out", str(tmp_path / "scan")]) == 0
     assert (tmp_path / "scan" / "transition.pdf").exists()
 
 

@@ -84,4 +84,14 @@ class StopRequested(KeyboardInterrupt):
 
 def resume_command(run: Path) -> str:
     """The command line that continues the run in a folder."""
-    return shlex.join(["qernel", "train", str(run / "config.toml"), "--out", str(run), "--resume"])
+    return command_line("qernel", "train", run / "config.toml", "--out", run, "--resume")
+
+
+def command_line(*words: str | Path) -> str:
+    """Words as they are typed, paths among them with whatever they hold.
+
+    >>> command_line("qernel", "query", Path("my runs/n6")), command_line("ls", Path("-a"))
+    ("qernel query 'my runs/n6'", 'ls ./-a')
+    """
+    typed = [f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word) for word in words]
+    return shlex.join(typed)

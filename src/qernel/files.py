@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import secrets
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import count
 from pathlib import Path
+
+from qernel.errors import RunError
 
 PARTIAL = ".partial"
 """Ending of a file that is being written."""
@@ -112,6 +115,36 @@ def set_aside(path: Path) -> Path:
     target = free_name(path)
     path.rename(target)
     return target
+
+
+def require_writable(folder: Path, names: Sequence[str] = ()) -> None:
+    """See that files can be written into a folder, by writing one. What is not there yet is removed again.
+
+    Args:
+        folder: that exists or can be made.
+        names: of the files to come; names that are too long for the disk are found as well.
+
+    Raises:
+        RunError: if not; the sentence says why.
+    """
+    made: list[Path] = []
+    longest = max((len(os.fsencode(name + PARTIAL)) for name in names), default=0)
+    probe = folder / f".{secrets.token_hex(8)}".ljust(longest, "x")  # a name that nobody else writes to
+    try:
+        for place in [*reversed(folder.parents), folder]:
+            if not place.exists():
+                place.mkdir()
+                made.append(place)
+            elif not place.is_dir():
+                raise RunError(f"{place} already exists and is not a folder: choose another --out")
+        probe.write_bytes(b"1")
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RunError(f"{folder} cannot be written ({reason}): choose another --out") from error
+    finally:
+        for place in reversed(made):
+            place.rmdir()
 
 
 def occupied(path: Path, ignoring: Collection[str] = ()) -> bool:

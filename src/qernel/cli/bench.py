@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import qernel
 from qernel import runtime
+from qernel.cli import outputs
 from qernel.cli.arguments import whole
 from qernel.cli.options import add_json, add_overrides
 from qernel.cli.tables import columns
@@ -24,7 +25,7 @@ from qernel.storage import to_json
 if TYPE_CHECKING:
     from qernel.benchmark.measure import Timing
 
-TABLE, RECORD = "bench.txt", "bench.json"
+FOLDER, TABLE, RECORD = "qernel-bench", "bench.txt", "bench.json"
 
 STAGES = ("forward", "local_energy", "gradient", "sampling", "step")
 """The names of `qernel.benchmark.stages.STAGES`, which needs JAX."""
@@ -52,29 +53,27 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="devices; CPU cores are limited to as many (default: 1)",
     )
-    parser.add_argument("--out", metavar="DIR", default="qernel-bench", help="folder to write (default: %(default)s)")
+    parser.add_argument("--out", metavar="DIR", help=f"folder to write (default: {FOLDER}; with --json: none)")
     add_json(parser)
     add_overrides(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Time the stages, print the table or the JSON object, and write both into a folder."""
+    """Time the stages, print the table or the JSON object, and write both where a folder is wanted."""
     available = runtime.usable_devices()
-    with _cores(options.devices):
-        return _run(options, available)
+    out = None if options.out is None and options.json else Path(options.out or FOLDER)
+    with outputs.held(out, [TABLE, RECORD]), _cores(options.devices):
+        outputs.refuse_existing([] if out is None else [out / TABLE, out / RECORD])
+        return _run(options, out, available)
 
 
-def _run(options: argparse.Namespace, available: int) -> int:
+def _run(options: argparse.Namespace, out: Path | None, available: int) -> int:
     runtime.configure(options.devices)
     import jax
 
     from qernel.benchmark import measure
     from qernel.benchmark.flops import matmul_rate
 
-    out = Path(options.out)
-    present = [name for name in (TABLE, RECORD) if (out / name).exists()]
-    if present or (out.exists() and not out.is_dir()):
-        raise RunError(f"{out} already has {present[0]}: choose another --out" if present else f"{out} is not a folder")
     if options.devices > (available if jax.default_backend() == "cpu" else jax.device_count()):
         raise RunError(f"--devices {options.devices} is more than the {available} of this machine")
     timings: list[Timing] = []
@@ -94,9 +93,9 @@ def _run(options: argparse.Namespace, available: int) -> int:
         "qernel": qernel.__version__,
     }
     text = _table(timings, data)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / TABLE).write_text(text + "\n", encoding="utf-8")
-    (out / RECORD).write_text(to_json(data, indent=2) + "\n", encoding="utf-8")
+    if out is not None:
+        outputs.write_text(out / TABLE, text + "\n")
+        outputs.write_text(out / RECORD, to_json(data, indent=2) + "\n")
     print(to_json(data) if options.json else text)
     return 0
 

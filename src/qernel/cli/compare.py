@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     outputs.claim(out, BUDGET_FILE, budget._asdict(), "comparison with the budget")
 
-    with outputs.resumable(out, options.line):
+    with outputs.held(out, [DATA]), outputs.resumable(out, options.line):
         train_all(models, options.seeds, budget, out, shlex.join(options.line))
         return _compare(models, lam, budget, known, out, options)
 

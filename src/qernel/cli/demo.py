@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from qernel import runtime
+from qernel.cli import outputs
 from qernel.cli.arguments import lam_values
 from qernel.cli.devices import share_out
-from qernel.cli.scan import scan
+from qernel.cli.scan import FILES, scan
 from qernel.cli.train import train_with_progress
 from qernel.config import load_config
+from qernel.files import require_writable
 
 GRID = "0.4:1.4:11"
 
@@ -26,13 +29,17 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train six electrons over λ unless that is done, then draw their phase diagram."""
     out = Path(options.out)
+    require_writable(out, FILES)
     config = load_config("n6")
-    share_out(config)
+    share_out(config, joining=True)
     folder = out / "model"
     from qernel.training.checkpoint import Checkpoints
 
     checkpoints = Checkpoints(folder, config.fingerprint(), config.train.keep_checkpoints)
-    if not checkpoints.finished():
+    if checkpoints.finished():
+        runtime.require_platform()
+    else:
+        outputs.refuse_existing([out / name for name in FILES])  # of another model than the one to be trained
         train_with_progress(config, folder, resume=bool(checkpoints.paths()))
     from qernel.model import load
 

@@ -19,7 +19,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="a file written by qernel scan or qernel observe")
     parser.add_argument("--format", choices=("csv", "json"), required=True, help="what to write")
-    parser.add_argument("--out", metavar="PATH", help="folder (csv) or file (json) (default: beside FILE)")
+    parser.add_argument("--out", metavar="PATH", help="folder (csv) or file (json) (default: in the working directory)")
     parser.add_argument("--variable", metavar="NAME", help="print the table of one variable instead (csv)")
 
 
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         print(found[options.variable].to_csv(index=False, lineterminator="\n"), end="")
         return 0
     if options.format == "json":
-        target = Path(options.out or source.with_suffix(".json"))
+        target = Path(options.out or f"{source.stem}.json")
         outputs.refuse_existing([target])
         with resting_on(source):
             text = to_json(to_object(dataset), indent=1)
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         outputs.write_text(target, text + "\n")
         print(f"written: {target}")
         return 0
-    folder = Path(options.out or f"{source.with_suffix('')}-csv")
+    folder = Path(options.out or f"{source.stem}-csv")
     with resting_on(source):
         frames = {folder / f"{name}.csv": frame for name, frame in tables(dataset).items()}
     outputs.refuse_existing(list(frames))

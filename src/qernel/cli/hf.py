@@ -57,8 +57,13 @@ def run(options: argparse.Namespace) -> int:
     """Solve, print the table or the JSON object, and write the folder if there is to be one."""
     config = load_config(options.config, options.set)
     out = None if options.out is None else Path(options.out)
-    if out is not None:
-        outputs.refuse_occupied(out)
+    with outputs.held(out, [RECORD]):
+        if out is not None:
+            outputs.refuse_occupied(out)
+        return _run(config, out, options)
+
+
+def _run(config: Config, out: Path | None, options: argparse.Namespace) -> int:
     runtime.configure(1)
     from qernel.hartree_fock import lowest, search, transition
     from qernel.hartree_fock.search import CUTOFF
@@ -196,7 +201,6 @@ def _write(out: Path, config: Config, found: Sequence[Branches], data: Mapping[s
     from qernel.hartree_fock.figure import branch_diagram, shown
     from qernel.plots import density_map, save
 
-    out.mkdir(parents=True, exist_ok=True)
     title = f"Hartree–Fock, {describe(config.system.electrons, config.system.cells)}"
     save(branch_diagram(data["branches"], crossing=data["transition"], title=title), out / FIGURE)
     chosen = shown(found)

@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     outputs.claim(out, PLAN_FILE, _claimed(plan), "comparison of")
     command = shlex.join(options.line)
-    with outputs.resumable(out, options.line):
+    with outputs.held(out, [RECORD]), outputs.resumable(out, options.line):
         train_all(plan.shared, options.seeds, plan.budget, out, command)
         train_all(plan.singles, options.seeds, plan.single_budget, out, command)
         return _compare(plan, known, out, options)

@@ -63,10 +63,15 @@ def run(options: argparse.Namespace) -> int:
     from qernel.model import load
 
     model = load(options.run)
+    out = Path(options.out) if options.out else outputs.default_folder(model, options.run, "observe")
+    with outputs.held(out, [FILE]):
+        return _run(model, out, chosen, options)
+
+
+def _run(model: Model, out: Path, chosen: Sequence[Observable], options: argparse.Namespace) -> int:
     others = other_parameters(model, options.at)
     points = sorted(flatten(options.lam))
     reached(model, points, options)
-    out = Path(options.out) if options.out else outputs.default_folder(model, options.run, "observe")
     wanted = outputs.request(model, points, others, options) | {"observables": [repr(item) for item in chosen]}
     outputs.refuse_overwriting(out, [FILE], wanted, _stored(out / FILE), "measurement")
 

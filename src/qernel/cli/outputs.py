@@ -7,15 +7,16 @@ import json
 import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qernel.errors import Interrupted, RunError, StopRequested
-from qernel.files import occupied, write_atomically
+from qernel.files import occupied, require_writable, write_atomically
 from qernel.provenance import identity
 from qernel.records import read_json
 from qernel.storage import to_json
+from qernel.training.lock import LOCK_FILE, locked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,8 +63,7 @@ def refuse_overwriting(out: Path, files: Sequence[str], wanted: Mapping[str, Any
     Raises:
         RunError: if ``out`` holds files of another measurement, or is no folder.
     """
-    if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is not a folder: choose another --out")
+    require_writable(out, files)
     present = [name for name in files if (out / name).exists()]
     if present and stored != json.loads(to_json(wanted)):
         raise RunError(f"{out} already has {present[0]} of another {what}: choose another --out, or remove it")
@@ -79,8 +79,9 @@ def claim(out: Path, name: str, wanted: Mapping[str, Any], what: str) -> None:
         what: the same in words that complete "holds a … {…}".
 
     Raises:
-        RunError: if the folder holds something else.
+        RunError: if the folder holds something else, or cannot be written.
     """
+    require_writable(out, [name])
     plain, path = json.loads(to_json(wanted)), out / name
     if path.exists():
         try:
@@ -94,6 +95,32 @@ def claim(out: Path, name: str, wanted: Mapping[str, Any], what: str) -> None:
         raise RunError(f"{out} exists and is no comparison: choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, to_json(plain) + "\n")
+
+
+@contextmanager
+def held(out: Path | None, files: Sequence[str]) -> Iterator[None]:
+    """Make the folder of long work and keep others out of it; it is removed if nothing has come into it.
+
+    Args:
+        out: the folder; None: nothing will be written.
+        files: names of what will be written.
+
+    Raises:
+        RunError: if another process works in it, or it cannot be written.
+    """
+    if out is None:
+        yield
+        return
+    require_writable(out, files)
+    missing = [place for place in (out, *out.parents) if not place.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(out, "working", keep=False):
+            yield
+    finally:
+        with suppress(OSError):  # not empty
+            for place in missing:
+                place.rmdir()
 
 
 @contextmanager
@@ -146,7 +173,7 @@ def refuse_occupied(out: Path) -> None:
     Raises:
         RunError: if ``out`` is a file, or a folder that is not empty.
     """
-    if occupied(out):
+    if occupied(out, ignoring=(LOCK_FILE,)):
         raise RunError(f"{out} already exists and is not an empty folder: choose another --out")
 
 
@@ -154,8 +181,10 @@ def refuse_existing(paths: Sequence[Path]) -> None:
     """Files that can be made again from what they are made of are still not replaced unasked.
 
     Raises:
-        RunError: if one of the paths exists.
+        RunError: if one of the paths exists, or cannot be written.
     """
+    for folder in dict.fromkeys(path.parent for path in paths):
+        require_writable(folder, [path.name for path in paths if path.parent == folder])
     for path in paths:
         if path.exists():
             raise RunError(f"{path} already exists: choose another --out, or remove it")

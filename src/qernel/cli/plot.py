@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qernel.cli import outputs
 from qernel.errors import QernelError, RunError
+from qernel.files import require_writable
 from qernel.plots.kinds import KINDS, TRANSITION, VERSUS_LAM, draw
 from qernel.plots.style import FORMATS, save
 from qernel.soundness import resting_on
@@ -35,12 +36,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", nargs="+", choices=FORMATS, default=["png", "pdf"], help="what to write (default: png pdf)"
     )
-    parser.add_argument("--out", metavar="DIR", help="folder to write (default: that of FILE)")
+    parser.add_argument("--out", metavar="DIR", default=".", help="folder to write (default: the working directory)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Draw, and write each figure in the formats asked for."""
-    source = Path(options.file)
+    source, folder, stem = Path(options.file), Path(options.out), options.variable or options.kind
+    require_writable(folder, [f"{stem}.{suffix}" for suffix in options.format])
     if options.variable is not None and options.kind != VERSUS_LAM:
         raise QernelError(f"--variable is for {VERSUS_LAM}: leave it out with {options.kind}")
     if options.kind == "convergence":
@@ -54,8 +56,6 @@ def run(options: argparse.Namespace) -> int:
         data = open(source)
         with resting_on(source):
             figures = draw(options.kind, data, options.variable)
-    folder = Path(options.out) if options.out else source.parent
-    stem = options.variable or options.kind
     bases = {folder / (f"{stem}-{key}" if key else stem): figure for key, figure in figures.items()}
     paths = [base.with_name(f"{base.name}.{suffix}") for base in bases for suffix in options.format]
     outputs.refuse_existing(paths)

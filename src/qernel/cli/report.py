@@ -16,14 +16,17 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "network."
     )
     parser.add_argument("source", metavar="RUN_OR_RESULTS", help="a run folder, a folder of results, or a file in one")
-    parser.add_argument("--out", metavar="FILE", help="file to write (default: report.html in that folder)")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="file to write (default: report.html in that folder; of a file: report.html here)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the report."""
     source = Path(options.source)
-    folder = source if source.is_dir() else source.parent
-    target = Path(options.out) if options.out else folder / "report.html"
+    target = Path(options.out or (source / "report.html" if source.is_dir() else "report.html"))
     outputs.refuse_existing([target])
     from qernel.report.page import page
 

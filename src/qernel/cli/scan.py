@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from qernel.model import Energies, Model
 
 TABLE, DATA, RECORD, FIGURE = "energies.csv", "energies.nc", "energies.json", "phase_diagram"
-_FILES = (TABLE, DATA, RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf", observe.FILE)
+FILES = (TABLE, DATA, RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf", observe.FILE)
 _REWEIGHTED = ("reweighted_from", "effective_fraction")
 
 
@@ -91,6 +91,11 @@ def run(options: argparse.Namespace) -> int:
 
 def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     """Measure, write the files and print the table, or the JSON object."""
+    with outputs.held(out, FILES):
+        return _scan(model, out, options)
+
+
+def _scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     others = other_parameters(model, options.at)
     points = sorted(flatten(options.lam))
     reached(model, points, options)
@@ -104,8 +109,7 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     request |= {"observables": [repr(item) for item in chosen]} if chosen else {}
     if options.start:
         model = model.started(options.start)
-    outputs.refuse_overwriting(out, _FILES, request, _stored(out / RECORD), "scan")
-    out.mkdir(parents=True, exist_ok=True)
+    outputs.refuse_overwriting(out, FILES, request, _stored(out / RECORD), "scan")
 
     kept = Kept(points, chosen, options.reweight)
     with outputs.remembering(model, out, options.line, together=options.exchange) as remembered:
@@ -143,7 +147,7 @@ def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
         print(to_json(data))
     else:
         _show(model, found, kept, others)
-        print(f"\nwritten: {', '.join(str(out / name) for name in _FILES if (out / name).exists())}")
+        print(f"\nwritten: {', '.join(str(out / name) for name in FILES if (out / name).exists())}")
     return 0
 
 

@@ -13,7 +13,7 @@ from qernel.cluster.job import SCRIPT, STEPS, claim, submit
 from qernel.cluster.resources import Resources
 from qernel.cluster.studies import studies, trained
 from qernel.config import Config
-from qernel.errors import QernelError
+from qernel.errors import QernelError, command_line
 from qernel.storage import to_json
 
 __all__ = ["declare", "run"]
@@ -48,15 +48,15 @@ def run(options: argparse.Namespace) -> int:
     job = submit(out, name, found, lams, steps, resources, dry_run=options.dry_run)
 
     script = out / SCRIPT
+    again = command_line("sbatch", script)
     if options.json:
         print(to_json({"script": str(script), "job": job, "studies": [study.name for study in found], "steps": steps}))
     elif job is None:
-        print(f"{script}: written for {_count(len(found))}, nothing submitted; to submit: sbatch {script}")
+        print(f"{script}: written for {_count(len(found))}, nothing submitted; to submit: {again}")
     else:
-        print(
-            f"job {job}: {_count(len(found))} submitted; to watch: squeue --job {job}, tail {out / 'logs'}/{job}_*.log"
-        )
-        print(f"should one end early, this goes on where all of them are: sbatch {script}")
+        logs = f"{command_line('tail', out / 'logs')}/{job}_*.log"
+        print(f"job {job}: {_count(len(found))} submitted; to watch: squeue --job {job}, {logs}")
+        print(f"should one end early, this goes on where all of them are: {again}")
     return 0
 
 

@@ -11,6 +11,7 @@ from qernel.cli.options import add_config
 from qernel.cli.progress import TrainingProgress
 from qernel.cli.tables import duration
 from qernel.config import Config, load_config
+from qernel.errors import command_line
 from qernel.stopping import rearm
 
 
@@ -28,9 +29,8 @@ def run(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.set)
     out = Path(options.out or Path("runs") / Path(options.config).stem)
     if train_with_progress(config, out, resume=None if options.auto_resume else options.resume):
-        print(
-            f"next: qernel query {out} --lam {sum(config.family.lam) / 2:g}, or qernel scan {out} --lam {grid(config)}"
-        )
+        query = command_line("qernel", "query", out, "--lam", f"{sum(config.family.lam) / 2:g}")
+        print(f"next: {query}, or {command_line('qernel', 'scan', out, '--lam', grid(config))}")
     return 0
 
 

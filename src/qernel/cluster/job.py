@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 from qernel.cluster.resources import Resources, devices_per_process
 from qernel.cluster.studies import Study
-from qernel.errors import STALLED, RunError
-from qernel.files import write_atomically
+from qernel.errors import STALLED, RunError, command_line
+from qernel.files import require_writable, write_atomically
 
 SCRIPT, TABLE = "run_queue.sh", "studies.tsv"  # pysqa names the script
 
@@ -56,17 +56,15 @@ def claim(out: Path) -> Path:
     """The absolute path of a folder that may be written.
 
     Raises:
-        RunError: if it holds anything, or SLURM could not use its name.
+        RunError: if it holds anything, cannot be written, or SLURM could not use its name.
     """
     path = out.absolute()
     if any(character.isspace() or character in "%\\'\"" for character in str(path)):
         raise RunError(f"{path} holds a space, quote, backslash or %, which SLURM scripts cannot: choose another --out")
+    require_writable(path, [SCRIPT])
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise RunError(
-            f"{out} already exists and is not empty: choose another --out, or go on with sbatch {path / SCRIPT}"
-            if (path / SCRIPT).exists()
-            else f"{out} already exists and is not empty: choose another --out"
-        )
+        again = f", or go on with {command_line('sbatch', path / SCRIPT)}" if (path / SCRIPT).exists() else ""
+        raise RunError(f"{out} already exists and is not empty: choose another --out{again}")
     return path
 
 

@@ -20,7 +20,7 @@ import equinox as eqx
 from qernel.config import Config, load_config
 from qernel.config.twist import earlier_meaning
 from qernel.errors import ConfigError, DamagedFile, RunError
-from qernel.files import PARTIAL, occupied, set_aside, write_atomically
+from qernel.files import PARTIAL, occupied, require_writable, set_aside, write_atomically
 from qernel.sampling.devices import walker_mesh
 from qernel.training.balance import Routing, overflow
 from qernel.training.checkpoint import Checkpoints, Loaded
@@ -229,11 +229,19 @@ def new_folder(path: Path) -> Iterator[None]:
     Raises:
         RunError: if it holds something, or another process trains in it.
     """
-    taken = RunError(f"{path} already exists and is not empty: add --resume to continue it, or choose another --out")
-    if occupied(path, ignoring=(LOCK_FILE,)):
-        raise taken
+    require_unused(path)
     path.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        if occupied(path, ignoring=(LOCK_FILE,)):  # somebody was faster
-            raise taken
+        require_unused(path)  # somebody was faster
         yield
+
+
+def require_unused(path: Path) -> None:
+    """See that the folder of a new run is absent, empty, or can be made.
+
+    Raises:
+        RunError: if it holds something, or cannot be written.
+    """
+    require_writable(path, [f"checkpoint-{0:08}.safetensors"])
+    if occupied(path, ignoring=(LOCK_FILE,)):
+        raise RunError(f"{path} already exists and is not empty: add --resume to continue it, or choose another --out")

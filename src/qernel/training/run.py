@@ -15,6 +15,7 @@ from qernel import runtime
 from qernel.config import Config
 from qernel.errors import Interrupted, RunError, resume_command
 from qernel.estimators.batched import walker_functions
+from qernel.files import require_writable
 from qernel.optimise import Schedule, build_optimiser
 from qernel.sampling.devices import WALKERS, over_walkers, walker_mesh
 from qernel.sampling.metropolis import Walkers
@@ -23,7 +24,7 @@ from qernel.stopping import stop_signals
 from qernel.training import processes
 from qernel.training.balance import routing_of, steered_places
 from qernel.training.events import EventLog
-from qernel.training.folder import RunFolder, new_folder
+from qernel.training.folder import RunFolder, new_folder, require_unused
 from qernel.training.guard import Guard
 from qernel.training.lock import locked
 from qernel.training.report import Report, Reporter
@@ -64,6 +65,11 @@ def train(
     """
     runtime.refuse_forked()
     processes.check_shares(config.train.walkers)
+    refusal = _refusal(out, resume) if processes.first() else None
+    if processes.agreed(refusal is not None)[0]:  # before a start from Hartree–Fock takes minutes
+        if refusal is not None:
+            raise refusal
+        return out
     template = initial_wavefunction(config, start=not resume)
     if not processes.first():
         _follow(config, template, out, on_stall)
@@ -92,6 +98,15 @@ def train(
         if not begun:
             processes.agreed(False, True)
     return out
+
+
+def _refusal(out: Path, resume: bool) -> RunError | None:
+    """What is wrong with the folder of a run, as far as it can be seen from outside."""
+    try:
+        require_writable(out) if resume else require_unused(out)
+    except RunError as error:
+        return error
+    return None
 
 
 def _follow(config: Config, template: Wavefunction, out: Path, on_stall: Callable[[str], None] | None) -> None:
