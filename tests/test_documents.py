@@ -13,10 +13,13 @@ import pytest
 
 from qernel.cli import main
 from qernel.cli.parser import COMMANDS, build_parser
+from qernel.model import load
+from qernel.provenance import weights_digest
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "studies").glob("*/README.md"))]
-CLAIMS = tomllib.loads((Path(__file__).parent / "documents.toml").read_text("utf-8"))["claim"]
+_TABLE = tomllib.loads((Path(__file__).parent / "documents.toml").read_text("utf-8"))
+CLAIMS, FIGURES = _TABLE["claim"], _TABLE["figure"]
 _NUMBER = re.compile(r"[-−]?\d+\.\d+(?:\((\d+)\))?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
@@ -107,6 +110,12 @@ def test_every_number_with_an_error_in_the_readme_is_printed_by_a_command() -> N
 
 STUDIED = {"1.085(3)"}
 """Of another code's study, with its commands and records: studies/exact."""
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure["file"])
+def test_figures_show_the_models_that_ship(figure: dict[str, Any]) -> None:
+    assert (ROOT / figure["file"]).exists()
+    assert {name: weights_digest(load(name).wavefunction) for name in figure["weights"]} == figure["weights"]
 
 
 def _runs() -> list[Any]:

@@ -171,3 +171,27 @@ def test_everything_is_reached_and_named_by_keyboard(server: Server, tmp_path: P
             assert float(browser.run(f"return document.querySelector('{field}').value")) == shown
             assert float(browser.run("return document.querySelector('.panel input[type=range]').value")) == shown
         assert browser.complaints() == []
+
+
+def test_the_picture_of_the_readme(tmp_path: Path) -> None:
+    """Stored results of a shipped model at two λ while live sampling goes on (`documents.toml` says how to keep it)."""
+    server = Server(catalogue(["n6"]))
+    try:
+        with Browser(tmp_path / "profile", size=(1340, 1090)) as browser:
+            browser.open(f"http://{HOST}:{server.port}/")
+            browser.until("return document.querySelectorAll('.panel').length === 2", PATIENCE)
+            browser.run(
+                """document.querySelectorAll('.panel').forEach((panel, index) => {
+                    const value = panel.querySelector('input[type=number]');
+                    value.value = [0.6, 1.4][index];
+                    value.dispatchEvent(new Event('change'));
+                    panel.querySelector('input[value=stored]').click();
+                })"""
+            )
+            captions = "return [...document.querySelectorAll('[data-is=table-caption]')]"
+            browser.until(f"{captions}.every((e, i) => e.textContent === `λ = ${{[0.6, 1.4][i]}}, stored`)", PATIENCE)
+            browser.until("return document.body.textContent.match(/independent samples/g)?.length >= 2", PATIENCE)
+            kept(browser, "explore.png", tmp_path)
+            assert browser.complaints() == []
+    finally:
+        server.stop()
