@@ -116,7 +116,7 @@ def lattice_gas(field: MeanField, wells: FloatArray, seed: int) -> np.ndarray:
     count = field.hamiltonian.count
     difference = wells[:, None] - wells[None]
     difference[np.arange(len(wells)), np.arange(len(wells))] = field.hamiltonian.supercell.vectors[0] / 2
-    repulsion = np.array(field.hamiltonian.kernel(jnp.asarray(difference)))
+    repulsion = np.array(field.hamiltonian.kernel(jnp.asarray(difference), field.value("gate_distance")))
     np.fill_diagonal(repulsion, 0.0)
     cells = field.hamiltonian.supercell.cells
     filled = np.zeros(len(wells), bool)

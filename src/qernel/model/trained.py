@@ -72,6 +72,7 @@ class Model:
 
         Raises:
             RunError: for a parameter the model does not have, or a value that is not a number.
+            QernelError: for a gate closer than those it was trained on: its interaction is not summed for them.
         """
         ranges = self.ranges
         unknown = sorted(set(others) - set(ranges))
@@ -81,6 +82,7 @@ class Model:
         point = np.array([float(values[name]) for name in ranges])
         if not np.isfinite(point).all():
             raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} must be finite numbers")
+        self.hamiltonian.kernel.require(self.hamiltonian.value("gate_distance", point))
         return State(self, point)
 
     @contextmanager
