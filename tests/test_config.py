@@ -656,3 +656,20 @@ def test_later_keys_leave_old_fingerprints_alone() -> None:
     stored = read_tensors(study / "checkpoint.safetensors", MIGRATIONS).metadata["fingerprint"]
     assert load_config(study / "config.toml").fingerprint() == stored
     assert load_config(study / "config.toml", ["model.hf_order=3"]).fingerprint() != stored
+
+
+def test_sections_that_a_command_does_not_use_are_not_checked() -> None:
+    """More electrons than features, a value that is none and a key that does not exist: of no concern to the system."""
+    table = small(
+        system={"electrons": 18}, family={"gaps": [[0.5, 0.6]], "lam": [0.4, 1.0]}, model={"width": 0, "x": 1}
+    )
+    table["train"] = {"groups": 1}
+    config = load_config(table, ["sample.walkers=none", "model.y=2"], sections=("system", "family"))
+    assert config.system.count == 18 and config.model == ModelConfig()
+    assert len(problems(table)) > 2
+    for faulty, text in (({"electrons": 19}, "19 electrons"), ({"electrons": 0}, "at least one electron")):
+        with pytest.raises(ConfigError, match=text) as caught:
+            load_config(small(system=faulty, model={"width": 0}), sections=("system", "family"))
+        assert len(caught.value.problems) == 1
+    with pytest.raises(ConfigError, match="section"):
+        load_config(small(modle={}), sections=("system", "family"))

@@ -15,7 +15,10 @@ from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian, Potential
 from qernel.hamiltonian.interactions import PeriodicInteraction
+from qernel.hartree_fock import mean_field
+from qernel.hartree_fock.starts import well_sites
 from qernel.lattice import FloatArray, Supercell
+from qernel.sampling.starts import registry_positions
 from qernel.units import Material
 
 THREE = Supercell(((3, 0), (0, 3)))
@@ -234,3 +237,19 @@ def test_equal_families_are_equal_and_hash_alike() -> None:
 def test_a_gated_family_without_a_distance_is_refused() -> None:
     with pytest.raises(ValueError, match="positive gate_distance"):
         replace(FAMILY, interaction="single_gate")
+
+
+def test_what_takes_one_value_for_the_family_takes_the_middle() -> None:
+    """Whatever constants were given: the wells of crystals, of walkers and of Hartree–Fock are those of the middle."""
+    parameters = ("lam", "U", "phase_deg", "gate_distance")
+    ranges = ((0.3, 1.6), (2.0, 6.0), (170.0, 190.0), (0.5, 2.5))
+    family = replace(GATED, parameters=parameters, ranges=ranges)
+    assert (family.U, family.phase_deg, family.gate_distance) == (4.0, 180.0, 1.5)
+    assert family.kernel.shortest_gate == 0.5
+    assert replace(family, parameters=("lam",), ranges=((1.0, 1.0),)).phase_deg == 180.0
+
+    def depths(positions: FloatArray) -> list[float]:
+        return [moire_sum(position[None], 180.0) for position in positions.reshape(-1, 2)]
+
+    assert max(depths(registry_positions(family, 3, seed=1))) < -1.0, "around wells, not on top of hills"
+    np.testing.assert_allclose(depths(well_sites(mean_field(family, 1.0, 20.0))), -3.0, atol=1e-9)

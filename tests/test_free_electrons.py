@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from ansatz_cases import FAMILY, MATERIAL, energies, random_positions
-from qernel.config import ModelConfig
+from qernel.config import ModelConfig, load_config
+from qernel.errors import ConfigError
 from qernel.hamiltonian.bands import one_body_bands
 from qernel.wavefunction import build
 
@@ -31,3 +33,52 @@ def test_bands_are_exact_with_zero_variance(ansatz: str, twist: tuple[float, flo
         bands = one_body_bands(family.supercell, lam * MATERIAL.V0, np.pi / 4, 6, cutoff=900.0, twist=twist)
         # What is left is the plane-wave cut-off, amplified near nodes: the median configuration counts.
         assert np.median(np.abs(np.asarray(local) - bands.energies.sum())) < 1e-2
+
+
+@pytest.mark.parametrize(
+    ("name", "interval", "value"),
+    [("phase_deg", (0.0, 20.0), 10.0), ("U", (0.0, 8.0), 0.0), ("gate_distance", (0.5, 2.0), 1.25)],
+)
+def test_orbitals_start_in_the_middle_of_every_interval(name: str, interval: tuple[float, float], value: float) -> None:
+    """A family of two parameters, its constants elsewhere: at U = 0 the bands at the middle are exact."""
+    gate = {"interaction": "dual_gate", "gate_distance": 9.0} if name == "gate_distance" else {}
+    family = replace(FREE, parameters=("lam", name), ranges=((0.4, 1.4), interval), **gate)
+    model = ModelConfig(ansatz="slater", bloch_order=10, bloch_cutoff=500.0)
+    psi = build(model, family, dtype=jnp.float64)
+    x = random_positions(family, 20, 2)
+    phase = np.deg2rad(10.0 if name == "phase_deg" else 45.0)
+    for lam in (0.4, 0.9):
+        local = energies(psi, x, jnp.tile(jnp.array([lam, value]), (20, 1))).total
+        exact = one_body_bands(family.supercell, lam * MATERIAL.V0, phase, 6, cutoff=900.0).energies.sum()
+        assert np.median(np.abs(np.asarray(local) - exact)) < 1e-2
+
+
+def test_as_many_plane_waves_as_free_electrons_need() -> None:
+    """57 electrons on a square are a closed shell up to |k|² = 17 (2π/L)²: its plane waves are exact, fewer refused."""
+    table: dict[str, Any] = {
+        "system": {"electrons": 57, "supercell": [[8, 0], [0, 8]], "lattice": "square", "V0": 0.0, "U": 0.0},
+        "model": {"ansatz": "slater", "bloch_order": 1},
+    }
+    least = 17 * (2 * np.pi / 8) ** 2 / 2
+    config = load_config(table, [f"model.bloch_cutoff={least!r}"])
+    with pytest.raises(ConfigError, match=r"57 electrons of one spin: give at least 5\.3"):
+        load_config(table, [f"model.bloch_cutoff={0.99 * least}"])
+    family = config.hamiltonian()
+    waves = np.stack(np.meshgrid(np.arange(-4, 5), np.arange(-4, 5)), axis=-1).reshape(-1, 2)
+    squares = (waves**2).sum(1)
+    psi = build(config.model, family, dtype=jnp.float64)
+    local = energies(psi, random_positions(family, 3, 2), jnp.ones((3, 1))).total
+    np.testing.assert_allclose(local, 0.5 * (2 * np.pi / 8) ** 2 * squares[squares <= 17].sum(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("overrides", [[], ["system.V0=0.01", "system.U=1"]])
+def test_a_potential_asks_for_more_waves_up_to_four_an_electron(overrides: list[str]) -> None:
+    def least(*more: str) -> float:
+        with pytest.raises(ConfigError, match="plane waves") as caught:
+            load_config("n6", ["model.orbitals=bloch", "model.bloch_cutoff=0.1", *overrides, *more])
+        return float(str(caught.value).rpartition("at least ")[2])
+
+    area = 9 * np.sqrt(3) / 2
+    shell = 0.5 * (4 * np.pi / np.sqrt(3) / 3) ** 2  # the first around Γ
+    expected = shell + 6 * 1.4 * 0.01 if overrides else 2 * np.pi * 4 * 6 / area
+    assert expected <= least("family.lam=[0.4, 1.4]") < 1.1 * expected

@@ -70,3 +70,14 @@ def test_overrides_and_refusals(tiny: Path, capsys: pytest.CaptureFixture[str]) 
         out, err = capsys.readouterr()
         assert out == "" and words in err and len(err.splitlines()) == 1
     assert (tiny / "tiny.toml").read_text() == TINY
+
+
+def test_the_model_is_no_concern_of_hartree_fock(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A width below the number of electrons, which a network could not use, and keys that do not exist."""
+    command = ["hf", "tiny.toml", "--lam", "0.5", "--cutoff", "60", "--json"]
+    assert main(command) == 0
+    plain = json.loads(capsys.readouterr().out)["results"]
+    (tiny / "tiny.toml").write_text(TINY + "[model]\nwidth = 1\nheads = 3\nnonsense = 1\n[train]\ngroups = -1\n")
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out)["results"] == plain
+    assert main(["validate", "tiny.toml"]) == 2

@@ -117,7 +117,7 @@ def test_the_first_of_several_determinants_is_that_of_the_bands(family: Hamilton
     bare = HartreeFockOrbitals(family, 1, **settings)
     tables = [jnp.asarray(bare._bands(spin))[:, :, :, None] for spin in range(len(bare.amplitudes))]
     own = eqx.tree_at(lambda o: o.amplitudes, bare, tables)
-    bloch = BlochOrbitals(family, **settings)
+    bloch = BlochOrbitals(family, **settings).started()
     point = jnp.asarray([float(np.mean(family.ranges[0]))])
     ratios = []
     for x in random_positions(family, 4, 5):

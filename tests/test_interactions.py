@@ -16,6 +16,7 @@ import pytest
 from jax import Array
 from scipy.special import k0
 
+from qernel.errors import QernelError
 from qernel.hamiltonian.interactions import SCREENING, PeriodicInteraction
 from qernel.lattice import LATTICES, FloatArray, Supercell
 
@@ -396,3 +397,63 @@ def test_the_energy_of_a_configuration_is_the_sum_over_its_pairs(name: str, dtyp
     i, j = np.triu_indices(7, 1)
     pairs = float(kernel(x[i] - x[j], 0.8).sum())
     assert float(kernel.energy(x, 0.8)) == pytest.approx(pairs, rel=1e-12 if dtype == jnp.float64 else 2e-5)
+
+
+def yukawa(q: Array, d: Array | float) -> Array:
+    """1 − f(q) of 2π/√(q² + 1/d²): falls as 1/q²."""
+    return 1.0 - q / jnp.sqrt(q**2 + 1.0 / d**2)
+
+
+@pytest.mark.parametrize(
+    ("missing", "left"),
+    [
+        (yukawa, "0.025"),  # ∫ from 20 of 1/(2q²)
+        (lambda q, d: jnp.exp(-q * d / 5), "0.092"),  # 5 e^{−4}
+        (lambda q, d: 1.0 / (1.0 + (q * d) ** 2), "0.049"),
+        (lambda q, d: jnp.exp(-q / d), ""),  # dies out at d = 1, and not for gates farther away
+        (lambda q, d: jnp.cos(q * d), ""),
+        (lambda q, d: jnp.nan * q, "nan"),
+    ],
+)
+def test_an_interaction_that_cannot_be_summed_is_refused(
+    missing: Callable[[Any, Any], Any], left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SCREENING, "new", missing)
+    with pytest.raises(QernelError, match=rf"'new' cannot be summed.*wrong by {left}.*decays exponentially"):
+        PeriodicInteraction(Supercell(SQRT3), "new", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [("gaussian", lambda q, d: jnp.exp(-0.5 * (q * d) ** 2)), ("slow", lambda q, d: jnp.exp(-1.5 * q * d))],
+)
+def test_an_interaction_of_ones_own(
+    name: str, missing: Callable[[Any, Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entered as the documentation says: bare Coulomb less a plain sum over more waves than are used."""
+    monkeypatch.setitem(SCREENING, name, missing)
+    cell, gate = Supercell(SQRT3), 0.6
+    q = points_within(2 * np.pi * np.linalg.inv(basis_of(SQRT3, "triangular")).T, 60.0)
+    q = q[np.linalg.norm(q, axis=1) > 1e-9]
+    length = np.linalg.norm(q, axis=1)
+    weights = 2 * np.pi / length * np.asarray(missing(length, gate)) / cell.area
+    bare, own = PeriodicInteraction(cell), PeriodicInteraction(cell, name, 0.5)
+    np.testing.assert_allclose(
+        evaluate(own, POSITIONS, gate), evaluate(bare, POSITIONS, gate) - np.cos(POSITIONS @ q.T) @ weights, atol=1e-9
+    )
+    assert float(own.self_image(gate)) == pytest.approx(float(bare.self_image()) - weights.sum(), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["dual_gate", "single_gate"])
+def test_a_gate_closer_than_was_built_for_is_refused(name: str) -> None:
+    cell = Supercell(SQRT3)
+    kernel, exact = PeriodicInteraction(cell, name, 0.5), PeriodicInteraction(cell, name, 0.05)
+    positions = jnp.asarray(POSITIONS)
+    for ask in (kernel.self_image, partial(kernel, positions), partial(kernel.energy, positions)):
+        with pytest.raises(QernelError, match=r"gate_distance = 0\.05 is closer than 0\.5 a_M.*0\.5 or more"):
+            ask(0.05)
+        assert np.isnan(jax.jit(ask)(0.05)).all(), "a compiled function cannot raise"
+        # Single precision is not closer, and farther away is right.
+        assert np.isfinite(jax.jit(ask)(jnp.float32(0.5) * (1 - 1e-7))).all()
+    assert float(kernel.self_image(3.0)) == pytest.approx(float(exact.self_image(3.0)), abs=1e-12)
+    np.testing.assert_allclose(kernel.fourier(np.array([1.0, 3.0]), 0.05), exact.fourier(np.array([1.0, 3.0]), 0.05))

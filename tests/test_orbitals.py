@@ -27,7 +27,7 @@ IDS = ["open shell", "twisted", "sqrt3"]
 def bloch(family: Hamiltonian, order: int, cutoff: float = 150.0, *, complex: bool | None = None) -> BlochOrbitals:
     """Fitted orbitals, complex where there is a twist."""
     is_complex = any(family.twist) if complex is None else complex
-    return BlochOrbitals(family, order=order, cutoff=cutoff, complex=is_complex, dtype=jnp.float64)
+    return BlochOrbitals(family, order=order, cutoff=cutoff, complex=is_complex, dtype=jnp.float64).started()
 
 
 def plane_waves(orbitals: BlochOrbitals, lam: float) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,11 +31,12 @@ def identity(model: Any) -> dict[str, str]:
     }
 
 
-def model_attributes(model: Any) -> dict[str, Any]:
+def model_attributes(model: Any, others: Mapping[str, float]) -> dict[str, Any]:
     """Attributes of a file of measurements: system, units, and everything that identifies the model.
 
     Args:
         model: a `qernel.Model`.
+        others: values of the parameters other than λ that it was measured at.
     """
     hamiltonian, system = model.hamiltonian, model.config.system
     low, high = model.ranges["lam"]
@@ -53,8 +55,7 @@ def model_attributes(model: Any) -> dict[str, Any]:
         "supercell_vectors": hamiltonian.supercell.vectors.ravel().tolist(),
         "moire_vectors": hamiltonian.supercell.primitive.ravel().tolist(),
         "V0": float(hamiltonian.V0),
-        "U": float(hamiltonian.U),
-        "phase_deg": float(hamiltonian.phase_deg),
+        **{name: float(others.get(name, getattr(hamiltonian, name))) for name in ("U", "phase_deg")},
         "trained_lam": [float(low), float(high)],
         "units": "energies in E0 = hbar^2/(m* a_M^2), lengths in the moire period a_M",
     }

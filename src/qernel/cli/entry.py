@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("QERNEL_TRACEBACK", "0") not in ("", "0"):
             raise
-        return _report(error)
+        return _report(error, arguments[0] if arguments else "")
     return code
 
 
@@ -85,7 +85,19 @@ def _run(options: argparse.Namespace) -> int:
     return code
 
 
-def _report(error: BaseException) -> int:
+_LESS = {
+    "train": "qernel validate says what a configuration needs, and what would help: fewer walkers or a smaller model",
+    "hf": "use a smaller --cutoff, a smaller supercell or fewer electrons",
+    "bench": "give fewer --electrons, or --set train.walkers to fewer",
+    **dict.fromkeys(
+        ("query", "scan", "observe"), "use fewer --walkers or --samples, a coarser grid or a lower cut-off"
+    ),
+    **dict.fromkeys(("plot", "transition", "export", "extrapolate"), "use a smaller file of results"),
+}
+"""What needs less memory, by command; as for training where none is given."""
+
+
+def _report(error: BaseException, command: str) -> int:
     """Say in one sentence (a configuration: one for each problem) what ended the command; return the exit code."""
     if isinstance(error, Interrupted):
         print(f"\nqernel: {error}", file=sys.stderr)
@@ -106,8 +118,7 @@ def _report(error: BaseException) -> int:
         return MISUSED
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         print(
-            "qernel: error: not enough memory: use fewer walkers (train.walkers, sample.walkers or --walkers); "
-            "qernel validate estimates what a configuration needs",
+            f"qernel: error: not enough memory: {_LESS.get(command, _LESS['train'])}",
             file=sys.stderr,
         )
         return MISUSED

@@ -16,7 +16,7 @@ from qernel.benchmark.flops import matmul_flops, matmul_rate
 from qernel.config import Config
 from qernel.estimators.batched import WalkerFunctions, walker_functions, walkers_at_once
 from qernel.estimators.memory import available_memory, live_bytes
-from qernel.wavefunction import build, parameter_count, parameter_layout
+from qernel.wavefunction import outline, parameter_count, parameter_layout
 
 EFFICIENCY = {"forward": 0.3, "folx": 0.2, "loop": 0.1}
 """Share of the speed of a matrix product that the wavefunction reaches, by Laplacian (measured at N = 6, 24, 54)."""
@@ -64,7 +64,7 @@ def estimate(config: Config) -> Estimate:
     hamiltonian = config.hamiltonian()
     dtype = jnp.dtype(train.precision)
 
-    template = build(model, hamiltonian, key=jax.random.key(0), dtype=dtype, start=False)
+    template = outline(model, hamiltonian, dtype=dtype)
     layout = parameter_layout(template)
     parameters = jax.ShapeDtypeStruct(layout.parameters.shape, dtype)
     positions = jnp.zeros((1, 1, hamiltonian.count, 2), dtype)

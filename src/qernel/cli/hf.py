@@ -55,7 +55,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Solve, print the table or the JSON object, and write the folder if there is to be one."""
-    config = load_config(options.config, options.set)
+    config = load_config(options.config, options.set, sections=("system", "family"))
     out = None if options.out is None else Path(options.out)
     with outputs.held(out, [RECORD]):
         if out is not None:
@@ -172,7 +172,7 @@ def table(config: Config, found: Sequence[Branches], crossing: float | None) -> 
 
 
 def _enough(config: Config, cutoff: float) -> None:
-    from qernel.config.checks import WAVES
+    from qernel.config.plane_waves import WAVES
     from qernel.hartree_fock import PlaneWaves
 
     cell = config.hamiltonian().supercell

@@ -77,7 +77,7 @@ def dataset(
         lams = [result.lam for result in reweighted]
         coordinates[_AXIS] = (_AXIS, lams, parameter_attributes("lam"))
     coordinates |= {name: ((), value, parameter_attributes(name)) for name, value in others.items()}
-    attributes = model_attributes(model) | {"direction": rows[0]["direction"]}
+    attributes = model_attributes(model, others) | {"direction": rows[0]["direction"]}
     return xarray.Dataset(data, coordinates, attributes)
 
 

@@ -65,22 +65,34 @@ def _units(config: Config, hamiltonian: Hamiltonian) -> Iterator[str]:
 
 def _cost(config: Config) -> Iterator[str]:
     from qernel.cli.estimate import estimate
+    from qernel.estimators.memory import available_memory
+    from qernel.training.size import least_memory, numbers, remedy, shapes
+    from qernel.wavefunction import parameter_count
 
-    train = config.train
+    train, empty = config.train, shapes(config)
+    yield f"parameters: {parameter_count(empty)}"
+    least, most = least_memory(config, numbers(empty)), available_memory()
+    if most is not None and least > _HOPELESS * most:  # it would take minutes to tell by how much
+        yield f"memory: more than {size(least)} for {train.groups}×{train.walkers} walkers, of {size(most)} there is"
+        yield f"that does not fit: {remedy(config, least, most)}"
+        return
     need = estimate(config)
     devices = f"{need.devices} device{'s' * (need.devices != 1)}"
-    yield f"parameters: {need.parameters}"
     memory = f"memory: about {size(need.memory)} for {train.groups}×{train.walkers} walkers"
     memory += f" and {size(need.program)} for the program" if need.program else ""
     yield memory if need.available is None else f"{memory}, of {size(need.available)} there is"
     if need.available is not None and need.memory + need.program > need.available:
-        yield "that does not fit: fewer train.groups or train.walkers need less"
+        yield f"that does not fit: {remedy(config, need.memory + need.program, need.available)}"
     yield (
         f"time: about {_brief(need.iteration)} an iteration, {duration(need.total)} for "
         f"{train.burn_in} + {train.iterations} iterations, on {devices} of {need.speed / 1e9:.0f} GFLOP/s in all"
     )
     if train.time_limit_s is not None and need.total > train.time_limit_s:
         yield f"train.time_limit_s will probably end the run early, after {duration(train.time_limit_s)}"
+
+
+_HOPELESS = 4.0
+"""How often the memory of this machine is needed at least where time is not worth an estimate."""
 
 
 def _brief(seconds: float) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
+from qernel.config import plane_waves
 from qernel.config.sections import MATERIAL_KEYS, RANGE_KEYS, REDUCED_KEYS, ModelConfig
 
 if TYPE_CHECKING:
@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 MAX_FILLING = 2
 """Electrons per moiré cell beyond which the ansätze are not meant to work."""
 
+MAX_ELECTRONS = 4000
+"""Electrons whose pairs can still be listed."""
+
 LARGE_SOLVE = 4096
 """Walkers in all beyond which the natural-gradient solve dominates a step."""
+
+_CELL_KEYS = ("system.electrons", "system.supercell", "system.lattice")
 
 # One rotation of each lattice in the basis of its vectors: by 120° and by 90°.
 _ROTATIONS = {"triangular": ((-1, 1), (-1, 0)), "square": ((0, 1), (-1, 0))}
@@ -48,10 +53,11 @@ class Problem(NamedTuple):
     text: str
 
 
-def problems(config: Config) -> list[Problem]:
-    """Everything that keeps a configuration of individually valid values from being used."""
+def problems(config: Config, sections: Container[str]) -> list[Problem]:
+    """Everything that keeps these sections of a configuration, their values individually valid, from being used."""
     kinds = (_cell, _strengths, _gates, _gaps, _focus, _model, _plane_waves, _train, _starts)
-    return [problem for kind in kinds for problem in kind(config)]
+    found = [problem for kind in kinds for problem in kind(config)]
+    return [problem for problem in found if all(key.partition(".")[0] in sections for key in problem.keys)]
 
 
 def _cell(config: Config) -> Iterator[Problem]:
@@ -69,6 +75,17 @@ def _cell(config: Config) -> Iterator[Problem]:
             f"{system.count / system.cells:.3g} per cell, more than the {MAX_FILLING} supported: "
             f"use at most {MAX_FILLING * system.cells} electrons or a larger supercell",
         )
+    elif system.count > MAX_ELECTRONS:
+        yield Problem(
+            ("system.electrons",),
+            f"system.electrons: {system.count} electrons are more than the {MAX_ELECTRONS} supported: each interacts "
+            "with all others, use fewer",
+        )
+
+
+def _usable(config: Config) -> bool:
+    """Whether `_cell` has nothing to say."""
+    return not any(_cell(config))
 
 
 def _strengths(config: Config) -> Iterator[Problem]:
@@ -121,6 +138,11 @@ def _gates(config: Config) -> Iterator[Problem]:
             f"system.interaction = '{system.interaction}' needs the distance to the gate in a_M: "
             "give e.g. gate_distance = 1.0",
         )
+    else:
+        section = "system" if family.gate_distance is None else "family"
+        closest = family.gate_distance[0] if family.gate_distance else system.gate_distance
+        for text in plane_waves.gate_faults(config, section, closest) if closest and _usable(config) else ():
+            yield Problem(("system.interaction", f"{section}.gate_distance", *_CELL_KEYS), text)
 
 
 def _gaps(config: Config) -> Iterator[Problem]:
@@ -201,29 +223,17 @@ def _model(config: Config) -> Iterator[Problem]:
 
 
 def _plane_waves(config: Config) -> Iterator[Problem]:
-    """Orbitals made of plane waves need some for each electron."""
-    model, system = config.model, config.system
+    """Orbitals made of plane waves need some for each electron, and no more than can be handled."""
+    model = config.model
     key = {"hartree_fock": "hf_cutoff", "bloch": "bloch_cutoff"}.get(model.orbitals)
     if key is None and model.ansatz == "slater":  # it has no network that could make orbitals
         key = "bloch_cutoff"
-    if key is None or system.cells == 0:
+    if key is None or not _usable(config):
         return
-    from qernel.lattice import Supercell
-
-    # ½k² up to the cut-off holds area × cut-off/2π wave vectors of the supercell.
-    area = Supercell(system.supercell, system.lattice).area
-    cutoff, most = getattr(model, key), max(system.electrons)
-    least = 2 * math.pi * WAVES * most / area
-    if cutoff < least:
-        yield Problem(
-            (f"model.{key}", "model.orbitals", "model.ansatz", "system.electrons", "system.supercell"),
-            f"model.{key} = {cutoff:g} keeps about {area * cutoff / (2 * math.pi):.0f} plane waves for {most} "
-            f"electrons of one spin: give at least {math.ceil(least)}",
-        )
-
-
-WAVES = 4
-"""Plane waves for each electron: with fewer there is little to choose from, and symmetric states may be missing."""
+    depth = [f"system.{name}" for name in (*REDUCED_KEYS, *MATERIAL_KEYS, "twist")]
+    for text in plane_waves.cutoff_faults(config, key):
+        keys = (f"model.{key}", "model.orbitals", "model.ansatz", "family.lam", *_CELL_KEYS, *depth)
+        yield Problem(keys, text)
 
 
 def _crystal(config: Config) -> Iterator[Problem]:
@@ -233,7 +243,7 @@ def _crystal(config: Config) -> Iterator[Problem]:
             ("model.crystal_seed", "model.orbitals"),
             "model.crystal_seed = true and model.orbitals = 'hartree_fock' both place the crystal: use one of them",
         )
-    keys = ("model.crystal_seed", "model.determinants", *_CRYSTAL_KEYS)
+    keys = ("model.crystal_seed", "model.determinants", *_CELL_KEYS)
     if not _crystallises(config) or system.electrons[1] or model.determinants < 2:
         yield Problem(
             keys,
@@ -241,9 +251,6 @@ def _crystal(config: Config) -> Iterator[Problem]:
             f"holds the √3×√3 crystal, and at least 2 determinants; here electrons = {list(system.electrons)} in "
             f"{system.cells} cells with determinants = {model.determinants}: use crystal_seed = false",
         )
-
-
-_CRYSTAL_KEYS = ("system.electrons", "system.supercell", "system.lattice")
 
 
 def _crystallises(config: Config) -> bool:
@@ -260,7 +267,7 @@ def _starts(config: Config) -> Iterator[Problem]:
         start = getattr(config, section).crystal_from
         if start is not None and not _crystallises(config):
             yield Problem(
-                (f"{section}.crystal_from", *_CRYSTAL_KEYS),
+                (f"{section}.crystal_from", *_CELL_KEYS),
                 f"{section}.crystal_from = {start:g} needs filling 1/3 or 2/3 of a triangular supercell that holds the "
                 f"√3×√3 crystal; here electrons = {list(system.electrons)} in {system.cells} cells: leave it out",
             )

@@ -47,7 +47,12 @@ def preset_text(name: str) -> str:
     return files("qernel.config").joinpath("presets", f"{name}.toml").read_text("utf-8")
 
 
-def load_config(source: str | Path | Mapping[str, Any] | Config, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    source: str | Path | Mapping[str, Any] | Config,
+    overrides: Sequence[str] = (),
+    *,
+    sections: Sequence[str] = tuple(SECTIONS),
+) -> Config:
     """Read and check a configuration.
 
     A later layer wins: preset, then source, then overrides. Giving V0 or U drops the material of an
@@ -59,6 +64,7 @@ def load_config(source: str | Path | Mapping[str, Any] | Config, overrides: Sequ
             start from a preset with the key ``preset``.
         overrides: ``"section.key=value"`` with the value in TOML; text needs no quotes, and ``none``
             removes a key.
+        sections: those that are of use; what the others say is neither read nor checked, they have their defaults.
 
     Returns:
         The checked configuration; the one in a run folder as it was understood when it was written. A
@@ -80,8 +86,9 @@ def load_config(source: str | Path | Mapping[str, Any] | Config, overrides: Sequ
     for section, key in removed:
         if isinstance(table.get(section), dict):
             table[section].pop(key, None)
+    table = {key: value for key, value in table.items() if key in sections or key not in SECTIONS}
     try:
-        config = Config.model_validate(table)
+        config = Config.model_validate(table, context=sections)
     except ConfigError as error:
         # Without its preset a table lacks what the preset would have given: say only what is certain.
         known = [text for text in error.problems if preset is None or not faults or " is missing" not in text]

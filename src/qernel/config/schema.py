@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo, model_validator
 
 from qernel.config import checks
 from qernel.config.explain import explain
@@ -47,17 +47,18 @@ class Config(Section):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _checked(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Report faulty values and broken relations together, in words."""
+    def _checked(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        """Report faulty values and broken relations together, in words; the context are the sections of use."""
+        sections = info.context or tuple(SECTIONS)
         try:
             config = handler(data)
         except ValidationError as error:
             sentences, suspect = explain(error, data)
-            related = checks.problems(_without(data, suspect))
+            related = checks.problems(_without(data, suspect), sections)
             # A relation is only worth reporting if all values it rests on are sound.
             sentences += [problem.text for problem in related if not suspect.intersection(problem.keys)]
             raise ConfigError(sentences) from None
-        found = checks.problems(config)
+        found = checks.problems(config, sections)
         if found:
             raise ConfigError(problem.text for problem in found)
         return config
@@ -83,8 +84,8 @@ class Config(Section):
         ranges = {"lam": family.lam} | {key: getattr(family, key) for key in RANGE_KEYS if getattr(family, key)}
         depth = system.V0 if material is None else material.V0
         strength = system.U if material is None else material.U
-        if family.U is not None:
-            strength = 0.5 * sum(family.U)
+        if strength is None and family.U is not None:
+            strength = family.U[0]  # any: the constant of a parameter is not read
         assert depth is not None and strength is not None, "guaranteed by checks.problems"
         return Hamiltonian(
             supercell=Supercell(system.supercell, system.lattice),

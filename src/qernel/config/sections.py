@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from qernel.config.types import (
     CellMatrix,
+    Copies,
     Count,
     Cutoff,
+    Depth,
     Electrons,
     Expects,
     Flag,
@@ -33,6 +35,7 @@ from qernel.config.types import (
     Positive,
     Seed,
     Shells,
+    Size,
     UnitInterval,
     Whole,
 )
@@ -172,21 +175,21 @@ class ModelConfig(Section):
     ansatz: Literal["qernel", "psiformer", "slater"] = Field(
         default="qernel", description="Experts and grouped-query attention, plain self-attention, or one-body Slater."
     )
-    width: Count = Field(default=32, description="Feature width of the electron stream.")
-    blocks: Count = Field(default=2, description="Attention blocks.")
-    heads: Count = Field(default=4, description="Query heads per block; divides width.")
-    kv_heads: Count = Field(default=1, description="Key/value heads shared by the query heads (qernel).")
-    experts: Count = Field(default=4, description="Routed experts per block (qernel).")
-    active_experts: Count = Field(default=2, description="Experts that may act on one configuration (qernel).")
-    expert_width: Count = Field(default=16, description="Hidden width of a routed expert (qernel).")
-    shared_width: Count = Field(default=16, description="Hidden width of the expert that always acts (qernel).")
-    mlp_width: Count = Field(default=64, description="Hidden width of the MLP after attention (psiformer).")
+    width: Size = Field(default=32, description="Feature width of the electron stream.")
+    blocks: Depth = Field(default=2, description="Attention blocks.")
+    heads: Size = Field(default=4, description="Query heads per block; divides width.")
+    kv_heads: Size = Field(default=1, description="Key/value heads shared by the query heads (qernel).")
+    experts: Copies = Field(default=4, description="Routed experts per block (qernel).")
+    active_experts: Copies = Field(default=2, description="Experts that may act on one configuration (qernel).")
+    expert_width: Size = Field(default=16, description="Hidden width of a routed expert (qernel).")
+    shared_width: Size = Field(default=16, description="Hidden width of the expert that always acts (qernel).")
+    mlp_width: Size = Field(default=64, description="Hidden width of the MLP after attention (psiformer).")
     expert_balance: NonNegative = Field(
         default=0.0,
         description="Logits by which an iteration moves router biases towards equal load; 0: they follow the energy.",
         examples=[0.02],
     )
-    determinants: Count = Field(default=2, description="Determinants summed in ψ.")
+    determinants: Copies = Field(default=2, description="Determinants summed in ψ.")
     orbitals: Literal["network", "bloch", "hartree_fock"] = Field(
         default="network",
         description="Orbitals from the network alone, or one-body Bloch or Hartree–Fock orbitals it dresses.",
@@ -206,14 +209,14 @@ class ModelConfig(Section):
     moire_harmonics: Shells = Field(
         default=1, description="Shells of moiré reciprocal vectors among the input features."
     )
-    conditioning_width: Count = Field(default=16, description="Width of the embedding of the family parameters.")
+    conditioning_width: Size = Field(default=16, description="Width of the embedding of the family parameters.")
     film: Flag = Field(default=True, description="Condition every block on the family parameters by FiLM.")
     parameter_features: Flag = Field(
         default=False, description="Append the family parameters, scaled to [-1, 1], to the input features."
     )
     jastrow: Flag = Field(default=True, description="Pair Jastrow factor with electron cusp and long-range waves.")
     envelope: Flag = Field(default=True, description="One-body Jastrow factor of moiré harmonics.")
-    jastrow_order: Count = Field(default=6, description="Free coefficients of the pair Jastrow polynomial.")
+    jastrow_order: Depth = Field(default=6, description="Free coefficients of the pair Jastrow polynomial.")
     jastrow_range: Positive = Field(
         default=2.5, description="Longest range of the pair Jastrow in a_M; at most the inscribed radius is used."
     )
@@ -223,9 +226,9 @@ class ModelConfig(Section):
     envelope_shells: Shells = Field(
         default=2, description="Shells of moiré reciprocal vectors in the one-body envelope."
     )
-    bloch_order: Count = Field(default=8, description="Chebyshev terms along λ of the Bloch orbitals.")
+    bloch_order: Depth = Field(default=8, description="Chebyshev terms along λ of the Bloch orbitals.")
     bloch_cutoff: Cutoff = Field(default=250.0, description="Kinetic cut-off of the Bloch orbitals in E0.")
-    hf_order: Count = Field(default=5, description="Values of λ, and Chebyshev terms, of the Hartree–Fock orbitals.")
+    hf_order: Depth = Field(default=5, description="Values of λ, and Chebyshev terms, of the Hartree–Fock orbitals.")
     hf_cutoff: Cutoff = Field(default=150.0, description="Kinetic cut-off of the Hartree–Fock orbitals in E0.")
     hf_trained: Flag = Field(
         default=True,

@@ -67,6 +67,11 @@ def _apart(value: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, 
 Whole = Annotated[int, Strict(), Field(ge=0, le=LARGEST), Expects("a whole number")]
 Name = Annotated[str, Strict(), AfterValidator(_printable), Expects("a line of 1 to 200 printable characters")]
 Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST), Expects("a whole number")]
+Size = Annotated[int, Strict(), Field(ge=1, le=10**5), Expects("a whole number")]
+"""A width of the network: arrays of several of them can still be described, if not made."""
+Copies = Annotated[int, Strict(), Field(ge=1, le=10**6), Expects("a whole number")]
+Depth = Annotated[int, Strict(), Field(ge=1, le=64), Expects("a whole number")]
+"""What the program grows with, and not only its arrays: with more it would hardly be compiled."""
 Seed = Annotated[int, Strict(), Field(ge=0, lt=2**32), Expects("a whole number")]
 Shells = Annotated[int, Strict(), Field(ge=0, le=100), Expects("a whole number")]
 Number = Annotated[float, Strict(), Field(ge=-1e6, le=1e6), Expects("a number")]
@@ -74,7 +79,7 @@ NonNegative = Annotated[float, Strict(), Field(ge=0, le=1e6), Expects("a number"
 Positive = Annotated[float, Strict(), Field(gt=0, le=1e30), AfterValidator(_representable), Expects("a number")]
 """A number above 0 that single precision still represents."""
 Cutoff = Annotated[float, Strict(), Field(gt=0, le=1e4), Expects("a number")]
-"""A kinetic cut-off in E0; 1e4 is 1,400 plane waves for each moiré cell, which nothing needs."""
+"""In E0; the matrix of the plane waves of one momentum has 1,400 rows at the largest."""
 Physical = Annotated[float, Strict(), Field(ge=1e-6, le=1e6), Expects("a number")]
 """A positive quantity whose square and reciprocal are still representable."""
 GateDistance = Annotated[float, Strict(), Field(ge=0.05, le=1e6), Expects("a number")]

@@ -3,7 +3,9 @@
     H = Σ_i [ −½∇_i² + λ V0 w(r_i) ] + U [ Σ_{i<j} v(r_i − r_j) + ½ N ξ ]
 
 The object is physics only: no wavefunction, no sampling. A *point* of the family is a vector
-``[n_parameters]``; quantities that are not parameters of the family are constants of it.
+``[n_parameters]``; quantities that are not parameters of the family are constants of it. The constant of a quantity
+that is a parameter is the middle of its interval, for whatever takes one value for the whole family: starts of
+orbitals, walkers and Hartree–Fock.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class Hamiltonian:
         supercell: the simulation cell.
         electrons: numbers of spin-up and spin-down electrons.
         V0: moiré depth at λ = 1 in E0.
-        U: interaction strength in E0 a_M.
+        U: interaction strength in E0 a_M; like the other constants in the middle of its interval if it is a parameter.
         phase_deg: moiré phase φ in degrees.
         interaction: a key of `qernel.hamiltonian.interactions.SCREENING`.
         gate_distance: distance to the gate(s) in a_M, for screened interactions.
@@ -70,6 +72,9 @@ class Hamiltonian:
         shortest = self.gate_distance
         if "gate_distance" in self.parameters:
             shortest = self.ranges[self.parameters.index("gate_distance")][0]
+        for name, value in self.middle.items():
+            if name != "lam":
+                object.__setattr__(self, name, value)
         object.__setattr__(self, "kernel", PeriodicInteraction(self.supercell, self.interaction, shortest))
 
     @property
@@ -110,6 +115,9 @@ class Hamiltonian:
 
         Returns:
             Total (not per electron) energies in E0; the interaction includes ½NUξ.
+
+        Raises:
+            QernelError: for a gate closer than those of the family (`PeriodicInteraction`).
         """
         n = self.count
         phase = jnp.deg2rad(self.value("phase_deg", point))

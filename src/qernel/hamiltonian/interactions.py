@@ -4,25 +4,31 @@ The bare kernel is v(r) = (1/A) Σ_{q≠0} (2π/q) e^{iq·r}; its q = 0 componen
 neutralising background. Metallic gates multiply 2π/q by a form factor f(q) → 1, so that
 v_gated = v − (1/A) Σ_{q≠0} (2π/q)(1 − f(q)) e^{iq·r}, where the sum converges exponentially.
 
-Adding an interaction: write its ``1 − f(q)`` and enter it in `SCREENING`.
+Adding an interaction: write its ``1 − f(q)`` and enter it in `SCREENING`. It must have died out at q = `_GATE_REACH`/d,
+where the sum ends; whether it has is measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.scipy.special import erfc
 from scipy.special import erfc as erfc_np
 
+from qernel.errors import QernelError
 from qernel.lattice import FloatArray, Supercell, displacement, lattice_points
 
-# Each missing form factor 1 − f(q), written so that it neither overflows nor cancels.
-SCREENING: dict[str, Callable[[Array, Array | float], Array] | None] = {
+Screening = Callable[[Array, Array | float], Array]
+"""1 − f(q) for wave numbers ``[n]`` in 1/a_M and a distance in a_M."""
+
+# Each missing form factor, written so that it neither overflows nor cancels.
+SCREENING: dict[str, Screening | None] = {
     "coulomb": None,
     "dual_gate": lambda q, d: 2.0 / (1.0 + jnp.exp(jnp.minimum(2.0 * q * d, 80.0))),
     "single_gate": lambda q, d: jnp.exp(-2.0 * q * d),
@@ -31,6 +37,15 @@ SCREENING: dict[str, Callable[[Array, Array | float], Array] | None] = {
 
 _TOLERANCE_REACH = 6.2
 """erfc(6.2) ≈ 2e-18: where both Ewald sums are cut."""
+
+_GATE_REACH = 20.0
+"""q d where the sum of a gated interaction is cut: e^{−40} of two gates at distance d is left."""
+
+_LEFT_OUT = 1e-7
+"""Largest part of ξ in 1/a_M that may lie beyond the cut."""
+
+_ROUNDING = 1e-6
+"""Part by which a gate may be closer than the closest: a point in single precision is not exact."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,8 @@ class PeriodicInteraction:
 
     Raises:
         ValueError: for an unknown name, or a gate distance missing for a screened kernel.
+        QernelError: for a screened kernel whose sum over waves does not converge where it is cut; when evaluated, for a
+            gate closer than ``shortest_gate`` (nan inside a compiled function, which cannot raise).
     """
 
     supercell: Supercell
@@ -57,6 +74,15 @@ class PeriodicInteraction:
             raise ValueError(f"interaction {self.name!r} is unknown: use one of {', '.join(SCREENING)}")
         if self.screened and not (self.shortest_gate and self.shortest_gate > 0):
             raise ValueError(f"interaction {self.name!r} needs a positive gate_distance (in a_M)")
+        missing = SCREENING[self.name]
+        if missing is not None and self.shortest_gate:
+            left = _left_out(missing, self.shortest_gate)
+            if not left <= _LEFT_OUT:  # nan is refused too
+                raise QernelError(
+                    f"interaction {self.name!r} cannot be summed: 1 − f(q) has not died out at q = {_GATE_REACH:g}/d, "
+                    f"where its waves end, and ξ would be wrong by {left:.2g}/a_M at d = {self.shortest_gate:g} or "
+                    "more: enter in SCREENING only interactions whose 1 − f(q) decays exponentially with q d"
+                )
 
     @property
     def screened(self) -> bool:
@@ -83,7 +109,7 @@ class PeriodicInteraction:
     @cached_property
     def _gate_waves(self) -> FloatArray:
         assert self.shortest_gate is not None
-        q = lattice_points(self.supercell.reciprocal, 20.0 / self.shortest_gate)[1:]
+        q = lattice_points(self.supercell.reciprocal, _GATE_REACH / self.shortest_gate)[1:]
         return q[(q[:, 1] > 1e-9) | ((np.abs(q[:, 1]) <= 1e-9) & (q[:, 0] > 0))]
 
     @cached_property
@@ -100,7 +126,28 @@ class PeriodicInteraction:
         missing = SCREENING[self.name]
         assert missing is not None
         q = jnp.asarray(np.linalg.norm(self._gate_waves, axis=1))
-        return 4.0 * np.pi / self.supercell.area / q * missing(q, gate)
+        return 4.0 * np.pi / self.supercell.area / q * missing(q, self._summed(gate))
+
+    def _summed(self, gate: Array | float) -> Array | float:
+        """A gate distance for which the waves suffice; see the class for others."""
+        assert self.shortest_gate is not None
+        if isinstance(gate, jax.core.Tracer):
+            return jnp.where(gate >= self.shortest_gate * (1.0 - _ROUNDING), gate, jnp.nan)
+        self.require(gate)
+        return gate
+
+    def require(self, gate: Array | float) -> None:
+        """Refuse a gate distance in a_M for which the sum over waves is cut too early.
+
+        Raises:
+            QernelError: if it is closer than ``shortest_gate``.
+        """
+        closest = self.shortest_gate or 0.0
+        if self.screened and not bool(np.all(np.asarray(gate) >= closest * (1.0 - _ROUNDING))):
+            raise QernelError(
+                f"gate_distance = {np.min(gate):g} is closer than {closest:g} a_M, the closest gate that the "
+                f"interaction is summed for: ask for {closest:g} or more, or begin the family at a closer gate"
+            )
 
     def __call__(self, difference: Array, gate: Array | float = 1.0) -> Array:
         """v(r_i − r_j) in 1/a_M for differences ``[..., 2]``; gate distance in a_M where screened."""
@@ -149,6 +196,18 @@ class PeriodicInteraction:
         if self.screened:
             return jnp.asarray(xi) - self._gate_weights(gate).sum()
         return jnp.asarray(xi)
+
+
+@cache
+def _left_out(missing: Screening, shortest: float) -> float:
+    """∫ |1 − f(q)| dq beyond the cut: the part of ξ that is not summed, in 1/a_M, whatever the supercell.
+
+    The largest for gates at ``shortest`` and farther away; up to 100 times the cut, which what dies out does not reach.
+    """
+    q = _GATE_REACH / shortest * np.geomspace(1.0, 100.0, 400)
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
+        tails = [np.abs(np.asarray(missing(jnp.asarray(q), scale * shortest))) for scale in (1.0, 10.0, 100.0)]
+    return max(float(np.trapezoid(tail, q)) for tail in tails)
 
 
 def _pair_waves(positions: Array, waves: FloatArray) -> Array:

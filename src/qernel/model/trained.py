@@ -90,6 +90,7 @@ class Model:
 
         Raises:
             RunError: for a parameter the model does not have, a value that is not a number, or one beyond `reach`.
+            QernelError: for a gate closer than those it was trained on: its interaction is not summed for them.
         """
         ranges = self.ranges
         unknown = sorted(set(others) - set(ranges))
@@ -100,6 +101,7 @@ class Model:
         if not (np.abs(point) <= LARGEST_LAM).all():
             within = f"must be numbers within ±{LARGEST_LAM:g}"
             raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} {within}")
+        self.hamiltonian.kernel.require(self.hamiltonian.value("gate_distance", point))
         if not extrapolate:
             self._refuse_far(dict(zip(ranges, point.tolist(), strict=True)))
         return State(self, point)

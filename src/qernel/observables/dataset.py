@@ -56,7 +56,7 @@ def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *,
         coordinates[name] = ((), float(value), parameter_attributes(name))
     chains, records = samples.positions.shape[:2]
     attributes = {
-        **model_attributes(state.model),
+        **model_attributes(state.model, dict(zip(state.model.ranges, state.point, strict=True))),
         "walkers": chains,
         "samples": records,
         "moves": state.model.config.sample.moves,

@@ -126,8 +126,8 @@ def registry_positions(hamiltonian: Hamiltonian, walkers: int, *, seed: int) -> 
     cell, count = hamiltonian.supercell, hamiltonian.count
     rng = np.random.default_rng([seed, 3])
     points = np.stack([np.zeros(2), cell.primitive.sum(0) / 3, 2 * cell.primitive.sum(0) / 3])
-    phase = hamiltonian.middle.get("phase_deg", hamiltonian.phase_deg)
-    well = points[int(np.argmin(np.asarray(moire_potential(jnp.asarray(points), np.deg2rad(phase)))))]
+    depth = np.asarray(moire_potential(jnp.asarray(points), np.deg2rad(hamiltonian.phase_deg)))
+    well = points[int(np.argmin(depth))]
     occupied = [cell.crystal(registry, count) for registry in range(3)]
     sites = np.stack([rng.permutation(cell.translations[occupied[walker % 3]]) for walker in range(walkers)])
     result: FloatArray = sites + well + _WIDTH * rng.normal(size=sites.shape)

@@ -28,6 +28,7 @@ from qernel.training.folder import RunFolder, new_folder, require_unused
 from qernel.training.guard import Guard
 from qernel.training.lock import locked
 from qernel.training.report import Report, Reporter
+from qernel.training.size import require_memory
 from qernel.training.state import TrainState, as_configured, layout, stratified_points
 from qernel.training.step import StepInfo, make_step
 from qernel.training.watchdog import Watchdog
@@ -59,8 +60,8 @@ def train(
         The run folder.
 
     Raises:
-        RunError: if the folder holds something else or is in use, nothing in it can be resumed, it cannot be
-            written, or the energy is lost beyond repair.
+        RunError: if the model is too large for this machine, the folder holds something else or is in use, nothing in
+            it can be resumed, it cannot be written, or the energy is lost beyond repair.
         Interrupted: after Ctrl-C, SIGTERM, SIGUSR2 or SIGHUP, with a checkpoint written.
     """
     runtime.refuse_forked()
@@ -70,6 +71,7 @@ def train(
         if refusal is not None:
             raise refusal
         return out
+    require_memory(config)
     template = initial_wavefunction(config, start=not resume)
     if not processes.first():
         _follow(config, template, out, on_stall)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,12 +49,36 @@ def build(
         hamiltonian: the family it is for.
         key: random key of the initial parameters.
         dtype: element type of the parameters.
-        start: solve Hartree–Fock where the orbitals are to start from it. Without, as when trained parameters
-            are about to be filled in, those orbitals are zero.
+        start: compute the bands or solve Hartree–Fock where orbitals are to start from them. Without, as when trained
+            parameters are about to be filled in, those orbitals are zero.
     """
     rng = np.random.default_rng(0 if key is None else np.asarray(jax.random.key_data(key)))
     wavefunction: Wavefunction = ANSATZE[model.ansatz](model, hamiltonian, rng=rng, dtype=dtype)
     return started(wavefunction) if start else wavefunction
+
+
+def outline(model: Any, hamiltonian: Hamiltonian, *, dtype: Any = jnp.float32) -> Wavefunction:
+    """The wavefunction of `build` without its numbers: arrays of zeros that take no memory, however large.
+
+    For what only depends on shapes: counting, and tracing with other parameters.
+    """
+    rng: Any = _Undrawn()
+    shapes = eqx.filter_eval_shape(lambda: ANSATZE[model.ansatz](model, hamiltonian, rng=rng, dtype=dtype))
+    empty: Wavefunction = jax.tree.map(lambda leaf: np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape), shapes)
+    return empty
+
+
+class _Undrawn:
+    """In place of a random generator where nothing but shapes is wanted; for use inside a trace."""
+
+    def spawn(self, count: int) -> list[_Undrawn]:
+        return [self] * count
+
+    def standard_normal(self, shape: tuple[int, ...]) -> Array:
+        return jnp.zeros(shape)
+
+    def uniform(self, low: float, high: float, size: int) -> Array:
+        return jnp.zeros(size)
 
 
 def active_parameter_count(wavefunction: Wavefunction) -> int:
@@ -71,6 +96,7 @@ __all__ = [
     "active_parameter_count",
     "build",
     "log_psi",
+    "outline",
     "parameter_count",
     "parameter_layout",
     "trainable",

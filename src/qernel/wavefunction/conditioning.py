@@ -36,7 +36,7 @@ class Embedding(eqx.Module):
         r1, r2, r3 = rng.spawn(3)
         direction = r1.standard_normal((parameters, width))
         steepness = np.geomspace(_BROADEST, _SHARPEST, width)
-        self.first = jnp.asarray(steepness * direction / np.linalg.norm(direction, axis=0), dtype)
+        self.first = jnp.asarray(steepness * direction / (direction**2).sum(0) ** 0.5, dtype)
         self.first_bias = jnp.asarray(steepness * r2.uniform(-1.0, 1.0, width), dtype)
         self.second = dense(r3, width, (width, width), dtype)
 

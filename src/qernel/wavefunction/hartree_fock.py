@@ -13,6 +13,7 @@ from jax import Array
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Jet
 from qernel.wavefunction.orbitals import (
+    BlochOrbitals,
     by_species,
     chebyshev_fit,
     chebyshev_nodes,
@@ -160,9 +161,9 @@ def _orthonormal(table: np.ndarray, squares: np.ndarray) -> np.ndarray:
 
 
 def started(wavefunction: Any) -> Any:
-    """A wavefunction with every `HartreeFockOrbitals` in it started."""
+    """A wavefunction with all `BlochOrbitals` and `HartreeFockOrbitals` in it started."""
 
     def chosen(part: Any) -> bool:
-        return isinstance(part, HartreeFockOrbitals)
+        return isinstance(part, BlochOrbitals | HartreeFockOrbitals)
 
     return jax.tree.map(lambda part: part.started() if chosen(part) else part, wavefunction, is_leaf=chosen)

@@ -15,7 +15,7 @@ from qernel.hamiltonian.bands import one_body_bands
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.determinant import readout_log_det
 from qernel.laplacian.jet import Jet, Operand, contract, electrons, linear, pointwise, value_of
-from qernel.lattice import FloatArray, Supercell, lattice_points
+from qernel.lattice import FloatArray, Integers, Supercell, lattice_points
 from qernel.wavefunction.base import dense
 from qernel.wavefunction.conditioning import Conditioned, Film
 from qernel.wavefunction.waves import Turns, Waves
@@ -91,8 +91,10 @@ class BlochOrbitals(eqx.Module):
     """One-body Bloch functions of the moiré potential along λ, as trainable plane-wave amplitudes.
 
     φ_j(r; λ) = Σ_G C_jG(λ) e^{iG·r} with C_jG a Chebyshev polynomial in the scaled λ, fitted to the
-    exact bands at the start. Where the bare bands are the answer (U = 0), so is this. Real ansätze
-    use the real and imaginary parts of time-reversal pairs.
+    exact bands at the start, with the moiré phase in the middle of its interval. Where the bare bands are the answer
+    (U = 0), so is this. Real ansätze use the real and imaginary parts of time-reversal pairs.
+
+    Amplitudes are zero until `started` has computed the bands: a model that is read from a file does not need it.
     """
 
     amplitudes: list[Array]
@@ -102,10 +104,20 @@ class BlochOrbitals(eqx.Module):
 
     def __init__(self, hamiltonian: Hamiltonian, *, order: int, cutoff: float, complex: bool, dtype: Any):
         self.hamiltonian, self.complex, self.cutoff = hamiltonian, complex, cutoff
+        shape = (order, 2, len(self._waves))
         self.amplitudes = [
-            jnp.asarray(fit_bands(hamiltonian, stop - start, self._waves, order, complex), dtype)
-            for start, stop in spin_blocks(hamiltonian.electrons)
+            jnp.zeros((*shape, stop - start), dtype) for start, stop in spin_blocks(hamiltonian.electrons)
         ]
+
+    def started(self) -> BlochOrbitals:
+        """The same with amplitudes from the bands at Chebyshev nodes of the λ range."""
+        amplitudes = [
+            jnp.asarray(
+                fit_bands(self.hamiltonian, table.shape[-1], self._waves, len(table), self.complex), table.dtype
+            )
+            for table in self.amplitudes
+        ]
+        return eqx.tree_at(lambda orbitals: orbitals.amplitudes, self, amplitudes)
 
     @property
     def _waves(self) -> FloatArray:
@@ -182,7 +194,7 @@ class CrystalOrbitals(eqx.Module):
         """Positions ``[N, 2]`` → factors ``[N, determinants, N]``; 1 for the uninformed determinant."""
         dtype = self.sharpness.dtype
         waves = self._waves
-        sites = np.stack([self._sites((d - 1) % 3) for d in range(self.determinants)])
+        sites = np.stack([self._sites(registry) for registry in range(3)])[(np.arange(self.determinants) - 1) % 3]
         phases = jnp.asarray(sites @ waves.T, dtype)
         informed = jnp.asarray((np.arange(self.determinants) > 0)[:, None], dtype)
         angles = contract("nx,xg->ng", positions, jnp.asarray(waves.T, dtype))
@@ -260,6 +272,7 @@ def _occupied(
     phase = float(np.deg2rad(hamiltonian.phase_deg))
     bands = one_body_bands(cell, depth, phase, states + _SPARE, cutoff=cutoff, twist=hamiltonian.row_twist)
     row = {turns: index for index, turns in enumerate(_turns(cell, waves))}
+    mirrors = np.array([] if complex else [row[-i, -j] for i, j in row], dtype=np.int64)
     table = np.zeros((len(waves), len(bands.energies)), dtype=np.complex128)
     for state, (block, coefficients) in enumerate(zip(bands.waves, bands.coefficients, strict=True)):
         for turns, coefficient in zip(_turns(cell, block - shift), coefficients, strict=True):
@@ -269,7 +282,7 @@ def _occupied(
     for level in np.split(np.arange(len(bands.energies)), np.flatnonzero(np.diff(bands.energies) > 1e-7) + 1):
         if chosen.shape[1] == states:  # the levels above may have nothing within the waves
             break
-        block = table[:, level] if complex else _real_states(table[:, level], waves, cell)
+        block = table[:, level] if complex else _real_states(table[:, level], mirrors)
         missing = states - chosen.shape[1]
         if missing < block.shape[1] and previous is not None:
             block = block @ np.linalg.svd(block.conj().T @ previous)[0]
@@ -286,11 +299,14 @@ def _turns(cell: Supercell, waves: FloatArray) -> list[tuple[int, int]]:
     return [(i, j) for i, j in np.rint(waves @ cell.vectors.T / (2 * np.pi)).astype(int).tolist()]
 
 
-def _real_states(level: np.ndarray, waves: FloatArray, cell: Supercell) -> FloatArray:
-    """Orthonormal real states ``[2 waves, n]`` of one level, out of the parts of its complex ones ``[waves, n]``."""
+def _real_states(level: np.ndarray, mirrors: Integers) -> FloatArray:
+    """Orthonormal real states ``[2 waves, n]`` of one level, out of the parts of its complex ones ``[waves, n]``.
+
+    ``mirrors`` has the index of −G for every wave G ``[waves]``.
+    """
     # e^{iG·r} = cos + i sin: the real and imaginary parts of each state are real solutions too.
     cos_sin = np.concatenate([level, 1j * level])
-    candidates = _fold(np.stack([cos_sin.real, cos_sin.imag], axis=-1).reshape(len(cos_sin), -1), waves, cell)
+    candidates = _fold(np.stack([cos_sin.real, cos_sin.imag], axis=-1).reshape(len(cos_sin), -1), mirrors)
     chosen: list[np.ndarray] = []
     for column in candidates.T:
         residual = column.copy()
@@ -304,22 +320,19 @@ def _real_states(level: np.ndarray, waves: FloatArray, cell: Supercell) -> Float
     return np.stack(chosen, axis=1)
 
 
-def _fold(table: FloatArray, waves: FloatArray, cell: Supercell) -> FloatArray:
-    """Move the amplitude of −G onto G (cos adds, sin subtracts), keeping one of each pair.
+def _fold(table: FloatArray, mirrors: Integers) -> FloatArray:
+    """Move the amplitude of −G, at ``mirrors``, onto G (cos adds, sin subtracts), keeping one of each pair.
 
     cos is even and sin odd in G: without this, copies of one function would look independent.
     """
-    half = len(waves)
+    half = len(mirrors)
     folded = table.copy()
-    row = {turns: index for index, turns in enumerate(_turns(cell, waves))}
-    for (i, j), index in row.items():
-        partner = row[-i, -j]
-        if partner < index:
-            folded[partner] += folded[index]
-            folded[half + partner] -= folded[half + index]
-            folded[index] = folded[half + index] = 0.0
-        elif partner == index:
-            folded[half + index] = 0.0
+    own = np.arange(half)
+    later, alone = own[mirrors < own], own[mirrors == own]
+    kept = mirrors[later]
+    folded[kept] += folded[later]
+    folded[half + kept] -= folded[half + later]
+    folded[later] = folded[half + later] = folded[half + alone] = 0.0
     return folded
 
 

@@ -1,0 +1,93 @@
+"""How many plane waves a configuration asks for: enough for its orbitals, and not more than can be handled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qernel.config.schema import Config
+
+WAVES = 4
+"""Plane waves for each electron: with fewer there is little to choose from, and symmetric states may be missing."""
+
+MOST_WAVES = 200_000
+"""Plane waves of orbitals in a supercell: 25 times those of the largest preset."""
+
+MOST_GATE_WAVES = 2_000_000
+"""Waves over which a gated interaction is summed, for every electron and configuration."""
+
+DEEPEST = 6.0
+"""−w at its deepest, in V0."""
+
+
+def count(config: Config, cutoff: float) -> float:
+    """About how many wave vectors of the supercell have ½k² up to a cut-off in E0."""
+    from qernel.lattice import Supercell
+
+    return Supercell(config.system.supercell, config.system.lattice).area * cutoff / (2 * math.pi)
+
+
+def needed(config: Config, key: str) -> float:
+    """The cut-off in E0 below which orbitals could not do what they are for.
+
+    Bloch functions of free electrons are plane waves: those of the occupied levels are exact. In a potential an
+    electron of that energy has a kinetic energy of up to λ V0 max(−w) more. Neither asks for more than `WAVES` an
+    electron, which is also what Hartree–Fock needs: interactions make crystals where there is no potential.
+    """
+    import numpy as np
+
+    from qernel.lattice import Supercell, lattice_points
+
+    system, most = config.system, max(config.system.electrons)
+    several = WAVES * most / count(config, 1.0)
+    if key == "hf_cutoff":
+        return several
+    cell = Supercell(system.supercell, system.lattice)
+    twist = np.asarray(system.twist)
+    shift = (twist - np.ceil(twist - 0.5)) @ cell.reciprocal
+    # A disc that holds N wave vectors around any point, and the shift besides.
+    reach = math.sqrt(4 * math.pi * most / cell.area) + 2 * float(np.linalg.norm(cell.reciprocal, axis=1).sum())
+    waves = lattice_points(cell.reciprocal, reach + float(np.linalg.norm(shift)))
+    energies = 0.5 * ((waves + shift) ** 2).sum(1)
+    occupied = waves[energies <= np.sort(energies)[most - 1] * (1 + 1e-9) + 1e-9]
+    free = 0.5 * float((occupied**2).sum(1).max())
+    depth = system.V0 if system.material is None else system.material.V0
+    return max(free, min(several, free + DEEPEST * config.family.lam[1] * (depth or 0.0)))
+
+
+def gate_faults(config: Config, section: str, closest: float) -> Iterator[str]:
+    """What is wrong with the closest gate, a ``gate_distance`` in a_M of a section."""
+    # One of each ±q pair up to q = 20/d.
+    found = 0.5 * count(config, 0.5 * (20.0 / closest) ** 2)
+    if found > MOST_GATE_WAVES:
+        least = closest * math.sqrt(found / MOST_GATE_WAVES)
+        yield (
+            f"{section}.gate_distance: a gate at {closest:g} a_M takes {found:.2g} waves in this supercell, more than "
+            f"the {MOST_GATE_WAVES:,} supported: give at least {_rounded_up(least)}, or a smaller supercell"
+        )
+
+
+def cutoff_faults(config: Config, key: str) -> Iterator[str]:
+    """What is wrong with a cut-off, ``bloch_cutoff`` or ``hf_cutoff``."""
+    cutoff, most = getattr(config.model, key), max(config.system.electrons)
+    found = count(config, cutoff)
+    if found > MOST_WAVES:
+        yield (
+            f"model.{key} = {cutoff:g} keeps about {found:.2g} plane waves in this supercell, more than the "
+            f"{MOST_WAVES:,} supported: give at most {MOST_WAVES / count(config, 1.0):.3g}, or a smaller supercell"
+        )
+        return
+    least = needed(config, key)
+    if cutoff < least * (1 - 1e-12):
+        yield (
+            f"model.{key} = {cutoff:g} keeps about {found:.0f} plane waves for {most} electrons of one spin: "
+            f"give at least {_rounded_up(least)}"
+        )
+
+
+def _rounded_up(value: float) -> str:
+    """At least a positive value, in two digits."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(value / step) * step:g}"
