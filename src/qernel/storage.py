@@ -33,6 +33,10 @@ OUTSIDE = {
 """Flags of points that a model was not trained on, with their meaning; files of earlier versions lack the second."""
 
 
+IMPOSSIBLE = "impossible"
+"""Flag of points whose energies break a bound of the Hamiltonian, or whose chains did not move."""
+
+
 def outside(point: Mapping[Any, Any]) -> str:
     """In words which of the flags `OUTSIDE` is set for a point (a row, or a data set at one λ); empty if none is."""
     words = {"extrapolating": "extrapolating", "in_gap": "in a gap"}
@@ -95,7 +99,7 @@ def measured(dataset: xarray.Dataset) -> list[str]:
     suffixes = ("_error", "_autocorrelation", "_rhat", "_effective_samples")
     names = [str(name) for name in dataset.data_vars]
     derived = {name + suffix for name in names for suffix in suffixes}
-    return [name for name in names if name not in derived and name not in ("acceptance", *OUTSIDE)]
+    return [name for name in names if name not in derived and name not in ("acceptance", IMPOSSIBLE, *OUTSIDE)]
 
 
 def tables(dataset: xarray.Dataset) -> dict[str, pandas.DataFrame]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from qernel.cli.arguments import lam_values
 from qernel.cli.devices import share_out
-from qernel.cli.scan import scan
+from qernel.cli.scan import forget, scan
 from qernel.cli.train import train_with_progress
 from qernel.config import load_config
+from qernel.errors import RESUMABLE
 
 GRID = "0.4:1.4:11"
 
@@ -18,7 +19,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``qernel demo``."""
     parser.description = (
         "Train the preset n6 (six electrons on 3×3 moiré cells, a few minutes on two cores) into DIR/model, or take "
-        "the model that is there, and measure it at eleven λ from 0.4 to 1.4 into DIR."
+        "the model that is there, and measure it at eleven λ from 0.4 to 1.4 into DIR. If that is too slow it stops "
+        "early: the same command goes on."
     )
     parser.add_argument("--out", metavar="DIR", default="qernel-demo", help="folder to write (default: %(default)s)")
 
@@ -31,11 +33,13 @@ def run(options: argparse.Namespace) -> int:
     folder = out / "model"
     from qernel.training.checkpoint import Checkpoints
 
-    checkpoints = Checkpoints(folder, config.fingerprint(), config.train.keep_checkpoints)
+    checkpoints = Checkpoints.of(folder, config)
     if not checkpoints.finished():
         train_with_progress(config, folder, resume=bool(checkpoints.paths()))
+        forget(out, config.fingerprint())
     from qernel.model import load
 
+    model = load(folder)
     sampling = argparse.Namespace(
         lam=[lam_values(GRID)],
         at=[],
@@ -50,4 +54,8 @@ def run(options: argparse.Namespace) -> int:
         start=None,
         line=options.line,
     )
-    return scan(load(folder), out, sampling)
+    code = scan(model, out, sampling)
+    if code or model.training is None or model.training.complete:
+        return code
+    print(f"the model of this demo {model.training.sentence}; the same command trains it further and measures it again")
+    return RESUMABLE

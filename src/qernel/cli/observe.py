@@ -18,11 +18,11 @@ from qernel.cli import outputs
 from qernel.cli.arguments import flatten, option
 from qernel.cli.options import add_json, add_measurement
 from qernel.cli.progress import PartsProgress
-from qernel.cli.results import RHAT_LIMIT, listed, other_parameters, states_at, system_of, warn
-from qernel.cli.tables import columns
+from qernel.cli.results import RHAT_LIMIT, listed, other_parameters, refused, states_at, system_of, warn
+from qernel.cli.tables import columns, remark
 from qernel.errors import QernelError
 from qernel.observables.registry import BUILT_IN
-from qernel.storage import OUTSIDE, measured, open, outside, save, to_json
+from qernel.storage import IMPOSSIBLE, OUTSIDE, measured, open, save, to_json
 
 if TYPE_CHECKING:
     import xarray
@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure, write the file and print the single numbers, or the JSON object."""
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
     chosen = observables(options.observable, options.set)
+    from qernel.estimators.possible import impossible_in
     from qernel.model import load
 
     model = load(options.run)
@@ -74,12 +75,13 @@ def run(options: argparse.Namespace) -> int:
     about = {"request": to_json(wanted), "history": shlex.join(options.line)}
     save(dataset.assign_attrs(about), out / FILE)
     _warn_of_disagreement(dataset)
+    why = impossible_in(dataset, model.hamiltonian)
     if options.json:
-        print(to_json(_payload(model, dataset, others, out / FILE)))
+        print(to_json(_payload(model, dataset, others, out / FILE, why)))
     else:
         print(table(dataset))
         print(f"\nwritten: {out / FILE}")
-    return 0
+    return refused(why)
 
 
 def observables(groups: Sequence[str], assignments: Sequence[tuple[str, str, Any]]) -> list[Observable]:
@@ -149,7 +151,7 @@ def table(dataset: xarray.Dataset) -> str:
     rows = [["λ", *(_headed(dataset, name) for name in single), ""]]
     for index, lam in enumerate(dataset["lam"].values):
         numbers = [parenthesis(float(dataset[name][index]), float(dataset[f"{name}_error"][index])) for name in single]
-        rows.append([f"{lam:g}", *numbers, outside(dataset.isel(lam=index))])
+        rows.append([f"{lam:g}", *numbers, remark(dataset.isel(lam=index))])
     lines = [columns(rows)]
     for name in measured(dataset):
         if name not in single:
@@ -163,7 +165,9 @@ def _headed(dataset: xarray.Dataset, name: str) -> str:
     return name if unit == "1" else f"{name} ({unit})"
 
 
-def _payload(model: Model, dataset: xarray.Dataset, others: Mapping[str, float], path: Path) -> dict[str, Any]:
+def _payload(
+    model: Model, dataset: xarray.Dataset, others: Mapping[str, float], path: Path, why: Mapping[float, str]
+) -> dict[str, Any]:
     """Single numbers as ``{"value", "error"}``, for arrays the shape; the arrays are in the file."""
     single = _single(dataset)
     results = []
@@ -173,7 +177,7 @@ def _payload(model: Model, dataset: xarray.Dataset, others: Mapping[str, float],
             for name in single
         }
         flags = {flag: bool(dataset[flag].values[index]) for flag in OUTSIDE if flag in dataset}
-        results.append({"lam": float(lam), **numbers, **flags})
+        results.append({"lam": float(lam), **numbers, **flags, IMPOSSIBLE: why[float(lam)]})
     arrays = {name: dict(dataset[name].sizes) for name in measured(dataset) if name not in single}
     units = {name: dataset[name].attrs["units"] for name in measured(dataset)}
     return {**system_of(model, others), "results": results, "arrays": arrays, "units": units, "file": str(path)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qernel.cli.progress import PartsProgress
 from qernel.errors import QernelError
+from qernel.storage import IMPOSSIBLE
 
 if TYPE_CHECKING:
     from qernel.config import Config
@@ -31,6 +32,10 @@ RHAT_LIMIT = 1.05
 
 SWAPS_LIMIT = 0.05
 """Accepted fraction of swaps between two λ below which hardly any configuration passes."""
+
+
+NO_ANSWER = 2
+"""Exit code where energies are impossible: the user can train, or ask, otherwise."""
 
 
 class Measured(NamedTuple):
@@ -109,9 +114,30 @@ def _warn(results: Mapping[str, Sequence[Energies]], swaps: FloatArray | None) -
         )
 
 
+def refused(found: Mapping[float, str]) -> int:
+    """The exit code of a measurement; numbers that are no answer are said on standard error.
+
+    Args:
+        found: why the energies at each λ are impossible; empty where they are not.
+    """
+    worst = [lam for lam, why in found.items() if why]
+    if not worst:
+        return 0
+    print(
+        f"qernel: error: what was measured at λ = {listed(worst)} is no answer: at λ = {worst[0]:g} {found[worst[0]]}; "
+        "the model has diverged, or is asked too far from where it was trained: train it with a lower "
+        "train.learning_rate, or ask at other λ",
+        file=sys.stderr,
+        flush=True,
+    )
+    return NO_ANSWER
+
+
 def states_at(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[State]:
     """The states at each λ, and a warning about those outside the trained range."""
     others = other_parameters(model, options.at)
+    if model.training is not None and not model.training.complete:
+        warn(f"{model.name} {model.training.sentence}")
     states = [model.at(lam, **others) for lam in points]
     outside = [state.lam for state in states if state.extrapolating]
     if outside:
@@ -140,10 +166,9 @@ def payload(model: Model, results: Sequence[Energies], others: Mapping[str, floa
 
 def system_of(model: Model, others: Mapping[str, float]) -> dict[str, Any]:
     """What was measured: the system and the model."""
-    return {
-        "system": system(model.config, model.hamiltonian, others),
-        "model": {"name": model.name, "parameters": model.parameters},
-    }
+    about = {"name": model.name, "parameters": model.parameters}
+    about |= {"training": model.training.as_dict()} if model.training is not None else {}
+    return {"system": system(model.config, model.hamiltonian, others), "model": about}
 
 
 def system(config: Config, hamiltonian: Hamiltonian, others: Mapping[str, float]) -> dict[str, Any]:
@@ -170,6 +195,7 @@ def row(result: Energies) -> dict[str, Any]:
         ORDER: None if result.order_parameter is None else result.order_parameter.as_dict(),
         f"{ORDER}_rhat": float(result.order_parameter_rhat),
         "direction": result.direction,
+        IMPOSSIBLE: result.impossible,
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qernel.cli.results import DIAGNOSTICS, ENERGIES, ORDER, Measured, row
-from qernel.storage import OUTSIDE
+from qernel.storage import IMPOSSIBLE, OUTSIDE
 
 if TYPE_CHECKING:
     import xarray
@@ -57,6 +57,8 @@ def dataset(
         data[stored] = ("lam", [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
     for name, meaning in OUTSIDE.items():
         data[name] = ("lam", [int(entry[name]) for entry in rows], {"units": "1", "long_name": meaning})
+    about = {"units": "1", "long_name": "1 where the energies break a bound of the Hamiltonian, or no chain moved"}
+    data[IMPOSSIBLE] = ("lam", [int(bool(entry[IMPOSSIBLE])) for entry in rows], about)
     for sweep, energies in (measured.sweeps if measured else {}).items():
         if sweep in ("up", "down"):
             data |= _curves([row(result) for result in energies], sweep)
@@ -112,15 +114,21 @@ def table(rows: Sequence[Mapping[str, Any]], others: Mapping[str, float], more: 
         names += [name, f"{name}_error"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [*names, *DIAGNOSTICS, "extrapolating", ORDER, f"{ORDER}_error", f"{ORDER}_rhat", "direction", "in_gap", *more]
-    )
+    order = (ORDER, f"{ORDER}_error", f"{ORDER}_rhat")
+    writer.writerow([*names, *DIAGNOSTICS, "extrapolating", *order, "direction", "in_gap", IMPOSSIBLE, *more])
     for entry in rows:
         energies = [entry[name][part] for name in ENERGIES for part in ("value", "error")]
         diagnostics = [entry[name] for name in DIAGNOSTICS]
         flag, between = ("true" if entry[name] else "false" for name in ("extrapolating", "in_gap"))
-        order = entry[ORDER] or {"value": "", "error": ""}
-        last = [order["value"], order["error"], entry[f"{ORDER}_rhat"], entry["direction"], between]
+        ordered = entry[ORDER] or {"value": "", "error": ""}
+        last = [
+            ordered["value"],
+            ordered["error"],
+            entry[f"{ORDER}_rhat"],
+            entry["direction"],
+            between,
+            entry[IMPOSSIBLE],
+        ]
         last += [entry.get(name, "") for name in more]
         writer.writerow([entry["lam"], *others.values(), *energies, *diagnostics, flag, *last])
     return text.getvalue()
@@ -142,6 +150,7 @@ def units(others: Mapping[str, float], more: Sequence[str]) -> dict[str, str]:
         ORDER: "1, <|rho_K|^2>",
         f"{ORDER}_error": "1, one standard error",
         f"{ORDER}_rhat": "1",
+        IMPOSSIBLE: "why the energies are no answer, empty if they may be one",
         "direction": "fresh chains at every lam, carried up or down in lam, exchange between lam, or reweighted",
         **{name: f"1, {REWEIGHTED[name]['long_name']}" for name in more},
     }

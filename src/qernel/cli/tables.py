@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qernel.storage import outside
+from qernel.storage import IMPOSSIBLE, outside
 
 if TYPE_CHECKING:
     from qernel.model import Energies, Model
@@ -53,7 +53,7 @@ def energy_table(
                 f"{result.rhat:.3f}",
                 f"{result.effective_samples:.0f}",
                 *shown[index : index + 1],
-                outside(result._asdict()),
+                remark(result._asdict()),
             ]
         )
     unit = model.config.energy_unit_meV
@@ -75,8 +75,14 @@ def reweighted_table(results: Sequence[Energies]) -> str:
             share,
             f"{result.effective_samples:.0f}",
         ]
-        rows.append([f"{result.lam:g}", *cells, outside(result._asdict())])
+        rows.append([f"{result.lam:g}", *cells, remark(result._asdict())])
     return columns(rows)
+
+
+def remark(point: Mapping[Any, Any]) -> str:
+    """What has to be said beside the numbers at one λ (a row, or a data set); empty if nothing has."""
+    no_answer = "no answer" if IMPOSSIBLE in point and bool(point[IMPOSSIBLE]) else ""
+    return "; ".join(text for text in (no_answer, outside(point)) if text)
 
 
 def describe(electrons: tuple[int, int], cells: int) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qernel.estimators.order_parameter import crystal_order
+from qernel.estimators.possible import impossible
 from qernel.estimators.quantity import Quantity
 from qernel.estimators.statistics import Summary, ratio_of_weighted, summarise
 from qernel.lattice import holds_root_three
@@ -26,6 +27,7 @@ class Energies(NamedTuple):
     ``order_parameter`` is ⟨|ρ_K|²⟩ of the same samples, None where K is no wave vector of the supercell. ``direction``
     says where the chains came from: ``fresh``, carried ``up`` or ``down`` in λ, or all λ together with ``exchange``;
     or ``reweighted``, from records at the λ ``reweighted_from`` of which the share ``effective_fraction`` is effective.
+    ``impossible`` says why the numbers are no answer (`qernel.estimators.possible`); empty if they may be one.
     """
 
     lam: float
@@ -45,13 +47,17 @@ class Energies(NamedTuple):
     reweighted_from: float = float("nan")
     effective_fraction: float = 1.0
     in_gap: bool = False
+    impossible: str = ""
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>"
             for name in ("energy", "kinetic", "moire", "interaction")
         )
-        note = f" ({text})" if (text := outside(self._asdict())) else ""
+        notes = [
+            text for text in (self.impossible and f"no answer: {self.impossible}", outside(self._asdict())) if text
+        ]
+        note = f" ({'; '.join(notes)})" if notes else ""
         return f"<table><caption>λ = {self.lam:g}{note}, per electron</caption>{rows}</table>"
 
 
@@ -84,11 +90,12 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
     if holds_root_three(cell):
         found = averaged(np.stack([crystal_order(record.positions, cell) for record in records], axis=1))
         order, order_rhat = Quantity(found.mean, found.error, "", source), found.rhat
+    acceptance = float(np.mean([record.acceptance for record in records]))
     return Energies(
         lam=state.lam,
         **parts,
         variance=summaries["energy"].variance,
-        acceptance=float(np.mean([record.acceptance for record in records])),
+        acceptance=acceptance,
         autocorrelation=summaries["energy"].autocorrelation,
         rhat=summaries["energy"].rhat,
         effective_samples=summaries["energy"].effective_samples,
@@ -96,4 +103,5 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         in_gap=state.in_gap,
         order_parameter=order,
         order_parameter_rhat=order_rhat,
+        impossible=impossible(state.model.hamiltonian, state.point, parts, acceptance),
     )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qernel.errors import QernelError
+from qernel.estimators.possible import impossible_in
 from qernel.observables.base import Samples, Variable
 from qernel.provenance import model_attributes
-from qernel.storage import OUTSIDE
+from qernel.storage import IMPOSSIBLE, OUTSIDE
 
 if TYPE_CHECKING:
     import xarray
@@ -62,7 +63,10 @@ def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *,
         "burn_in": state.model.config.sample.burn_in,
         "seed": samples.seed,
     }
-    return xarray.Dataset(data, coordinates, attributes)
+    dataset = xarray.Dataset(data, coordinates, attributes)
+    (why,) = impossible_in(dataset, state.model.hamiltonian).values()
+    about = {"units": "1", "long_name": "1 where the energies break a bound of the Hamiltonian, or no chain moved"}
+    return dataset.assign({IMPOSSIBLE: ((), np.int8(bool(why)), about)})
 
 
 def parameter_attributes(name: str) -> dict[str, str]:

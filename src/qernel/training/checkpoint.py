@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from qernel.errors import DamagedFile, OtherRun, RunError
+from qernel.config import Config, load_config
+from qernel.errors import ConfigError, DamagedFile, OtherRun, RunError
 from qernel.training.state import TrainState
 from qernel.training.tensors import Migration, Tensors, fit, read_tensors, write_tensors
+
+CONFIG_FILE = "config.toml"
+"""The resolved configuration, beside the checkpoints."""
 
 _NAME = re.compile(r"checkpoint(?:-(\d{1,12}))?\.safetensors")
 
@@ -26,7 +31,7 @@ class Loaded(NamedTuple):
 
     Attributes:
         state: the state.
-        finished: whether that run was finished.
+        finished: whether that run has made all that the configuration asks for.
         path: the file.
         passed_over: why each newer file could not be used, one sentence each.
     """
@@ -58,6 +63,20 @@ def averaged_parameters(path: Path) -> npt.NDArray[Any]:
     return tensors["average"]
 
 
+class Extent(NamedTuple):
+    """How far a run goes.
+
+    Attributes:
+        course: fingerprint of the configuration without this; runs of one course have the same steps.
+        total: iterations, burn-in included.
+        timed: whether ``train.time_limit_s`` may stop it before.
+    """
+
+    course: str
+    total: int
+    timed: bool
+
+
 class Checkpoints:
     """The checkpoints in a run folder.
 
@@ -65,12 +84,22 @@ class Checkpoints:
         folder: the run folder.
         fingerprint: of the configuration; checkpoints of any other are refused.
         keep: how many to keep.
+        extent: with it, checkpoints of a run that went less far, or farther, are those of this configuration.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, keep: int):
+    def __init__(self, folder: Path, fingerprint: str, keep: int, extent: Extent | None = None):
         self._folder = folder
         self._fingerprint = fingerprint
         self._keep = keep
+        self._extent = extent
+
+    @classmethod
+    def of(cls, folder: Path, config: Config, keep: int | None = None) -> Self:
+        """Those of a configuration; ``keep``, if given, instead of its ``train.keep_checkpoints``."""
+        train = config.train
+        total = train.burn_in + train.iterations
+        extent = Extent(config.fingerprint(extent=False), total, train.time_limit_s is not None)
+        return cls(folder, config.fingerprint(), train.keep_checkpoints if keep is None else keep, extent)
 
     def paths(self) -> list[Path]:
         """The files, newest first; one without a number was written before there were several."""
@@ -90,6 +119,7 @@ class Checkpoints:
         iteration = int(state.iteration)
         path = self._folder / f"checkpoint-{iteration:09d}.safetensors"
         metadata = {"fingerprint": self._fingerprint, "finished": json.dumps(finished), "iteration": str(iteration)}
+        metadata |= {"course": self._extent.course} if self._extent else {}
         write_tensors(path, state, metadata)
         files = self.paths()
         newest = files.index(path)
@@ -130,13 +160,41 @@ class Checkpoints:
                 metadata = read_tensors(path).metadata
             except DamagedFile:
                 continue
-            return metadata.get("finished") == "true" and metadata.get("fingerprint") == self._fingerprint
+            return self._belongs(metadata) and self._finished(metadata)
         return False
 
     def _read(self, path: Path, template: TrainState) -> tuple[TrainState, bool]:
         tensors, metadata = read_tensors(path, MIGRATIONS)
         if "fingerprint" not in metadata or metadata.get("finished") not in ("true", "false"):
             raise DamagedFile(f"{path} is not a checkpoint of Qernel")
-        if metadata["fingerprint"] != self._fingerprint:
-            raise OtherRun(f"{path} was written by a run with another configuration: resume with the same one")
-        return fit(path, tensors, template), metadata["finished"] == "true"
+        if not self._belongs(metadata):
+            raise OtherRun(
+                f"{path} was written by a run with another configuration: resume with the same one, in which only "
+                "train.iterations and train.time_limit_s may be changed"
+            )
+        return fit(path, tensors, template), self._finished(metadata)
+
+    def _belongs(self, metadata: Mapping[str, str]) -> bool:
+        """Whether a checkpoint is one of this configuration, however far its run went."""
+        if self._extent is None or metadata.get("fingerprint") == self._fingerprint:
+            return metadata.get("fingerprint") == self._fingerprint
+        if "course" in metadata:
+            return metadata["course"] == self._extent.course
+        # Checkpoints of earlier versions know their whole configuration only: it lies beside them.
+        try:
+            stored = load_config(self._folder / CONFIG_FILE)
+        except (ConfigError, OSError):
+            return False
+        same = stored.fingerprint() == metadata.get("fingerprint")
+        return same and stored.fingerprint(extent=False) == self._extent.course
+
+    def _finished(self, metadata: Mapping[str, str]) -> bool:
+        """Whether a checkpoint of this configuration ends its run.
+
+        Earlier versions called a run finished that ``train.time_limit_s`` had stopped.
+        """
+        if metadata.get("finished") != "true" or self._extent is None:
+            return metadata.get("finished") == "true"
+        if int(metadata.get("iteration", self._extent.total)) >= self._extent.total:
+            return True
+        return metadata.get("fingerprint") == self._fingerprint and not self._extent.timed

@@ -15,21 +15,23 @@ from pathlib import Path
 
 import equinox as eqx
 
-from qernel.config import Config
-from qernel.errors import RunError
+from qernel.config import Config, load_config
+from qernel.errors import ConfigError, RunError
 from qernel.files import PARTIAL, occupied, write_atomically
 from qernel.training.balance import Routing, overflow
+from qernel.training.checkpoint import CONFIG_FILE as CONFIG_FILE
 from qernel.training.checkpoint import Checkpoints
 from qernel.training.events import EventLog
 from qernel.training.lock import LOCK_FILE, locked
 from qernel.training.metrics import MetricsFile
+from qernel.training.progress import COMPLETE, GOING_ON, Progress
 from qernel.training.state import TrainState
 from qernel.training.step import StepInfo
 from qernel.training.tensors import write_tensors
 from qernel.wavefunction import Wavefunction, parameter_layout
 from qernel.wavefunction.experts import mixtures
 
-CONFIG_FILE, METRICS_FILE, MODEL_FILE = "config.toml", "metrics.csv", "model.safetensors"
+METRICS_FILE, MODEL_FILE = "metrics.csv", "model.safetensors"
 
 
 class RunFolder:
@@ -44,7 +46,7 @@ class RunFolder:
     def __init__(self, path: Path, config: Config, template: Wavefunction):
         self.path = path
         self.events = EventLog(path)
-        self.checkpoints = Checkpoints(path, config.fingerprint(), config.train.keep_checkpoints)
+        self.checkpoints = Checkpoints.of(path, config)
         self._config = config
         self._wavefunction = parameter_layout(template).rebuild
         self._parameters = template.hamiltonian.parameters
@@ -57,13 +59,14 @@ class RunFolder:
         """Write what a run of this state needs, and keep its metrics open: rows newer than the state are dropped."""
         for leftover in self.path.glob(f"*{PARTIAL}"):
             leftover.unlink()
-        if not self.checkpoints.paths():
+        other_extent = self._goes_farther()
+        if not self.checkpoints.paths() or other_extent:
             # Before anything else: from now on the run can be resumed, whenever it is killed.
             self.checkpoints.save(state, finished=False)
-        if not (self.path / CONFIG_FILE).exists():
+        if not (self.path / CONFIG_FILE).exists() or other_extent:
             write_atomically(self.path / CONFIG_FILE, self._config.to_toml().encode())
-        if not (self.path / MODEL_FILE).exists():
-            self._save_model(state)
+        if not (self.path / MODEL_FILE).exists() or other_extent:
+            self._save_model(state, GOING_ON)
         self._open_metrics(state)
         try:
             yield
@@ -81,12 +84,17 @@ class RunFolder:
             self._overflow = True
             self.events.append("capacity", iteration, lost)
 
-    def save(self, state: TrainState, *, finished: bool) -> None:
-        """Write metrics, model and checkpoint, in this order: what a checkpoint stands for is on the disk before it."""
+    def save(self, state: TrainState, ended: str) -> None:
+        """Write metrics, model and checkpoint, in this order: what a checkpoint stands for is on the disk before it.
+
+        Args:
+            state: a good one.
+            ended: whether it ends the run, and why (`qernel.training.progress`).
+        """
         assert self._metrics is not None
         self._metrics.flush()
-        self._save_model(state)
-        self.checkpoints.save(state, finished=finished)
+        self._save_model(state, ended)
+        self.checkpoints.save(state, finished=ended == COMPLETE)
 
     def go_back(self, state: TrainState) -> None:
         """Make an earlier state the newest one.
@@ -97,8 +105,19 @@ class RunFolder:
         self._close_metrics(quietly=False)
         self._open_metrics(state)
 
-    def _save_model(self, state: TrainState) -> None:
-        save_model(self.path / MODEL_FILE, self._config, self._wavefunction(state.average))
+    def _goes_farther(self) -> bool:
+        """Whether the run is to go on with other `qernel.config.sections.EXTENT` than it was begun with."""
+        try:
+            stored = load_config(self.path / CONFIG_FILE)
+        except (ConfigError, OSError):
+            return False
+        same = stored.fingerprint(extent=False) == self._config.fingerprint(extent=False)
+        return same and stored.fingerprint() != self._config.fingerprint()
+
+    def _save_model(self, state: TrainState, ended: str) -> None:
+        train = self._config.train
+        progress = Progress(int(state.iteration), train.burn_in, train.iterations, ended)
+        save_model(self.path / MODEL_FILE, self._config, self._wavefunction(state.average), progress)
 
     def _open_metrics(self, state: TrainState) -> None:
         exchange = self._config.train.exchange > 0
@@ -115,9 +134,10 @@ class RunFolder:
                 raise
 
 
-def save_model(path: Path, config: Config, wavefunction: Wavefunction) -> None:
-    """Write a self-contained model file: named parameters and the configuration they belong to."""
-    write_tensors(path, eqx.filter(wavefunction, eqx.is_inexact_array), {"config": config.to_toml()})
+def save_model(path: Path, config: Config, wavefunction: Wavefunction, progress: Progress | None = None) -> None:
+    """Write a self-contained model file: named parameters, the configuration they belong to, how far training came."""
+    header = {"config": config.to_toml(), **(progress.header() if progress else {})}
+    write_tensors(path, eqx.filter(wavefunction, eqx.is_inexact_array), header)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from jax import Array
 from jax.sharding import Mesh
 
 from qernel.config import Config
-from qernel.errors import Interrupted, RunError, resume_command
+from qernel.errors import RunError, resume_command
 from qernel.estimators.batched import walker_functions
 from qernel.optimise import Schedule, build_optimiser
 from qernel.sampling.devices import WALKERS, over_walkers, walker_mesh
@@ -23,8 +23,8 @@ from qernel.training.events import EventLog
 from qernel.training.folder import RunFolder, new_folder
 from qernel.training.guard import Guard
 from qernel.training.lock import locked
+from qernel.training.loop import Loop
 from qernel.training.report import Report, Reporter
-from qernel.training.signals import stop_signals
 from qernel.training.state import TrainState, as_configured, layout, stratified_points
 from qernel.training.step import StepInfo, make_step
 from qernel.training.watchdog import Watchdog
@@ -45,7 +45,8 @@ def train(
     Args:
         config: what to train.
         out: the run folder.
-        resume: continue the run in ``out`` instead of starting one.
+        resume: continue the run in ``out`` instead of starting one; ``train.iterations`` and ``train.time_limit_s``
+            may be other ones than it was begun with.
         report: called about twice a second with the progress.
         on_stall: called from another thread, with a sentence, if no step is completed for ``train.stall_limit_s``;
             the command line ends the process then. None: nobody watches.
@@ -53,11 +54,12 @@ def train(
             step of this call was complete, its compilation excluded; True ends the run as finished.
 
     Returns:
-        The run folder.
+        The run folder; `qernel.training.progress.progress_of` its model says whether the run is complete, or
+        ``train.time_limit_s`` has stopped it.
 
     Raises:
-        RunError: if the folder holds something else or is in use, nothing in it can be resumed, it cannot be
-            written, or the energy is lost beyond repair.
+        RunError: if the folder holds something else or is in use, nothing in it can be resumed, it has more
+            iterations than are asked for, it cannot be written, or the energy is lost beyond repair.
         Interrupted: after Ctrl-C, SIGTERM or SIGUSR2, with a checkpoint written.
     """
     processes.check_shares(config.train.walkers)
@@ -77,6 +79,7 @@ def train(
                 if passed_over:
                     older = f"resuming from {path.name} instead"
                     folder.events.append("fallback", int(state.iteration), "; ".join([*passed_over, older]))
+                _check_iterations(config, int(state.iteration), out)
                 if finished:
                     return out
             with folder.begin(state):
@@ -93,6 +96,16 @@ def train(
         if not begun:
             processes.agreed(False, True)
     return out
+
+
+def _check_iterations(config: Config, iteration: int, out: Path) -> None:
+    """A run that is resumed cannot be made shorter than it is."""
+    train = config.train
+    if iteration > train.burn_in + train.iterations:
+        raise RunError(
+            f"train.iterations = {train.iterations} is less than the {iteration - train.burn_in} that {out} has made "
+            "already: give at least as many, or train into another --out"
+        )
 
 
 def _follow(config: Config, template: Wavefunction, out: Path, on_stall: Callable[[str], None] | None) -> None:
@@ -210,58 +223,11 @@ def _loop(
 ) -> None:
     """Step to the end; ``folder`` is None in processes that do not write."""
     train = config.train
-    total = train.burn_in + train.iterations
     step, routed = training_step(config, template), routing_of(template)
     mesh = walker_mesh(train.walkers)
     state = jax.device_put(state, layout(state, mesh))
-    iteration = int(state.iteration)
-    if iteration == 0 and train.crystal_from is not None:
+    if int(state.iteration) == 0 and train.crystal_from is not None:
         state = state._replace(walkers=_settled(config, template, state, mesh))
-    guard = Guard(state, walkers=train.walkers, burn_in=train.burn_in)
-    reporter = Reporter(report, total, train.burn_in)
-    reporter.begin(iteration)
-
-    def save(finished: bool) -> None:
-        good = processes.complete(guard.good, mesh)
-        if folder is not None:
-            folder.save(good, finished=finished)
-
-    def go_back() -> None:
-        good = processes.complete(guard.good, mesh)
-        if folder is not None:
-            folder.go_back(good)
-
-    with stop_signals() as stopped, watchdog:
-        ends = iteration >= total
-        while not ends:
-            state, device_info = step(state)
-            info: StepInfo = jax.device_get(device_info)
-            watchdog.beat()
-            iteration += 1
-            fault = guard.review(iteration, state, info)
-            if fault is not None:
-                if folder is not None:
-                    folder.events.append("rollback", iteration, fault.message, **fault.details)
-                go_back()
-                state, iteration = fault.state, int(fault.state.iteration)
-                reporter.forget()
-                continue
-            if iteration % train.record_every == 0:
-                routing = None if routed is None else jax.device_get(routed(state, device_info.point))
-                if folder is not None:
-                    folder.record(iteration, info, routing)
-            late = train.time_limit_s is not None and reporter.seconds > train.time_limit_s
-            reporter.step(iteration, info, last=iteration == total or late)
-            late = (after_step is not None and after_step(iteration, reporter.stepping)) or late
-            stop, over = processes.agreed(stopped[0] if stopped else 0, late)
-            ends = iteration == total or bool(over)
-            if stop and not ends:
-                save(finished=False)
-                if folder is None:
-                    return
-                raise Interrupted(f"stopped at iteration {iteration} of {total}", folder.path, stop)
-            if iteration % train.checkpoint_every == 0 and guard.settled and not ends:
-                save(finished=False)
-    if not guard.settled:
-        go_back()
-    save(finished=True)
+    guard = Guard(state, walkers=train.walkers, burn_in=train.burn_in, hamiltonian=template.hamiltonian)
+    reporter = Reporter(report, train.burn_in + train.iterations, train.burn_in)
+    Loop(train, state, step, routed, guard, reporter, folder, mesh).run(watchdog, after_step)

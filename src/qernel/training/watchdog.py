@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NoReturn, Self
 
-from qernel.errors import STALLED
+from qernel.errors import RESUMABLE
 
 FACTOR = 20.0
 """A step may take so many times the longest one before."""
@@ -86,8 +86,8 @@ class Watchdog:
 
 
 def end_process(message: str) -> NoReturn:
-    """End the process from any thread, with a sentence on standard error and the exit code `STALLED`."""
+    """End the process from any thread, with a sentence on standard error and the exit code `RESUMABLE`."""
     show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
     # Not by sys.stderr: the blocked thread may hold its lock.
     os.write(2, f"{show_cursor}\nqernel: {message}\n".encode())
-    os._exit(STALLED)
+    os._exit(RESUMABLE)
