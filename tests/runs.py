@@ -41,6 +41,7 @@ def measured(**changes: Any) -> StepInfo:
     info = {name: np.zeros(GROUPS) for name in StepInfo._fields}
     info |= {"point": np.array([[0.6], [0.9]]), "median": np.full(GROUPS, -14.0), "deviation": np.full(GROUPS, 0.5)}
     info |= {"error": np.full(GROUPS, 0.1), "bad_walkers": np.zeros(GROUPS, int), "skipped": np.asarray(False)}
+    info |= {"acceptance": np.full(GROUPS, 0.5), "width": np.full(GROUPS, 0.3)}
     return StepInfo(**{**info, **changes})
 
 

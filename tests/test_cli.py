@@ -32,6 +32,7 @@ from qernel.estimators.doubts import doubts
 from qernel.estimators.quantity import Quantity
 from qernel.storage import open as open_results
 from qernel.storage import to_json
+from qernel.training.progress import COMPLETE, TIME_LIMIT, Progress
 
 SOURCE = Path(__file__).parents[1] / "src"
 
@@ -78,6 +79,7 @@ class Result(NamedTuple):
     order_parameter_rhat: float = 1.002
     direction: str = "fresh"
     in_gap: bool = False
+    impossible: str = ""
 
 
 class FakeModel:
@@ -89,6 +91,8 @@ class FakeModel:
         self.hamiltonian = self.config.hamiltonian()
         self.parameters = 15760
         self.card = None
+        self.training: Progress | None = None
+        self.impossible = ""
         self.wavefunction = {"weight": np.ones(3), "name": "not a number"}
         self.ranges = dict(zip(self.hamiltonian.parameters, self.hamiltonian.ranges, strict=True))
         self.asked: list[dict[str, Any]] = []
@@ -105,7 +109,7 @@ class FakeModel:
             progress(1.0)
             self.asked.append({"lam": lam, "samples": samples, **settings, **others})
             found = replace(Result._field_defaults["energy"], doubts=doubts(64, 0.003, self.rhat, 20000.0))
-            return Result(lam, outside, found, rhat=self.rhat, in_gap=between)
+            return Result(lam, outside, found, rhat=self.rhat, in_gap=between, impossible=self.impossible)
 
         return types.SimpleNamespace(lam=lam, extrapolating=outside, in_gap=between, energy=energy)
 
@@ -480,6 +484,43 @@ def test_scan_of_a_run_goes_into_the_run(capsys: pytest.CaptureFixture[str], mod
     assert set(json.loads(capsys.readouterr().out)) == {"system", "model", "results"}
 
 
+# Numbers that are no answer, models that are not finished
+
+
+@pytest.mark.parametrize("command", ["query", "scan"])
+def test_impossible_energies_are_no_answer(
+    command: str, capsys: pytest.CaptureFixture[str], model: FakeModel, tmp_path: Path
+) -> None:
+    """The numbers are there, marked, in the table, the files and the JSON object; the exit code is that of an error."""
+    model.impossible = "kinetic energy -97000(12) cannot be below 0"
+    assert main([command, "n6", "--lam", "0.9", "1"]) == 2
+    out, err = capsys.readouterr()
+    assert out.count("no answer") == 2
+    assert "error: what was measured at λ = 0.9, 1 is no answer: at λ = 0.9 kinetic energy -97000(12) cannot" in err
+    assert main([command, "n6", "--lam", "0.9", "1", "--json"]) == 2
+    assert {row["impossible"] for row in json.loads(capsys.readouterr().out)["results"]} == {model.impossible}
+    if command == "scan":
+        with (tmp_path / "n6-scan" / "energies.csv").open(newline="") as handle:
+            assert [row["impossible"] for row in csv.DictReader(handle)] == [model.impossible] * 2
+        assert open_results(tmp_path / "n6-scan" / "energies.nc")["impossible"].values.tolist() == [1, 1]
+
+
+def test_a_model_that_is_not_finished_says_so(capsys: pytest.CaptureFixture[str], model: FakeModel) -> None:
+    model.training = Progress(iteration=15, burn_in=20, iterations=400, ended=TIME_LIMIT)
+    assert main(["query", "n6", "--lam", "1", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "warning: n6 was stopped by train.time_limit_s after 0 of 400 training iterations, it is untrained" in err
+    assert json.loads(out)["model"]["training"] == {
+        "complete": False,
+        "ended": "time_limit",
+        "updates": 0,
+        "iterations": 400,
+    }
+    model.training = Progress(120, 20, 100, COMPLETE)
+    assert main(["query", "n6", "--lam", "1"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 # The demonstration
 
 
@@ -507,6 +548,23 @@ def test_demo_trains_only_what_is_not_trained(
     with (tmp_path / "out" / "energies.csv").open(newline="") as handle:
         assert [float(row["lam"]) for row in csv.DictReader(handle)] == [round(0.4 + 0.1 * i, 1) for i in range(11)]
     assert (tmp_path / "out" / "phase_diagram.png").exists()
+
+
+def test_demo_of_a_stopped_model_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: FakeModel, tmp_path: Path
+) -> None:
+    """The same command trains further, and measures again into the same folder."""
+    (tmp_path / "out" / "model").mkdir(parents=True)
+    monkeypatch.setattr(demo, "train_with_progress", lambda *_, **__: True)
+    for updates, ended, code in ((50, TIME_LIMIT, 75), (400, COMPLETE, 0)):
+        model.training = Progress(20 + updates, 20, 400, ended)
+        model.wavefunction["weight"] = np.full(3, updates)
+        assert main(["demo", "--out", "out"]) == code
+        said = "the model of this demo was stopped by train.time_limit_s after 50 of 400" in capsys.readouterr().out
+        assert said == (code == 75)
+    other = tmp_path / "out" / "energies.json"
+    other.write_text(other.read_text().replace(model.config.fingerprint(), "another"))
+    assert main(["demo", "--out", "out"]) == 2, "results of another configuration stay"
 
 
 # Progress
@@ -549,10 +607,11 @@ def test_progress_without_a_terminal_is_a_line_every_ten_seconds(capsys: pytest.
 
 
 def test_time_left_respects_the_limit() -> None:
+    """Which counts from the first step, here after half a second."""
     progress = TrainingProgress(time_limit=20.0)
     for report in reports()[:21]:
         progress(report)
-    assert progress.seconds_left == pytest.approx(10.0)
+    assert progress.seconds_left == pytest.approx(10.5)
 
 
 def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

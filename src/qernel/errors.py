@@ -9,8 +9,8 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-STALLED = 75
-"""Exit code of a run that a watchdog has ended (EX_TEMPFAIL of sysexits.h): resume it."""
+RESUMABLE = 75
+"""Exit code of a run that its watchdog or its time limit has ended (EX_TEMPFAIL of sysexits.h): resume it."""
 
 
 class QernelError(Exception):

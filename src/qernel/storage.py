@@ -41,6 +41,12 @@ DOUBTFUL = "doubtful"
 DOUBTFUL_MEANING = "1 where an error bar may be too small: few chains, few independent samples, R-hat large or unknown"
 
 
+IMPOSSIBLE = "impossible"
+"""Flag of points whose energies break a bound of the Hamiltonian, or whose chains did not move."""
+
+IMPOSSIBLE_MEANING = "1 where the energies break a bound of the Hamiltonian, or no chain moved"
+
+
 def outside(point: Mapping[Any, Any]) -> str:
     """In words which of the flags `OUTSIDE` is set for a point (a row, or a data set at one λ); empty if none is."""
     words = {"extrapolating": "extrapolating", "in_gap": "in a gap"}
@@ -150,7 +156,8 @@ def measured(dataset: xarray.Dataset) -> list[str]:
     suffixes = ("_error", "_autocorrelation", "_rhat", "_effective_samples")
     names = [str(name) for name in dataset.data_vars]
     derived = {name + suffix for name in names for suffix in suffixes}
-    return [name for name in names if name not in derived and name not in ("acceptance", DOUBTFUL, *OUTSIDE)]
+    flags = ("acceptance", DOUBTFUL, IMPOSSIBLE, *OUTSIDE)
+    return [name for name in names if name not in derived and name not in flags]
 
 
 def tables(dataset: xarray.Dataset) -> dict[str, pandas.DataFrame]:

@@ -43,7 +43,7 @@ def train_run(config: Config, path: Path, seconds: float | None) -> None:
     from qernel.training.run import train
     from qernel.training.watchdog import end_process
 
-    resume = bool(Checkpoints(path, config.fingerprint(), 1).paths())
+    resume = bool(Checkpoints.of(path, config, 1).paths())
     clock = Clock(path, seconds)
     try:
         with TrainingProgress(seconds) as progress:
@@ -73,7 +73,7 @@ def measure_all(
             path, config = folder(out, entry.label, seed), budgeted(entry.config, seed, budget)
             # What is measured is measured as the first model is: [sample] may differ if that was allowed.
             config = config.model_copy(update={"sample": sample})
-            paths = Checkpoints(path, config.fingerprint(), 1).paths()
+            paths = Checkpoints.of(path, config, 1).paths()
             measure = runs.measure_checkpoint
             with PartsProgress() as progress:
                 progress.begin(f"measuring {entry.label}, seed {seed}")
@@ -96,7 +96,7 @@ def parameters_of(config: Config) -> tuple[int, int]:
 def _finished(path: Path, config: Config) -> bool:
     from qernel.training.checkpoint import Checkpoints
 
-    return Checkpoints(path, config.fingerprint(), 1).finished()
+    return Checkpoints.of(path, config, 1).finished()
 
 
 def _say(text: str) -> None:

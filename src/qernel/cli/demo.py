@@ -9,9 +9,10 @@ from qernel import runtime
 from qernel.cli import outputs
 from qernel.cli.arguments import lam_values
 from qernel.cli.devices import share_out
-from qernel.cli.scan import FILES, scan
+from qernel.cli.scan import FILES, forget, measured_of, scan
 from qernel.cli.train import train_with_progress
 from qernel.config import load_config
+from qernel.errors import RESUMABLE
 from qernel.files import require_writable
 
 GRID = "0.4:1.4:11"
@@ -21,7 +22,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``qernel demo``."""
     parser.description = (
         "Train the preset n6 (six electrons on 3×3 moiré cells, a few minutes on two cores) into DIR/model, or take "
-        "the model that is there, and measure it at eleven λ from 0.4 to 1.4 into DIR."
+        "the model that is there, and measure it at eleven λ from 0.4 to 1.4 into DIR. If that is too slow it stops "
+        "early: the same command goes on."
     )
     parser.add_argument("--out", metavar="DIR", default="qernel-demo", help="folder to write (default: %(default)s)")
 
@@ -35,14 +37,17 @@ def run(options: argparse.Namespace) -> int:
     folder = out / "model"
     from qernel.training.checkpoint import Checkpoints
 
-    checkpoints = Checkpoints(folder, config.fingerprint(), config.train.keep_checkpoints)
+    checkpoints = Checkpoints.of(folder, config)
     if checkpoints.finished():
         runtime.require_platform()
     else:
-        outputs.refuse_existing([out / name for name in FILES])  # of another model than the one to be trained
+        if not measured_of(out, config.fingerprint()):
+            outputs.refuse_existing([out / name for name in FILES])  # of another model than the one to be trained
         train_with_progress(config, folder, resume=bool(checkpoints.paths()))
+        forget(out, config.fingerprint())
     from qernel.model import load
 
+    model = load(folder)
     sampling = argparse.Namespace(
         lam=[lam_values(GRID)],
         at=[],
@@ -58,4 +63,8 @@ def run(options: argparse.Namespace) -> int:
         start=None,
         line=options.line,
     )
-    return scan(load(folder), out, sampling)
+    code = scan(model, out, sampling)
+    if code or model.training is None or model.training.complete:
+        return code
+    print(f"the model of this demo {model.training.sentence}; the same command trains it further and measures it again")
+    return RESUMABLE

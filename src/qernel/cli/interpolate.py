@@ -200,7 +200,7 @@ def _measured(plan: Plan, out: Path, options: argparse.Namespace) -> tuple[Any, 
         from qernel.training.checkpoint import Checkpoints
 
         path, config = folder(out, entry.label, seed), budgeted(entry.config, seed, budget)
-        newest = Checkpoints(path, config.fingerprint(), 1).paths()[0]
+        newest = Checkpoints.of(path, config, 1).paths()[0]
         rows = read(path)
         with PartsProgress() as progress:
             progress.begin(f"measuring {entry.label}, seed {seed}")

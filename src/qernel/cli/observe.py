@@ -17,12 +17,12 @@ from qernel.cli import outputs
 from qernel.cli.arguments import flatten, option
 from qernel.cli.options import add_json, add_measurement
 from qernel.cli.progress import PartsProgress
-from qernel.cli.results import other_parameters, reached, states_at, system_of, warn
+from qernel.cli.results import other_parameters, reached, refused, states_at, system_of, warn
 from qernel.cli.tables import columns, remark
 from qernel.errors import QernelError
 from qernel.estimators.doubts import sentences, stored_doubts
 from qernel.observables.registry import BUILT_IN
-from qernel.storage import DOUBTFUL, OUTSIDE, measured, open, save, to_json
+from qernel.storage import IMPOSSIBLE, OUTSIDE, measured, open, save, to_json
 
 if TYPE_CHECKING:
     import xarray
@@ -72,6 +72,8 @@ def _run(model: Model, out: Path, chosen: Sequence[Observable], options: argpars
     others = other_parameters(model, options.at)
     points = sorted(flatten(options.lam))
     reached(model, points, options)
+    from qernel.estimators.possible import impossible_in
+
     wanted = outputs.request(model, points, others, options) | {"observables": [repr(item) for item in chosen]}
     outputs.refuse_overwriting(out, [FILE], wanted, _stored(out / FILE), "measurement")
 
@@ -81,12 +83,13 @@ def _run(model: Model, out: Path, chosen: Sequence[Observable], options: argpars
     save(dataset.assign_attrs(about), out / FILE)
     for sentence in sentences(_doubted(dataset)):
         warn(sentence)
+    why = impossible_in(dataset, model.hamiltonian)
     if options.json:
-        print(to_json(_payload(model, dataset, others, out / FILE)))
+        print(to_json(_payload(model, dataset, others, out / FILE, why)))
     else:
         print(table(dataset))
         print(f"\nwritten: {out / FILE}")
-    return 0
+    return refused(why)
 
 
 def observables(groups: Sequence[str], assignments: Sequence[tuple[str, str, Any]]) -> list[Observable]:
@@ -151,8 +154,7 @@ def table(dataset: xarray.Dataset) -> str:
     rows = [["λ", *(_headed(dataset, name) for name in single), ""]]
     for index, lam in enumerate(dataset["lam"].values):
         numbers = [parenthesis(float(dataset[name][index]), float(dataset[f"{name}_error"][index])) for name in single]
-        point = dataset.isel(lam=index)
-        rows.append([f"{lam:g}", *numbers, remark(DOUBTFUL in point and bool(point[DOUBTFUL]), point)])
+        rows.append([f"{lam:g}", *numbers, remark(dataset.isel(lam=index))])
     lines = [columns(rows)]
     for name in measured(dataset):
         if name not in single:
@@ -166,7 +168,9 @@ def _headed(dataset: xarray.Dataset, name: str) -> str:
     return name if unit == "1" else f"{name} ({unit})"
 
 
-def _payload(model: Model, dataset: xarray.Dataset, others: Mapping[str, float], path: Path) -> dict[str, Any]:
+def _payload(
+    model: Model, dataset: xarray.Dataset, others: Mapping[str, float], path: Path, why: Mapping[float, str]
+) -> dict[str, Any]:
     """Single numbers as ``{"value", "error"}``, for arrays the shape; the arrays are in the file."""
     single, doubted = _single(dataset), _doubted(dataset)
     results = []
@@ -176,8 +180,8 @@ def _payload(model: Model, dataset: xarray.Dataset, others: Mapping[str, float],
             for name in single
         }
         flags = {flag: bool(dataset[flag].values[index]) for flag in OUTSIDE if flag in dataset}
-        reasons = [f"{name}: {reason}" for name, at, why in doubted if at == float(lam) for reason in why]
-        results.append({"lam": float(lam), **numbers, **flags, "warnings": reasons})
+        reasons = [f"{name}: {reason}" for name, at, why_ in doubted if at == float(lam) for reason in why_]
+        results.append({"lam": float(lam), **numbers, **flags, "warnings": reasons, IMPOSSIBLE: why[float(lam)]})
     arrays = {name: dict(dataset[name].sizes) for name in measured(dataset) if name not in single}
     units = {name: dataset[name].attrs["units"] for name in measured(dataset)}
     return {**system_of(model, others), "results": results, "arrays": arrays, "units": units, "file": str(path)}

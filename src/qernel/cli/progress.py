@@ -26,12 +26,13 @@ class TrainingProgress:
     """Shows the reports of `qernel.training.run.train`; a context manager, called with each report.
 
     Args:
-        time_limit: seconds after which training stops in any case.
+        time_limit: seconds after the first step at which training stops in any case.
     """
 
     def __init__(self, time_limit: float | None = None) -> None:
         self.last: Report | None = None
         self._limit = time_limit
+        self._first = 0.0
         self._history: deque[tuple[int, float]] = deque(maxlen=60)
         self._next_line = 0.0
         self._live: Live | None = None
@@ -58,6 +59,7 @@ class TrainingProgress:
         """Show a report."""
         self.last = report
         if report.points.size:
+            self._first = self._first if self._history else report.seconds
             self._history.append((report.iteration, report.seconds))
         if self._live is not None:
             self._live.update(self._display(report))
@@ -77,7 +79,7 @@ class TrainingProgress:
         if last <= first or last >= self.last.iterations:
             return None
         left = (self.last.iterations - last) * (end - begin) / (last - first)
-        return left if self._limit is None else max(0.0, min(left, self._limit - end))
+        return left if self._limit is None else max(0.0, min(left, self._first + self._limit - end))
 
     def _line(self, report: Report) -> str:
         """One line with the ends of the λ range."""

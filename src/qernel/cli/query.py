@@ -7,7 +7,7 @@ import argparse
 from qernel import runtime
 from qernel.cli.arguments import flatten
 from qernel.cli.options import add_json, add_measurement
-from qernel.cli.results import measure, other_parameters, payload
+from qernel.cli.results import measure, other_parameters, payload, refused
 from qernel.cli.tables import energy_table
 from qernel.storage import to_json
 
@@ -27,4 +27,4 @@ def run(options: argparse.Namespace) -> int:
     results = measure(model, flatten(options.lam), options)
     others = other_parameters(model, options.at)
     print(to_json(payload(model, results, others)) if options.json else energy_table(model, results, others))
-    return 0
+    return refused({result.lam: result.impossible for result in results})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qernel.cli.progress import PartsProgress
 from qernel.errors import QernelError
 from qernel.estimators.doubts import listed, sentences
+from qernel.storage import IMPOSSIBLE
 
 if TYPE_CHECKING:
     from qernel.config import Config
@@ -28,6 +29,10 @@ ORDER = "order_parameter"
 
 SWAPS_LIMIT = 0.05
 """Accepted fraction of swaps between two λ below which hardly any configuration passes."""
+
+
+NO_ANSWER = 2
+"""Exit code where energies are impossible: the user can train, or ask, otherwise."""
 
 
 class Measured(NamedTuple):
@@ -109,6 +114,25 @@ def doubted(result: Energies) -> dict[str, tuple[str, ...]]:
     return {name: number.doubts for name, number in numbers.items() if number is not None and number.doubts}
 
 
+def refused(found: Mapping[float, str]) -> int:
+    """The exit code of a measurement; numbers that are no answer are said on standard error.
+
+    Args:
+        found: why the energies at each λ are impossible; empty where they are not.
+    """
+    worst = [lam for lam, why in found.items() if why]
+    if not worst:
+        return 0
+    print(
+        f"qernel: error: what was measured at λ = {listed(worst)} is no answer: at λ = {worst[0]:g} {found[worst[0]]}; "
+        "the model has diverged, or is asked too far from where it was trained: train it with a lower "
+        "train.learning_rate, or ask at other λ",
+        file=sys.stderr,
+        flush=True,
+    )
+    return NO_ANSWER
+
+
 def reached(model: Model, points: Sequence[float], options: argparse.Namespace) -> list[State]:
     """The states at each λ without a word about them, for commands to ask before they make a folder.
 
@@ -126,6 +150,8 @@ def states_at(model: Model, points: Sequence[float], options: argparse.Namespace
     Raises:
         RunError: see `reached`.
     """
+    if model.training is not None and not model.training.complete:
+        warn(f"{model.name} {model.training.sentence}")
     states = reached(model, points, options)
     outside = [state.lam for state in states if state.extrapolating]
     if outside:
@@ -154,10 +180,9 @@ def payload(model: Model, results: Sequence[Energies], others: Mapping[str, floa
 
 def system_of(model: Model, others: Mapping[str, float]) -> dict[str, Any]:
     """What was measured: the system and the model."""
-    return {
-        "system": system(model.config, model.hamiltonian, others),
-        "model": {"name": model.name, "parameters": model.parameters},
-    }
+    about = {"name": model.name, "parameters": model.parameters}
+    about |= {"training": model.training.as_dict()} if model.training is not None else {}
+    return {"system": system(model.config, model.hamiltonian, others), "model": about}
 
 
 def system(config: Config, hamiltonian: Hamiltonian, others: Mapping[str, float]) -> dict[str, Any]:
@@ -187,6 +212,7 @@ def row(result: Energies) -> dict[str, Any]:
         f"{ORDER}_rhat": float(result.order_parameter_rhat),
         "direction": result.direction,
         "warnings": [f"{name}: {reason}" for name, reasons in doubted(result).items() for reason in reasons],
+        IMPOSSIBLE: result.impossible,
     }
 
 

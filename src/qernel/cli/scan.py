@@ -21,7 +21,7 @@ from qernel.cli import observe, outputs
 from qernel.cli.arguments import flatten, whole
 from qernel.cli.kept import Kept
 from qernel.cli.options import add_json, add_measurement
-from qernel.cli.results import Measured, measure_sweeps, other_parameters, payload, reached, row, warn
+from qernel.cli.results import Measured, measure_sweeps, other_parameters, payload, reached, refused, row, warn
 from qernel.cli.scan_files import dataset, table, units
 from qernel.cli.tables import describe, energy_table, reweighted_table
 from qernel.errors import QernelError, RunError
@@ -148,7 +148,26 @@ def _scan(model: Model, out: Path, options: argparse.Namespace) -> int:
     else:
         _show(model, found, kept, others)
         print(f"\nwritten: {', '.join(str(out / name) for name in FILES if (out / name).exists())}")
-    return 0
+    everything = [*(result for one in found.sweeps.values() for result in one), *kept.reweighted]
+    return refused({result.lam: result.impossible for result in everything if result.impossible})
+
+
+def forget(out: Path, config: str) -> None:
+    """Remove what was measured of an earlier state of a run: its model has been trained further.
+
+    Args:
+        out: folder of the scan; anything else in it is left alone.
+        config: fingerprint of the run's configuration; results of any other stay.
+    """
+    if measured_of(out, config):
+        for name in reversed(FILES):
+            (out / name).unlink(missing_ok=True)
+
+
+def measured_of(out: Path, config: str) -> bool:
+    """Whether a folder has a scan of the configuration with this fingerprint."""
+    stored = _stored(out / RECORD)
+    return isinstance(stored, dict) and stored.get("config") == config
 
 
 def _chains(options: argparse.Namespace, points: Sequence[float]) -> list[str]:

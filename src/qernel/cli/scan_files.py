@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qernel.cli.results import DIAGNOSTICS, ENERGIES, ORDER, Measured, row
-from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, OUTSIDE
+from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, OUTSIDE
 
 if TYPE_CHECKING:
     import xarray
@@ -57,8 +57,9 @@ def dataset(
         data[stored] = ("lam", [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
     for name, meaning in OUTSIDE.items():
         data[name] = ("lam", [int(entry[name]) for entry in rows], {"units": "1", "long_name": meaning})
-    flags = [int(bool(entry["warnings"])) for entry in rows]
-    data[DOUBTFUL] = ("lam", flags, {"units": "1", "long_name": DOUBTFUL_MEANING})
+    for flag, key, meaning in ((DOUBTFUL, "warnings", DOUBTFUL_MEANING), (IMPOSSIBLE, IMPOSSIBLE, IMPOSSIBLE_MEANING)):
+        set_at = [int(bool(entry[key])) for entry in rows]
+        data[flag] = ("lam", set_at, {"units": "1", "long_name": meaning})
     for sweep, energies in (measured.sweeps if measured else {}).items():
         if sweep in ("up", "down"):
             data |= _curves([row(result) for result in energies], sweep)
@@ -114,7 +115,7 @@ def table(rows: Sequence[Mapping[str, Any]], others: Mapping[str, float], more: 
         names += [name, f"{name}_error"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    last_names = [ORDER, f"{ORDER}_error", f"{ORDER}_rhat", "direction", "in_gap", "warnings", *more]
+    last_names = [ORDER, f"{ORDER}_error", f"{ORDER}_rhat", "direction", "in_gap", "warnings", IMPOSSIBLE, *more]
     writer.writerow([*names, *DIAGNOSTICS, "extrapolating", *last_names])
     for entry in rows:
         energies = [entry[name][part] for name in ENERGIES for part in ("value", "error")]
@@ -122,7 +123,7 @@ def table(rows: Sequence[Mapping[str, Any]], others: Mapping[str, float], more: 
         flag, between = ("true" if entry[name] else "false" for name in ("extrapolating", "in_gap"))
         order = entry[ORDER] or {"value": "", "error": ""}
         last = [order["value"], order["error"], entry[f"{ORDER}_rhat"], entry["direction"], between]
-        last += ["; ".join(entry["warnings"]), *(entry.get(name, "") for name in more)]
+        last += ["; ".join(entry["warnings"]), entry[IMPOSSIBLE], *(entry.get(name, "") for name in more)]
         writer.writerow([entry["lam"], *others.values(), *energies, *diagnostics, flag, *last])
     return text.getvalue()
 
@@ -143,6 +144,7 @@ def units(others: Mapping[str, float], more: Sequence[str]) -> dict[str, str]:
         ORDER: "1, <|rho_K|^2>",
         f"{ORDER}_error": "1, one standard error",
         f"{ORDER}_rhat": "1",
+        IMPOSSIBLE: "why the energies are no answer, empty if they may be one",
         "direction": "fresh chains at every lam, carried up or down in lam, exchange between lam, or reweighted",
         "warnings": "why error bars may be too small",
         **{name: f"1, {REWEIGHTED[name]['long_name']}" for name in more},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qernel.storage import outside
+from qernel.storage import DOUBTFUL, IMPOSSIBLE, outside
 
 if TYPE_CHECKING:
     from qernel.model import Energies, Model
@@ -54,7 +54,7 @@ def energy_table(
                 f"{result.rhat:.3f}",
                 f"{result.effective_samples:.0f}",
                 *shown[index : index + 1],
-                remark(any(part.doubts for part in (*parts, *order)), result._asdict()),
+                remark({**result._asdict(), DOUBTFUL: any(part.doubts for part in (*parts, *order))}),
             ]
         )
     unit = model.config.energy_unit_meV
@@ -76,17 +76,21 @@ def reweighted_table(results: Sequence[Energies]) -> str:
             share,
             f"{result.effective_samples:.0f}",
         ]
-        rows.append([f"{result.lam:g}", *cells, remark(any(part.doubts for part in parts), result._asdict())])
+        rows.append(
+            [f"{result.lam:g}", *cells, remark({**result._asdict(), DOUBTFUL: any(part.doubts for part in parts)})]
+        )
     return columns(rows)
 
 
-def remark(doubtful: bool, point: Mapping[Any, Any]) -> str:
-    """What is to be kept in mind about a row: error bars that may be too small, a λ that was not trained.
+def remark(point: Mapping[Any, Any]) -> str:
+    """What has to be said beside the numbers at one λ (a row, or a data set); empty if nothing has.
 
-    >>> remark(True, {"extrapolating": True})
+    >>> remark({"doubtful": True, "extrapolating": True})
     'errors doubtful, extrapolating'
     """
-    return ", ".join(filter(None, ("errors doubtful" if doubtful else "", outside(point))))
+    words = {IMPOSSIBLE: "no answer", DOUBTFUL: "errors doubtful"}
+    said = [word for flag, word in words.items() if flag in point and bool(point[flag])]
+    return ", ".join(filter(None, (*said, outside(point))))
 
 
 def describe(electrons: tuple[int, int], cells: int) -> str:

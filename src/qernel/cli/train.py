@@ -11,7 +11,7 @@ from qernel.cli.options import add_config
 from qernel.cli.progress import TrainingProgress
 from qernel.cli.tables import duration
 from qernel.config import Config, load_config
-from qernel.errors import command_line
+from qernel.errors import RESUMABLE, command_line, resume_command
 from qernel.stopping import rearm
 
 
@@ -28,9 +28,17 @@ def run(options: argparse.Namespace) -> int:
     """Train a configuration into a run folder."""
     config = load_config(options.config, options.set)
     out = Path(options.out or Path("runs") / Path(options.config).stem)
-    if train_with_progress(config, out, resume=None if options.auto_resume else options.resume):
-        query = command_line("qernel", "query", out, "--lam", f"{sum(config.family.lam) / 2:g}")
-        print(f"next: {query}, or {command_line('qernel', 'scan', out, '--lam', grid(config))}")
+    if not train_with_progress(config, out, resume=None if options.auto_resume else options.resume):
+        return 0
+    from qernel.training.folder import MODEL_FILE
+    from qernel.training.progress import progress_of
+
+    found = progress_of(out / MODEL_FILE)
+    if found is not None and not found.complete:
+        print(f"{out} {found.sentence}, everything is saved; to go on: {resume_command(out)}")
+        return RESUMABLE
+    query = command_line("qernel", "query", out, "--lam", f"{sum(config.family.lam) / 2:g}")
+    print(f"next: {query}, or {command_line('qernel', 'scan', out, '--lam', grid(config))}")
     return 0
 
 
@@ -54,14 +62,17 @@ def train_with_progress(config: Config, out: Path, *, resume: bool | None) -> bo
     from qernel.training.watchdog import end_process
 
     if resume is None:
-        resume = bool(Checkpoints(out, config.fingerprint(), config.train.keep_checkpoints).paths())
+        resume = bool(Checkpoints.of(out, config).paths())
     if not processes.first():
         train(config, out, resume=resume, on_stall=end_process)
         return False
     with TrainingProgress(config.train.time_limit_s) as progress:
         train(config, out, resume=resume, report=progress, on_stall=end_process)
     if progress.last is None:
-        print(f"{out}: the run is complete, there is nothing left to do")
+        print(
+            f"{out}: the run is complete, there is nothing left to do; to train it longer: "
+            f"{resume_command(out)} --set train.iterations=N, with N above {config.train.iterations}"
+        )
     else:
         print(f"{out}: trained to iteration {progress.last.iteration} in {duration(progress.last.seconds)}")
     return True

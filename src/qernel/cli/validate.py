@@ -88,7 +88,7 @@ def _cost(config: Config) -> Iterator[str]:
         f"{train.burn_in} + {train.iterations} iterations, on {devices} of {need.speed / 1e9:.0f} GFLOP/s in all"
     )
     if train.time_limit_s is not None and need.total > train.time_limit_s:
-        yield f"train.time_limit_s will probably end the run early, after {duration(train.time_limit_s)}"
+        yield f"train.time_limit_s will stop the run early, after {duration(train.time_limit_s)}; --resume goes on"
 
 
 _HOPELESS = 4.0

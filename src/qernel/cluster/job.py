@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from qernel.cluster.resources import Resources, devices_per_process
 from qernel.cluster.studies import Study
-from qernel.errors import STALLED, RunError, command_line
+from qernel.errors import RESUMABLE, RunError, command_line
 from qernel.files import require_writable, write_atomically
 
 SCRIPT, TABLE = "run_queue.sh", "studies.tsv"  # pysqa names the script
@@ -124,7 +124,7 @@ def _values(studies: Sequence[Study], steps: Sequence[str], resources: Resources
         "array": f"0-{len(studies) - 1}{at_once}",
         "signal_name": number.name.removeprefix("SIG"),
         "stopped": 128 + number,
-        "stalled": STALLED,
+        "stalled": RESUMABLE,
         "command": "\n".join(_step(name, studies, resources) for name in steps),
     }
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationErro
 from qernel.config import checks
 from qernel.config.explain import explain
 from qernel.config.sections import (
+    EXTENT,
     LATER_KEYS,
     MATERIAL_KEYS,
     RANGE_KEYS,
@@ -125,20 +126,22 @@ class Config(Section):
 
         return tomlkit.dumps(self.to_dict())
 
-    def fingerprint(self, *sections: str) -> str:
+    def fingerprint(self, *sections: str, extent: bool = True) -> str:
         """SHA-256 (hex) of the values in force; equal for configurations that describe the same calculation.
 
         Args:
             sections: names of the sections to include; all of them if none is given. ``name`` and the keys of
                 `qernel.config.sections.UNCOUNTED` never enter.
+            extent: whether it matters how far a run goes (`qernel.config.sections.EXTENT`).
         """
         data = self.to_dict()
         # What there is besides the way it is written.
         data["system"]["twist"] = list(self.system.reduced_twist)
         del data["system"]["twist_along"]
-        for section, keys in UNCOUNTED.items():
-            for key in keys:
-                data[section].pop(key, None)
+        for left_out in (UNCOUNTED,) if extent else (UNCOUNTED, EXTENT):
+            for section, keys in left_out.items():
+                for key in keys:
+                    data[section].pop(key, None)
         chosen = {section: _without_later(section, data[section]) for section in sections or SECTIONS}
         text = json.dumps(chosen, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()

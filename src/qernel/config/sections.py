@@ -325,7 +325,9 @@ class TrainConfig(Section):
         description="End the process if no step is completed for so many seconds (20 steps, if longer); 0: never.",
     )
     time_limit_s: MaybePositive = Field(
-        default=None, description="Stop after this many seconds, with a checkpoint.", examples=[3600.0]
+        default=None,
+        description="Stop this many seconds after the first step, with a checkpoint from which --resume goes on.",
+        examples=[3600.0],
     )
 
 
@@ -351,6 +353,9 @@ class SampleConfig(Section):
 
 UNCOUNTED = {"train": ("keep_checkpoints", "stall_limit_s")}
 """Keys that change nothing in a calculation but how it is looked after: not part of its fingerprint."""
+
+EXTENT = {"train": ("iterations", "time_limit_s")}
+"""Keys that say how far a run goes and change nothing on the way: it may be resumed with others."""
 
 SECTIONS: dict[str, type[Section]] = {
     "system": SystemConfig,

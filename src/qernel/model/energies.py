@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from qernel.estimators.doubts import doubts_of
 from qernel.estimators.order_parameter import crystal_order
+from qernel.estimators.possible import impossible
 from qernel.estimators.quantity import Quantity
 from qernel.estimators.statistics import Summary, ratio_of_weighted, summarise
 from qernel.lattice import holds_root_three
@@ -28,6 +29,7 @@ class Energies(NamedTuple):
     says where the chains came from: ``fresh``, carried ``up`` or ``down`` in λ, or all λ together with ``exchange``;
     or ``reweighted``, from records at the λ ``reweighted_from`` of which the share ``effective_fraction`` is effective.
     ``rhat``, ``autocorrelation`` and ``effective_samples`` are those of the energy; each number has its own ``doubts``.
+    ``impossible`` says why the numbers are no answer (`qernel.estimators.possible`); empty if they may be one.
     """
 
     lam: float
@@ -47,13 +49,17 @@ class Energies(NamedTuple):
     reweighted_from: float = float("nan")
     effective_fraction: float = 1.0
     in_gap: bool = False
+    impossible: str = ""
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>"
             for name in ("energy", "kinetic", "moire", "interaction")
         )
-        note = f" ({text})" if (text := outside(self._asdict())) else ""
+        notes = [
+            text for text in (self.impossible and f"no answer: {self.impossible}", outside(self._asdict())) if text
+        ]
+        note = f" ({'; '.join(notes)})" if notes else ""
         return f"<table><caption>λ = {self.lam:g}{note}, per electron</caption>{rows}</table>"
 
 
@@ -89,11 +95,12 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         found = averaged(np.stack([crystal_order(record.positions, cell) for record in records], axis=1))
         order = Quantity(found.mean, found.error, "", source, doubts=doubts_of(found, chains))
         order_rhat = found.rhat
+    acceptance = float(np.mean([record.acceptance for record in records]))
     return Energies(
         lam=state.lam,
         **parts,
         variance=summaries["energy"].variance,
-        acceptance=float(np.mean([record.acceptance for record in records])),
+        acceptance=acceptance,
         autocorrelation=summaries["energy"].autocorrelation,
         rhat=summaries["energy"].rhat,
         effective_samples=summaries["energy"].effective_samples,
@@ -101,4 +108,5 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         in_gap=state.in_gap,
         order_parameter=order,
         order_parameter_rhat=order_rhat,
+        impossible=impossible(state.model.hamiltonian, state.point, parts, acceptance),
     )

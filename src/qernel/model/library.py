@@ -16,8 +16,9 @@ from qernel.files import readable_name
 from qernel.model.card import read_card
 from qernel.model.trained import Model
 from qernel.training.folder import MODEL_FILE
+from qernel.training.progress import Progress
 from qernel.training.run import initial_wavefunction
-from qernel.training.tensors import Tensors, fit, read_tensors
+from qernel.training.tensors import TensorFile, fit, read_tensors
 
 _CARD_FILE = "card.json"
 
@@ -44,11 +45,12 @@ def load(run: str | Path) -> Model:
         RunError: if there is no such model, or its file is foreign or damaged.
     """
     runtime.refuse_forked()
-    path, config, tensors = _read(run)
+    path, config, file = _read(run)
     template = initial_wavefunction(config, start=False)
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
-    wavefunction = eqx.combine(fit(path, tensors, arrays), static)
-    return Model(readable_name(path.parent.resolve()), config, wavefunction, read_card(path.parent / _CARD_FILE))
+    wavefunction = eqx.combine(fit(path, file.tensors, arrays), static)
+    card, training = read_card(path.parent / _CARD_FILE), Progress.from_header(file.metadata)
+    return Model(readable_name(path.parent.resolve()), config, wavefunction, card, training=training)
 
 
 def configuration(run: str | Path) -> Config:
@@ -60,7 +62,7 @@ def configuration(run: str | Path) -> Config:
     return _read(run)[1]
 
 
-def _read(run: str | Path) -> tuple[Path, Config, Tensors]:
+def _read(run: str | Path) -> tuple[Path, Config, TensorFile]:
     folder = Path(run)
     if not (folder / MODEL_FILE).exists():
         if str(run) not in shipped():
@@ -69,11 +71,11 @@ def _read(run: str | Path) -> tuple[Path, Config, Tensors]:
             raise RunError(f"{run} {what}; shipped models: {known}")
         folder = Path(str(files("qernel") / "models" / str(run)))
     path = folder / MODEL_FILE
-    tensors, metadata = read_tensors(path)
-    text = metadata.get("config")
+    file = read_tensors(path)
+    text = file.metadata.get("config")
     if text is None:
         raise RunError(f"{path} carries no configuration: it is not a Qernel model")
-    return path, as_stored(Config.model_validate(_parse(text, path)), str(path)), tensors
+    return path, as_stored(Config.model_validate(_parse(text, path)), str(path)), file
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:

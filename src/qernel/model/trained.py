@@ -19,6 +19,7 @@ from qernel.model.card import Card
 from qernel.model.state import State
 from qernel.provenance import identity
 from qernel.soundness import LARGEST_LAM
+from qernel.training.progress import Progress
 
 if TYPE_CHECKING:
     from qernel.model.journal import Journal
@@ -35,6 +36,7 @@ class Model:
         card: what is known about it (accuracy, range, caveats); None for a plain run.
         journal: where records of its chains are kept (`remembering`).
         start: where its chains start (`started`); None: as the configuration says.
+        training: how far its run had come; None where its file does not say (shipped models, earlier versions).
     """
 
     name: str
@@ -43,6 +45,7 @@ class Model:
     card: Card | None = field(default=None, repr=False)
     journal: Journal | None = field(default=None, repr=False, compare=False)
     start: str | None = field(default=None, repr=False, compare=False)
+    training: Progress | None = field(default=None, repr=False, compare=False)
     _samplers: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import numpy as np
 
 from qernel.errors import QernelError
 from qernel.estimators.doubts import stored_doubts
+from qernel.estimators.possible import impossible_in
 from qernel.observables.base import Samples, Variable
 from qernel.provenance import model_attributes
-from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, OUTSIDE
+from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, OUTSIDE
 
 if TYPE_CHECKING:
     import xarray
@@ -65,7 +66,10 @@ def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *,
     }
     dataset = xarray.Dataset(data, coordinates, attributes)
     doubtful = any(stored_doubts(dataset, variable.name) for variable in variables if variable.errors is not None)
-    return dataset.assign({DOUBTFUL: ((), np.int8(doubtful), {"units": "1", "long_name": DOUBTFUL_MEANING})})
+    (why,) = impossible_in(dataset, state.model.hamiltonian).values()
+    flags = {DOUBTFUL: (doubtful, DOUBTFUL_MEANING), IMPOSSIBLE: (bool(why), IMPOSSIBLE_MEANING)}
+    about = {"units": "1"}
+    return dataset.assign({name: ((), np.int8(on), about | {"long_name": text}) for name, (on, text) in flags.items()})
 
 
 def parameter_attributes(name: str) -> dict[str, str]:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from qernel.errors import DamagedFile, OtherRun, RunError
+from qernel.config import Config, load_config
+from qernel.config.twist import earlier_meaning
+from qernel.errors import ConfigError, DamagedFile, OtherRun, RunError
 from qernel.files import set_aside
 from qernel.training.state import TrainState
 from qernel.training.tensors import Migration, Tensors, fit, read_header, read_tensors, write_tensors
+
+CONFIG_FILE = "config.toml"
+"""The resolved configuration, beside the checkpoints."""
 
 _NAME = re.compile(r"checkpoint(?:-(\d{1,12}))?\.safetensors")
 
@@ -29,7 +34,7 @@ class Loaded(NamedTuple):
 
     Attributes:
         state: the state.
-        finished: whether that run was finished.
+        finished: whether that run has made all that the configuration asks for.
         path: the file.
         passed_over: why each newer file could not be used, one sentence each.
         devices: what the run was computed on; None where that was not written down.
@@ -63,6 +68,20 @@ def averaged_parameters(path: Path) -> npt.NDArray[Any]:
     return tensors["average"]
 
 
+class Extent(NamedTuple):
+    """How far a run goes.
+
+    Attributes:
+        course: fingerprint of the configuration without this; runs of one course have the same steps.
+        total: iterations, burn-in included.
+        timed: whether ``train.time_limit_s`` may stop it before.
+    """
+
+    course: str
+    total: int
+    timed: bool
+
+
 class Checkpoints:
     """The checkpoints in a run folder.
 
@@ -70,6 +89,7 @@ class Checkpoints:
         folder: the run folder.
         fingerprint: of the configuration; checkpoints of any other are refused.
         keep: how many to keep.
+        extent: with it, checkpoints of a run that went less far, or farther, are those of this configuration.
         earlier: fingerprint of the configuration as earlier versions understood it, if that is another.
         notice: called with a sentence about a file of somebody else that was kept under another name.
     """
@@ -79,6 +99,7 @@ class Checkpoints:
         folder: Path,
         fingerprint: str,
         keep: int,
+        extent: Extent | None = None,
         *,
         earlier: str | None = None,
         notice: Callable[[str], None] | None = None,
@@ -86,9 +107,25 @@ class Checkpoints:
         self._folder = folder
         self._fingerprint = fingerprint
         self._keep = keep
+        self._extent = extent
         self._earlier = earlier
         self._notice = notice or (lambda sentence: None)
         self._written: set[Path] = set()
+
+    @classmethod
+    def of(
+        cls, folder: Path, config: Config, keep: int | None = None, notice: Callable[[str], None] | None = None
+    ) -> Self:
+        """Those of a configuration; ``keep``, if given, instead of its ``train.keep_checkpoints``."""
+        train, earlier = config.train, earlier_meaning(config)
+        return cls(
+            folder,
+            config.fingerprint(),
+            train.keep_checkpoints if keep is None else keep,
+            Extent(config.fingerprint(extent=False), train.burn_in + train.iterations, train.time_limit_s is not None),
+            earlier=None if earlier is None else earlier.fingerprint(),
+            notice=notice,
+        )
 
     def paths(self) -> list[Path]:
         """The files, newest first; one without a number was written before there were several."""
@@ -115,9 +152,11 @@ class Checkpoints:
         iteration = int(state.iteration)
         path = self._folder / f"checkpoint-{iteration:09d}.safetensors"
         metadata = {"fingerprint": self._fingerprint, "finished": json.dumps(finished), "iteration": str(iteration)}
+        metadata |= {"course": self._extent.course} if self._extent else {}
+        metadata |= {"devices": devices} if devices else {}
         if os.path.lexists(path) and self._foreign(path):
             self._set_aside(path)
-        write_tensors(path, state, metadata | ({} if devices is None else {"devices": devices}))
+        write_tensors(path, state, metadata)
         self._written.add(path)
         files = self.paths()
         newest = files.index(path)
@@ -144,7 +183,7 @@ class Checkpoints:
         if not path.is_file():
             return True
         try:
-            return read_header(path).get("fingerprint") != self._fingerprint
+            return not self._belongs(read_header(path))
         except DamagedFile:
             return False
 
@@ -174,7 +213,7 @@ class Checkpoints:
                 problems.append(error)
                 continue
             passed_over = tuple(str(problem) for problem in problems)
-            return Loaded(state, metadata["finished"] == "true", path, passed_over, metadata.get("devices"))
+            return Loaded(state, self._finished(metadata), path, passed_over, metadata.get("devices"))
         for problem in problems:
             if isinstance(problem, OtherRun):
                 raise problem
@@ -190,7 +229,7 @@ class Checkpoints:
                 metadata = read_tensors(path).metadata
             except DamagedFile:
                 continue
-            return metadata.get("finished") == "true" and metadata.get("fingerprint") == self._fingerprint
+            return self._belongs(metadata) and self._finished(metadata)
         return False
 
     def _read(self, path: Path, template: TrainState) -> tuple[TrainState, dict[str, str]]:
@@ -202,6 +241,34 @@ class Checkpoints:
                 f"{path} was written by an earlier version, whose system.twist belongs to the reduced supercell "
                 f"vectors: resume with {self._folder / 'config.toml'}, or add --set system.twist_along=reduced"
             )
-        if metadata["fingerprint"] != self._fingerprint:
-            raise OtherRun(f"{path} was written by a run with another configuration: resume with the same one")
+        if not self._belongs(metadata):
+            raise OtherRun(
+                f"{path} was written by a run with another configuration: resume with the same one, in which only "
+                "train.iterations and train.time_limit_s may be changed"
+            )
         return fit(path, tensors, template), metadata
+
+    def _belongs(self, metadata: Mapping[str, str]) -> bool:
+        """Whether a checkpoint is one of this configuration, however far its run went."""
+        if self._extent is None or metadata.get("fingerprint") == self._fingerprint:
+            return metadata.get("fingerprint") == self._fingerprint
+        if "course" in metadata:
+            return metadata["course"] == self._extent.course
+        # Checkpoints of earlier versions know their whole configuration only: it lies beside them.
+        try:
+            stored = load_config(self._folder / CONFIG_FILE)
+        except (ConfigError, OSError):
+            return False
+        same = stored.fingerprint() == metadata.get("fingerprint")
+        return same and stored.fingerprint(extent=False) == self._extent.course
+
+    def _finished(self, metadata: Mapping[str, str]) -> bool:
+        """Whether a checkpoint of this configuration ends its run.
+
+        Earlier versions called a run finished that ``train.time_limit_s`` had stopped.
+        """
+        if metadata.get("finished") != "true" or self._extent is None:
+            return metadata.get("finished") == "true"
+        if int(metadata.get("iteration", self._extent.total)) >= self._extent.total:
+            return True
+        return metadata.get("fingerprint") == self._fingerprint and not self._extent.timed

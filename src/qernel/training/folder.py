@@ -23,17 +23,19 @@ from qernel.errors import ConfigError, DamagedFile, RunError
 from qernel.files import PARTIAL, occupied, require_writable, set_aside, write_atomically
 from qernel.sampling.devices import walker_mesh
 from qernel.training.balance import Routing, overflow
+from qernel.training.checkpoint import CONFIG_FILE as CONFIG_FILE
 from qernel.training.checkpoint import Checkpoints, Loaded
 from qernel.training.events import EventLog
 from qernel.training.lock import LOCK_FILE, locked
 from qernel.training.metrics import MetricsFile
+from qernel.training.progress import COMPLETE, GOING_ON, Progress
 from qernel.training.state import TrainState
 from qernel.training.step import StepInfo
 from qernel.training.tensors import read_header, write_tensors
 from qernel.wavefunction import Wavefunction, parameter_layout
 from qernel.wavefunction.experts import mixtures
 
-CONFIG_FILE, METRICS_FILE, MODEL_FILE = "config.toml", "metrics.csv", "model.safetensors"
+METRICS_FILE, MODEL_FILE = "metrics.csv", "model.safetensors"
 
 
 class RunFolder:
@@ -49,14 +51,7 @@ class RunFolder:
         self.path = path
         self.events = EventLog(path)
         self._iteration = 0
-        earlier = earlier_meaning(config)
-        self.checkpoints = Checkpoints(
-            path,
-            config.fingerprint(),
-            config.train.keep_checkpoints,
-            earlier=None if earlier is None else earlier.fingerprint(),
-            notice=lambda text: self._say("kept", text),
-        )
+        self.checkpoints = Checkpoints.of(path, config, notice=lambda text: self._say("kept", text))
         self._config = config
         self._wavefunction = parameter_layout(template).rebuild
         self._parameters = template.hamiltonian.parameters
@@ -72,14 +67,15 @@ class RunFolder:
         self._iteration = int(state.iteration)
         for leftover in self.path.glob(f"*{PARTIAL}"):
             leftover.unlink()
-        if not self.checkpoints.paths():
+        other_extent = self._goes_farther()
+        if not self.checkpoints.paths() or other_extent:
             # Before anything else: from now on the run can be resumed, whenever it is killed.
             self._save_checkpoint(state, finished=False)
-        if not (self.path / CONFIG_FILE).exists():
+        if not (self.path / CONFIG_FILE).exists() or other_extent:
             write_atomically(self.path / CONFIG_FILE, self._config.to_toml().encode())
         self._keep_foreign_model()
-        if not (self.path / MODEL_FILE).exists():
-            self._save_model(state)
+        if not (self.path / MODEL_FILE).exists() or other_extent:
+            self._save_model(state, GOING_ON)
         self._open_metrics(state)
         try:
             yield
@@ -97,15 +93,20 @@ class RunFolder:
             self._overflow = True
             self.events.append("capacity", iteration, lost)
 
-    def save(self, state: TrainState, *, finished: bool) -> None:
-        """Write metrics, model and checkpoint, in this order: what a checkpoint stands for is on the disk before it."""
+    def save(self, state: TrainState, ended: str) -> None:
+        """Write metrics, model and checkpoint, in this order: what a checkpoint stands for is on the disk before it.
+
+        Args:
+            state: a good one.
+            ended: whether it ends the run, and why (`qernel.training.progress`).
+        """
         assert self._metrics is not None
         self._check_place()
         self._iteration = int(state.iteration)
         self._metrics.flush()
         self._say_notices()
-        self._save_model(state)
-        self._save_checkpoint(state, finished=finished)
+        self._save_model(state, ended)
+        self._save_checkpoint(state, finished=ended == COMPLETE)
 
     def go_back(self, state: TrainState) -> None:
         """Make an earlier state the newest one.
@@ -179,8 +180,19 @@ class RunFolder:
         while self._metrics.notices:
             self._say("metrics", self._metrics.notices.pop(0))
 
-    def _save_model(self, state: TrainState) -> None:
-        save_model(self.path / MODEL_FILE, self._config, self._wavefunction(state.average))
+    def _goes_farther(self) -> bool:
+        """Whether the run is to go on with other `qernel.config.sections.EXTENT` than it was begun with."""
+        try:
+            stored = load_config(self.path / CONFIG_FILE)
+        except (ConfigError, OSError):
+            return False
+        same = stored.fingerprint(extent=False) == self._config.fingerprint(extent=False)
+        return same and stored.fingerprint() != self._config.fingerprint()
+
+    def _save_model(self, state: TrainState, ended: str) -> None:
+        train = self._config.train
+        progress = Progress(int(state.iteration), train.burn_in, train.iterations, ended)
+        save_model(self.path / MODEL_FILE, self._config, self._wavefunction(state.average), progress)
 
     def _keep_foreign_model(self) -> None:
         """Keep the model of another run, which the next save would replace, under another name."""
@@ -189,7 +201,8 @@ class RunFolder:
             config = load_config(tomllib.loads(read_header(path).get("config", "")))
         except (DamagedFile, ConfigError, ValueError):  # or absent: nothing to lose
             return
-        if config.fingerprint() != self._config.fingerprint():
+        meanings = [config, *filter(None, [earlier_meaning(config)])]
+        if self._config.fingerprint(extent=False) not in [one.fingerprint(extent=False) for one in meanings]:
             kept = set_aside(path)
             self._say("kept", f"{path} is not the model of this run: it is kept as {kept.name}")
 
@@ -215,9 +228,10 @@ class RunFolder:
                 raise
 
 
-def save_model(path: Path, config: Config, wavefunction: Wavefunction) -> None:
-    """Write a self-contained model file: named parameters and the configuration they belong to."""
-    write_tensors(path, eqx.filter(wavefunction, eqx.is_inexact_array), {"config": config.to_toml()})
+def save_model(path: Path, config: Config, wavefunction: Wavefunction, progress: Progress | None = None) -> None:
+    """Write a self-contained model file: named parameters, the configuration they belong to, how far training came."""
+    header = {"config": config.to_toml(), **(progress.header() if progress else {})}
+    write_tensors(path, eqx.filter(wavefunction, eqx.is_inexact_array), header)
 
 
 @contextmanager

@@ -35,10 +35,14 @@ Array = npt.NDArray[np.float64]
 
 
 class Suspicion(NamedTuple):
-    """What is wrong in which group, in words that complete "in the group at λ = …"."""
+    """What is wrong in which group, in words that complete "in the group at λ = …".
+
+    ``impossible``: no state of the Hamiltonian has such energies, or no walker moves, whatever went before.
+    """
 
     group: int
     what: str
+    impossible: bool = False
 
 
 class Memory(NamedTuple):

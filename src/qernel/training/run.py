@@ -13,20 +13,20 @@ from jax.sharding import Mesh
 
 from qernel import runtime
 from qernel.config import Config
-from qernel.errors import Interrupted, RunError, resume_command
+from qernel.errors import RunError, resume_command
 from qernel.estimators.batched import walker_functions
 from qernel.files import require_writable
 from qernel.optimise import Schedule, build_optimiser
 from qernel.sampling.devices import WALKERS, over_walkers, walker_mesh
 from qernel.sampling.metropolis import Walkers
 from qernel.sampling.starts import settle, start_walkers
-from qernel.stopping import stop_signals
 from qernel.training import processes
 from qernel.training.balance import routing_of, steered_places
 from qernel.training.events import EventLog
 from qernel.training.folder import RunFolder, new_folder, require_unused
 from qernel.training.guard import Guard
 from qernel.training.lock import locked
+from qernel.training.loop import Loop
 from qernel.training.report import Report, Reporter
 from qernel.training.size import require_memory
 from qernel.training.state import TrainState, as_configured, layout, stratified_points
@@ -49,7 +49,8 @@ def train(
     Args:
         config: what to train.
         out: the run folder.
-        resume: continue the run in ``out`` instead of starting one.
+        resume: continue the run in ``out`` instead of starting one; ``train.iterations`` and ``train.time_limit_s``
+            may be other ones than it was begun with.
         report: called about twice a second with the progress.
         on_stall: called from another thread, with a sentence, if no step is completed for ``train.stall_limit_s``;
             the command line ends the process then. None: nobody watches.
@@ -57,11 +58,13 @@ def train(
             step of this call was complete, its compilation excluded; True ends the run as finished.
 
     Returns:
-        The run folder.
+        The run folder; `qernel.training.progress.progress_of` its model says whether the run is complete, or
+        ``train.time_limit_s`` has stopped it.
 
     Raises:
         RunError: if the model is too large for this machine, the folder holds something else or is in use, nothing in
-            it can be resumed, it cannot be written, or the energy is lost beyond repair.
+            it can be resumed, it has more iterations than are asked for, it cannot be written, or the energy is lost
+            beyond repair.
         Interrupted: after Ctrl-C, SIGTERM, SIGUSR2 or SIGHUP, with a checkpoint written.
     """
     runtime.refuse_forked()
@@ -86,6 +89,7 @@ def train(
             if resume:
                 loaded = folder.checkpoints.load(state)
                 state = loaded.state
+                _check_iterations(config, int(state.iteration), out)
                 folder.resumed(loaded)
                 if loaded.finished:
                     return out
@@ -109,6 +113,16 @@ def _refusal(out: Path, resume: bool) -> RunError | None:
     except RunError as error:
         return error
     return None
+
+
+def _check_iterations(config: Config, iteration: int, out: Path) -> None:
+    """A run that is resumed cannot be made shorter than it is."""
+    train = config.train
+    if iteration > train.burn_in + train.iterations:
+        raise RunError(
+            f"train.iterations = {train.iterations} is less than the {iteration - train.burn_in} that {out} has made "
+            "already: give at least as many, or train into another --out"
+        )
 
 
 def _follow(config: Config, template: Wavefunction, out: Path, on_stall: Callable[[str], None] | None) -> None:
@@ -227,58 +241,11 @@ def _loop(
 ) -> None:
     """Step to the end; ``folder`` is None in processes that do not write."""
     train = config.train
-    total = train.burn_in + train.iterations
     step, routed = training_step(config, template), routing_of(template)
     mesh = walker_mesh(train.walkers)
     state = jax.device_put(state, layout(state, mesh))
-    iteration = int(state.iteration)
-    if iteration == 0 and train.crystal_from is not None:
+    if int(state.iteration) == 0 and train.crystal_from is not None:
         state = state._replace(walkers=_settled(config, template, state, mesh))
-    guard = Guard(state, walkers=train.walkers, burn_in=train.burn_in)
-    reporter = Reporter(report, total, train.burn_in)
-    reporter.begin(iteration)
-
-    def save(finished: bool) -> None:
-        good = processes.complete(guard.good, mesh)
-        if folder is not None:
-            folder.save(good, finished=finished)
-
-    def go_back() -> None:
-        good = processes.complete(guard.good, mesh)
-        if folder is not None:
-            folder.go_back(good)
-
-    with stop_signals() as stopped, watchdog:
-        ends = iteration >= total
-        while not ends:
-            state, device_info = step(state)
-            info: StepInfo = jax.device_get(device_info)
-            watchdog.beat()
-            iteration += 1
-            fault = guard.review(iteration, state, info)
-            if fault is not None:
-                if folder is not None:
-                    folder.events.append("rollback", iteration, fault.message, **fault.details)
-                go_back()
-                state, iteration = fault.state, int(fault.state.iteration)
-                reporter.forget()
-                continue
-            if iteration % train.record_every == 0:
-                routing = None if routed is None else jax.device_get(routed(state, device_info.point))
-                if folder is not None:
-                    folder.record(iteration, info, routing)
-            late = train.time_limit_s is not None and reporter.seconds > train.time_limit_s
-            reporter.step(iteration, info, last=iteration == total or late)
-            late = (after_step is not None and after_step(iteration, reporter.stepping)) or late
-            stop, over = processes.agreed(stopped[0] if stopped else 0, late)
-            ends = iteration == total or bool(over)
-            if stop and not ends:
-                save(finished=False)
-                if folder is None:
-                    return
-                raise Interrupted(f"stopped at iteration {iteration} of {total}", folder.path, stop)
-            if iteration % train.checkpoint_every == 0 and guard.settled and not ends:
-                save(finished=False)
-    if not guard.settled:
-        go_back()
-    save(finished=True)
+    guard = Guard(state, walkers=train.walkers, burn_in=train.burn_in, hamiltonian=template.hamiltonian)
+    reporter = Reporter(report, train.burn_in + train.iterations, train.burn_in)
+    Loop(train, state, step, routed, guard, reporter, folder, mesh).run(watchdog, after_step)

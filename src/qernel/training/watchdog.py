@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from qernel import stopping
-from qernel.errors import STALLED
+from qernel.errors import RESUMABLE
 
 FACTOR = 20.0
 """A step may take so many times the longest one before."""
@@ -85,5 +85,5 @@ class Watchdog:
 
 
 def end_process(message: str) -> NoReturn:
-    """End the process from any thread, with a sentence on standard error and the exit code `STALLED`."""
-    stopping.end_process(message, STALLED)
+    """End the process from any thread, with a sentence on standard error and the exit code `RESUMABLE`."""
+    stopping.end_process(message, RESUMABLE)

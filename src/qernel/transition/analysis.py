@@ -145,7 +145,11 @@ def analyse(scan: Scan, *, resamples: int = 400, seed: int = 0) -> Transition:
         resamples: data sets drawn for the errors, and as many for the false alarms; with fewer than 1/`CHANCE` of
             them no transition could be found.
         seed: of these.
+
+    Raises:
+        RunError: if the energies break a bound of their Hamiltonian.
     """
+    scan.require_possible()
     if 1 + resamples < 1 / CHANCE:
         raise ValueError(f"resamples is {resamples}: at least {1 / CHANCE - 1:.0f} are needed to exclude chance")
     lam, (values, errors) = scan.lam, scan.interaction

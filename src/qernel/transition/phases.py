@@ -150,8 +150,10 @@ def compare_phases(one: Scan, other: Scan, *, resamples: int = 400, seed: int = 
         seed: of these.
 
     Raises:
-        RunError: if too few λ are left to fit.
+        RunError: if too few λ are left to fit, or energies break a bound of their Hamiltonian.
     """
+    one.require_possible()
+    other.require_possible()
     lam = one.lam[np.isclose(one.lam[:, None], other.lam).any(1)]
     _require(lam, one, other, "in common")
     one, other = one.at(lam), other.at(lam)

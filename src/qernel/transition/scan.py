@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qernel.errors import RunError
+from qernel.config import load_config
+from qernel.errors import ConfigError, RunError
+from qernel.estimators.possible import impossible_in
 from qernel.lattice import FloatArray
 from qernel.soundness import resting_on
 from qernel.storage import DOUBTFUL
@@ -53,6 +56,7 @@ class Scan:
         doubtful: where the measurement itself doubts an error bar, if it says so.
         sweeps: the same energies for chains carried ``up`` and ``down`` in λ, by direction and name.
         left_out: λ that were measured outside the trained range and are not used.
+        impossible: by λ, why its energies are no answer (`qernel.estimators.possible`).
         source: where the numbers come from.
     """
 
@@ -66,6 +70,7 @@ class Scan:
     doubtful: npt.NDArray[np.bool_] | None = None
     sweeps: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
     left_out: tuple[float, ...] = ()
+    impossible: Mapping[float, str] = field(default_factory=dict)
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -87,6 +92,20 @@ class Scan:
     def at(self, lam: FloatArray) -> Scan:
         """The part at some of its λ."""
         return self._only(np.array([bool(np.isclose(lam, one).any()) for one in self.lam]))
+
+    def require_possible(self) -> None:
+        """Refuse energies that no state of the Hamiltonian has.
+
+        Raises:
+            RunError: naming the λ.
+        """
+        bad = [lam for lam in self.lam.tolist() if self.impossible.get(lam)]
+        if bad:
+            where = ", ".join(f"{lam:g}" for lam in bad[:6]) + (f" and {len(bad) - 6} more" if len(bad) > 6 else "")
+            raise RunError(
+                f"{self.source or 'the scan'} has no answer at λ = {where}: at λ = {bad[0]:g} "
+                f"{self.impossible[bad[0]]}; scan a model that has not diverged, or leave these λ out with --between"
+            )
 
     @property
     def name(self) -> str:
@@ -188,8 +207,20 @@ def from_dataset(data: xarray.Dataset, source: str = "") -> Scan:
         doubtful=column(DOUBTFUL) > 0 if DOUBTFUL in data else None,
         sweeps=sweeps,
         left_out=tuple(data["lam"].values[outside].tolist()),
+        impossible=_impossible(data),
         source=source,
     )
+
+
+def _impossible(data: xarray.Dataset) -> dict[float, str]:
+    """Why the energies at each λ are no answer; nothing is known where the file does not tell its Hamiltonian."""
+    try:
+        hamiltonian = load_config(tomllib.loads(data.attrs["config"])).hamiltonian()
+    except (KeyError, TypeError, ValueError, ConfigError):
+        return {}
+    if any(name not in data for name in hamiltonian.parameters):
+        return {}
+    return impossible_in(data, hamiltonian)
 
 
 def merged(up: Mapping[str, Curve], down: Mapping[str, Curve]) -> dict[str, Curve]:
