@@ -60,6 +60,8 @@ def resting_on(path: str | Path) -> Iterator[None]:
         if str(path) in str(error):
             raise
         raise RunError(f"{path}: {error}") from error
+    except KeyError as error:
+        raise RunError(f"{path} lacks {str(error)[:200]}, which this needs") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(

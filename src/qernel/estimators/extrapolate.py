@@ -168,7 +168,7 @@ def read_states(paths: Sequence[str | Path]) -> list[tuple[float, States, tuple[
         for index, lam in enumerate(depths):
             row = [float(column[index]) for column in columns]
             if not np.isfinite(row).all() or min(row[1], row[3]) <= 0:
-                raise RunError(f"{name} has no energy and variance with errors at λ = {lam:g}: measure it again")
+                raise RunError(f"{path} has no energy and variance with errors at λ = {lam:g}: measure it again")
             table.setdefault(round(lam, 9), []).append((name, row))
     found = [
         (lam, States(*np.array([row for _, row in rows]).T), tuple(name for name, _ in rows))

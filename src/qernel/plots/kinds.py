@@ -43,7 +43,7 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
     Raises:
         QernelError: if the data set does not hold what is to be drawn.
     """
-    points = data if "lam" in data.dims else data.expand_dims("lam")
+    points = (data if "lam" in data.dims else data.expand_dims("lam")).transpose("lam", ...)
     if kind == VERSUS_LAM:
         return _versus_lam(points, variable)
     if kind == TRANSITION:
