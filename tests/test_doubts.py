@@ -128,3 +128,18 @@ def test_the_study_measures_coverage(capsys: pytest.CaptureFixture[str], monkeyp
     _, *pieces = [line for line in capsys.readouterr().out.splitlines() if " × " in line]
     within = [float(line.split("|")[3].strip(" %")) / 100 for line in pieces]
     assert len(pieces) == 4 and 0.4 < within[0] < 0.95
+
+
+def test_transition_repeats_the_doubts_of_a_scan() -> None:
+    """R̂ that is large or unknown, and points that the scan itself doubts; a λ is named once."""
+    from types import SimpleNamespace
+
+    from qernel.transition import words
+
+    lam = np.array([0.5, 0.6, 0.7, 0.8])
+    scan = SimpleNamespace(lam=lam, left_out=(), rhat=np.array([1.0, 1.2, math.nan, 1.0]), doubtful=None)
+    (stuck,) = words._warnings(SimpleNamespace(scan=scan))  # type: ignore[arg-type]
+    assert "λ = 0.6, 0.7:" in stuck
+    scan.doubtful = np.array([False, True, False, True])
+    _, few = words._warnings(SimpleNamespace(scan=scan))  # type: ignore[arg-type]
+    assert few.endswith("at λ = 0.8.")
