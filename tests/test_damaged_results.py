@@ -243,7 +243,7 @@ def test_edited_files_are_one_sentence_for_every_reader(
     scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcomes = check_readers(edited_files(random.Random(3))[:10], scan, tmp_path, capsys)
-    assert outcomes["2"] > 3
+    assert outcomes.total() == 10 and outcomes["2"] > 0
 
 
 @pytest.mark.slow
