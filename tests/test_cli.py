@@ -70,7 +70,7 @@ class Result(NamedTuple):
     energy: Quantity = Quantity(-17.64, 0.003, "E0/electron")
     kinetic: Quantity = Quantity(4.0, 0.01, "E0/electron")
     moire: Quantity = Quantity(-9.5, 0.02, "E0/electron")
-    interaction: Quantity = Quantity(-12.1, 0.01, "E0/electron")
+    interaction: Quantity = Quantity(-12.14, 0.01, "E0/electron")
     acceptance: float = 0.5
     autocorrelation: float = 1.2
     rhat: float = 1.001
@@ -452,7 +452,7 @@ def test_scan_writes_table_record_and_figure(
     assert float(rows[0]["energy"]) == -17.64 and float(rows[0]["energy_error"]) == 0.003
     assert [row["extrapolating"] for row in rows] == ["true", "false", "false", "false"]
     record = json.loads((folder / "energies.json").read_text())
-    assert set(record) == {"system", "model", "results", "units", "provenance"}
+    assert set(record) == {"system", "model", "results", "units", "provenance", "content_sha256"}
     assert set(record["units"]) == set(rows[0])
     assert record["provenance"]["command"] == "qernel scan n6 --lam 0.2:1.4:4 --samples 50"
     request = record["provenance"]["request"]

@@ -74,7 +74,7 @@ def test_a_quantity_carries_and_prints_its_doubts() -> None:
     assert set(unsure.as_dict()) == {"value", "error"}
 
 
-@pytest.mark.parametrize("lam", [-1.0, -1e-6, 2.8, 100.0, 1e300])
+@pytest.mark.parametrize("lam", [-1.0, -1e-6, 2.8, 100.0, 1e5])
 def test_far_from_the_training_is_asked_for(lam: float) -> None:
     n6 = load("n6")
     low, high = n6.reach["lam"]

@@ -16,7 +16,7 @@ from jax import Array
 from qernel.hamiltonian.family import Hamiltonian, Potential
 from qernel.hamiltonian.interactions import PeriodicInteraction
 from qernel.hartree_fock import mean_field
-from qernel.hartree_fock.starts import well_sites
+from qernel.hartree_fock.classical import wells
 from qernel.lattice import FloatArray, Supercell
 from qernel.sampling.starts import registry_positions
 from qernel.units import Material
@@ -252,4 +252,8 @@ def test_what_takes_one_value_for_the_family_takes_the_middle() -> None:
         return [moire_sum(position[None], 180.0) for position in positions.reshape(-1, 2)]
 
     assert max(depths(registry_positions(family, 3, seed=1))) < -1.0, "around wells, not on top of hills"
-    np.testing.assert_allclose(depths(well_sites(mean_field(family, 1.0, 20.0))), -3.0, atol=1e-9)
+    np.testing.assert_allclose(
+        depths(wells(family.supercell, family.count, mean_field(family, 1.0, 20.0).value("phase_deg")).level),
+        -3.0,
+        atol=1e-9,
+    )

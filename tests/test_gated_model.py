@@ -32,7 +32,7 @@ def test_a_closer_gate_than_trained_is_refused(gated: Model, distance: float) ->
 
 def test_other_parameters_may_lie_outside(gated: Model) -> None:
     for others in ({"gate_distance": 0.5}, {"gate_distance": 5.0}, {"U": 0.1}, {"phase_deg": -30.0}, {}):
-        assert gated.at(1.0, **others).lam == 1.0
+        assert gated.at(1.0, extrapolate=True, **others).lam == 1.0
 
 
 def test_files_say_what_was_measured(gated: Model) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import random
@@ -10,7 +9,6 @@ import select
 import signal
 import subprocess
 import sys
-import termios
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -52,6 +50,8 @@ with stop_signals(own_process=True):
         sys.exit(128 + stop.signal)
 """
 
+OWN_TERMINAL = "import fcntl, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0)"
+
 RUN = f"""
 import sys, time
 sys.path.insert(0, {str(TESTS)!r})
@@ -71,7 +71,11 @@ sys.exit(main())
 """The command line, with a step that needs no compilation."""
 
 
-def started(program: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+def started(program: str, *arguments: str, first: str = "", **options: Any) -> subprocess.Popen[str]:
+    """Python in a process of its own; ``first`` is run in it before the program.
+
+    (What ``preexec_fn`` is for, without a fork: the process of the tests has threads.)
+    """
     environment = {
         **os.environ,
         "PYTHONPATH": str(SOURCE),
@@ -79,7 +83,9 @@ def started(program: str, *arguments: str, **options: Any) -> subprocess.Popen[s
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=0",
     }
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.Popen([sys.executable, "-c", program, *arguments], env=environment, text=True, **streams)
+    return subprocess.Popen(
+        [sys.executable, "-c", f"{first}\n{program}", *arguments], env=environment, text=True, **streams
+    )
 
 
 def begun(seconds: float, **options: Any) -> subprocess.Popen[str]:
@@ -115,7 +121,7 @@ def test_a_second_one_ends_whatever_is_done() -> None:
 
 
 def test_nohup_is_respected() -> None:
-    process = begun(0.1, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process = begun(0.1, first="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
     process.send_signal(signal.SIGHUP)
     time.sleep(0.5)
     assert process.poll() is None
@@ -200,7 +206,7 @@ def test_a_closed_terminal_stops_a_run_that_saves(tmp_path: Path) -> None:
     read = threading.Thread(target=_read, args=[master, closing])
     read.start()
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
-    process = training(tmp_path, **streams, start_new_session=True, preexec_fn=_own_terminal)
+    process = training(tmp_path, **streams, start_new_session=True, first=OWN_TERMINAL)
     os.close(terminal)
     closing.set()
     read.join()
@@ -214,10 +220,6 @@ def _read(master: int, closing: threading.Event) -> None:
         if select.select([master], [], [], 0.05)[0]:
             os.read(master, 4096)
     os.close(master)
-
-
-def _own_terminal() -> None:
-    fcntl.ioctl(2, termios.TIOCSCTTY, 0)
 
 
 def test_a_reader_that_has_left_does_not_keep_a_run_from_saving(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_results_name_the_twist_they_are_for() -> None:
     config = line(twist=[0.25, 4.1])
     family = config.hamiltonian()
     psi = build(SMALL.model_copy(update={"ansatz": "slater"}), family, key=jax.random.key(1), dtype=jnp.float64)
-    about = model_attributes(Model("twisted", config, psi))
+    about = model_attributes(Model("twisted", config, psi), {})
     np.testing.assert_allclose(np.reshape(about["supercell_rows"], (2, 2)), given_rows(family.supercell))
     assert_bloch(about["twist_momentum"], family.supercell, about["twist"])
     assert_bloch(about["twist_momentum"], family.supercell, (0.25, 0.1))

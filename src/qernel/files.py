@@ -8,6 +8,7 @@ import os
 import secrets
 import stat
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -129,7 +130,8 @@ def require_writable(folder: Path, names: Sequence[str] = ()) -> None:
     """
     made: list[Path] = []
     longest = max((len(os.fsencode(name + PARTIAL)) for name in names), default=0)
-    probe = folder / f".{secrets.token_hex(8)}".ljust(longest, "x")  # a name that nobody else writes to
+    # A name that nobody else writes to; what a kill leaves of it counts as never finished.
+    probe = folder / (f".{secrets.token_hex(8)}".ljust(longest - len(PARTIAL), "x") + PARTIAL)
     try:
         for place in [*reversed(folder.parents), folder]:
             if not place.exists():
@@ -143,8 +145,9 @@ def require_writable(folder: Path, names: Sequence[str] = ()) -> None:
         reason = error.strerror if isinstance(error, OSError) else error
         raise RunError(f"{folder} cannot be written ({reason}): choose another --out") from error
     finally:
-        for place in reversed(made):
-            place.rmdir()
+        with suppress(OSError):  # not empty: ended before the file was removed
+            for place in reversed(made):
+                place.rmdir()
 
 
 def occupied(path: Path, ignoring: Collection[str] = ()) -> bool:

@@ -20,20 +20,30 @@ def to_record(content: Mapping[str, Any], *, indent: int | None = None) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; the checksum, if it has one, is compared with it.
+    """What a record of Qernel holds; the checksum, if it has one, is compared with it.
 
     Raises:
         RunError: if the file cannot be read, is no JSON, or was damaged.
     """
     try:
-        content = json.loads(read_text(path))
-        digest = record_digest(content) if isinstance(content, dict) and CHECKSUM in content else None
+        return parse_json(path)
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
         raise RunError(f"{path} is damaged, or no record of qernel: it is nested too deeply") from error
     except ValueError as error:
         raise RunError(f"{path} is damaged, or no record of qernel: {error}") from error
-    if digest is not None:
-        check_digest(path, content[CHECKSUM], digest)
+
+
+def parse_json(path: Path) -> Any:
+    """The same of a JSON file that need not be one of ours.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no JSON; RecursionError if it is nested too deeply.
+        DamagedFile: if it does not match its checksum.
+    """
+    content = json.loads(read_text(path))
+    if isinstance(content, dict) and CHECKSUM in content:
+        check_digest(path, content[CHECKSUM], record_digest(content))
     return content

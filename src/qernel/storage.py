@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qernel import soundness
 from qernel.errors import DamagedFile, RunError
-from qernel.files import PARTIAL
+from qernel.files import PARTIAL, regular
 from qernel.integrity import CHECKSUM, check_digest, check_extent, check_sums, content_digest
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _seal(path: Path) -> None:
     digest = content_digest(_read(path))
     with h5netcdf.File(path, "r+") as file:
         file.attrs[CHECKSUM] = digest
-    with path.open("rb") as handle:
+    with regular(path).open("rb") as handle:
         os.fsync(handle.fileno())
 
 
@@ -138,7 +138,7 @@ def _read(path: Path) -> xarray.Dataset:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is wrong with a file is said once, by `open`
-        with xarray.open_dataset(path, engine=_ENGINE, decode_times=False) as dataset:
+        with xarray.open_dataset(regular(path), engine=_ENGINE, decode_times=False) as dataset:
             loaded: xarray.Dataset = dataset.load()
     return loaded
 

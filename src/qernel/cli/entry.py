@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 _LESS = {
-    "train": "qernel validate says what a configuration needs, and what would help: fewer walkers or a smaller model",
+    "train": "use fewer walkers (train.walkers) or a smaller model; qernel validate says what a configuration needs",
     "hf": "use a smaller --cutoff, a smaller supercell or fewer electrons",
     "bench": "give fewer --electrons, or --set train.walkers to fewer",
     **dict.fromkeys(

@@ -15,7 +15,7 @@ from qernel.errors import QernelError, RunError
 from qernel.files import regular
 from qernel.integrity import PARTS, check_row
 from qernel.lattice import FloatArray
-from qernel.records import read_json
+from qernel.records import parse_json
 
 _CELLS = {"sqrt3": 3, "3x3": 9}
 _TOLERANCE = 1e-6
@@ -61,10 +61,10 @@ def read_rows(path: Path, config: Config) -> list[Row]:
         elif path.suffix == ".csv":
             rows = list(_csv(path))
         else:
-            rows = list(_json(read_json(path), path, config))
+            rows = list(_json(parse_json(path), path, config))
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, csv.Error) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, csv.Error, RecursionError) as error:
         raise RunError(
             f"{path} is no table of energies ({type(error).__name__}: {error}): give a file like "
             "studies/exact/six_electrons.json, a CSV with columns lam,energy,energy_error, or energies.nc of a scan"

@@ -45,8 +45,7 @@ def needed(config: Config, key: str) -> float:
     if key == "hf_cutoff":
         return several
     cell = Supercell(system.supercell, system.lattice)
-    twist = np.asarray(system.twist)
-    shift = (twist - np.ceil(twist - 0.5)) @ cell.reciprocal
+    shift = np.asarray(system.reduced_twist) @ cell.reciprocal
     # A disc that holds N wave vectors around any point, and the shift besides.
     reach = math.sqrt(4 * math.pi * most / cell.area) + 2 * float(np.linalg.norm(cell.reciprocal, axis=1).sum())
     waves = lattice_points(cell.reciprocal, reach + float(np.linalg.norm(shift)))

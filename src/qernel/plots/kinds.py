@@ -177,8 +177,8 @@ def _interpolation(data: xarray.Dataset) -> Figures:
     from qernel.plots.interpolation import interpolation_panels
 
     def curves(name: str, axis: str) -> dict[str, Any]:
-        rows = zip(data[axis].values, data[name].values, data[f"{name}_error"].values, strict=True)
-        return {str(label): (values, errors) for label, values, errors in rows}
+        columns = (data[key].transpose(axis, ...).values for key in (axis, name, f"{name}_error"))
+        return {str(label): (values, errors) for label, values, errors in zip(*columns, strict=True)}
 
     low, high = data.attrs["trained_lam"]
     ends = [float(low), *np.atleast_1d(data.attrs.get("trained_gaps", [])).tolist(), float(high)]

@@ -110,7 +110,7 @@ export class Panel {
         this.parts.progress.value = line.finished ? 1 : this.parts.progress.value;
         const { source, rhat, doubts, effective_samples: effective } = line.result;
         const largest = rhat === null ? "" : ` R̂ = ${rhat.toFixed(2)}.`;
-        const doubt = doubts.length ? ` Errors may be too small: ${doubts.join(", ")}.${largest}` : "";
+        const doubt = doubts.length ? ` Errors may be too small: ${doubts.join(", ").replaceAll("rhat", "R̂")}.${largest}` : "";
         this.tell(`${line.finished ? "Done" : "Sampling"}: ${source}, ${Math.round(effective)} independent samples.${doubt}`, line.finished && !!doubt);
       } else if (line.kind === "error") this.tell(line.error, true);
     }
