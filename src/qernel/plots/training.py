@@ -42,7 +42,9 @@ def read_metrics(path: Path, needs: Collection[str] = ()) -> dict[str, list[floa
     try:
         text = read_text(path)
         rows = list(csv.reader(text.splitlines()))
-    except (OSError, ValueError, csv.Error) as error:
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, csv.Error) as error:
         raise RunError(f"{path} is no table of numbers: {error}") from error
     head, *lines = rows or [[]]
     if lines and not text.endswith("\n"):
