@@ -17,6 +17,7 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
+from qernel.estimators.possible import STUCK
 from qernel.hamiltonian.bounds import SLACK, bounds
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.training.monitor import Suspicion
@@ -26,8 +27,6 @@ WINDOW = 50
 """Iterations over which kinetic energies and acceptances are averaged."""
 ADAPTION = 100
 """Iterations in which the step width finds its place: it can change by a factor of e⁵."""
-STUCK = 0.01
-"""Acceptance, or its distance from 1, below which walkers do not sample."""
 _SIGMAS = 5.0
 _CORRELATED = 5.0
 """Iterations that count as one: walkers move only so far between two of them."""
