@@ -29,8 +29,8 @@ from qernel.config import load_config  # noqa: E402
 from qernel.training.folder import RunFolder, new_folder  # noqa: E402
 from qernel.training.run import initial_state, initial_wavefunction  # noqa: E402
 from qernel.wavefunction import parameter_layout  # noqa: E402
-from qernel.wavefunction.hartree_fock import HartreeFockOrbitals  # noqa: E402
-from qernel.wavefunction.orbitals import chebyshev_fit, chebyshev_nodes  # noqa: E402
+from qernel.wavefunction.orbitals.base import chebyshev_fit, chebyshev_nodes  # noqa: E402
+from qernel.wavefunction.orbitals.hartree_fock import HartreeFockOrbitals  # noqa: E402
 
 SILENT = (".attention.output", ".experts.shared_out", ".experts.experts_out")
 """What a block adds to the features passes through these."""

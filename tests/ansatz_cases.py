@@ -22,7 +22,7 @@ from qernel.laplacian.methods import LAPLACIANS
 from qernel.lattice import Supercell
 from qernel.units import Material
 from qernel.wavefunction import ANSATZE, Wavefunction, build, log_psi
-from qernel.wavefunction.layers import NetworkAnsatz
+from qernel.wavefunction.ansatz.frame import NetworkAnsatz
 
 MATERIAL = Material()
 SQRT3 = Supercell(((1, 1), (-1, 2)))

@@ -16,7 +16,7 @@ from ansatz_cases import FAMILY, SMALL, Case, evaluate, random_points, random_po
 from qernel.config import load_config
 from qernel.errors import QernelError
 from qernel.lattice import Supercell
-from qernel.model import Model, State
+from qernel.measure import Model, State
 from qernel.observables import Samples, make
 from qernel.training.run import initial_wavefunction
 from qernel.wavefunction import build

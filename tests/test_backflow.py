@@ -18,9 +18,9 @@ from qernel.errors import ConfigError
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Jet, general, seed
 from qernel.wavefunction import Wavefunction, build, log_psi, parameter_layout
-from qernel.wavefunction.backflow import Backflow
-from qernel.wavefunction.radial import radial
-from qernel.wavefunction.waves import Waves
+from qernel.wavefunction.orbitals.waves import Waves
+from qernel.wavefunction.parts.backflow import Backflow
+from qernel.wavefunction.parts.radial import radial
 
 MODEL = SMALL.model_copy(update={"orbitals": "hartree_fock", "backflow": True, "hf_cutoff": 30.0, "hf_order": 2})
 TWISTED = replace(FAMILY, supercell=SQRT3, twist=(0.2, -0.35))

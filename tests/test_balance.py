@@ -26,7 +26,7 @@ from qernel.training.metrics import MetricsFile
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.training.step import make_step
 from qernel.wavefunction import build, log_psi, parameter_layout
-from qernel.wavefunction.experts import MixtureOfExperts
+from qernel.wavefunction.parts.experts import MixtureOfExperts
 from runs import TINY, measured, pretended, same_state, settings
 
 POINT = random_points(FAMILY, 1, 3)[0]

@@ -13,7 +13,7 @@ import pytest
 from qernel.benchmark.flops import matmul_flops
 from qernel.benchmark.measure import SYSTEMS, Timing, configuration, scaling_exponent
 from qernel.benchmark.stages import REFERENCE, STAGES, with_method
-from qernel.cli import bench
+from qernel.cli.commands import bench
 from qernel.cli.entry import main
 from qernel.sampling.devices import walker_mesh
 from qernel.training.run import initial_wavefunction

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from qernel.cli import main
-from qernel.cli import query as query_command
-from qernel.cli import train as train_command
+from qernel.cli.commands import query as query_command
+from qernel.cli.commands import train as train_command
 from qernel.config import SECTIONS, Config, preset_text, presets
 from qernel.training.folder import MODEL_FILE
 from qernel.training.run import train

@@ -22,10 +22,12 @@ import numpy as np
 import pytest
 
 from qernel import runtime
-from qernel.cli import demo, entry, main, tables
-from qernel.cli.arguments import flatten, lam_values
+from qernel.cli import entry, main
+from qernel.cli.commands import demo
 from qernel.cli.parser import COMMANDS, build_parser
-from qernel.cli.progress import PartsProgress, TrainingProgress
+from qernel.cli.shared import tables
+from qernel.cli.shared.arguments import flatten, lam_values
+from qernel.cli.shared.progress import PartsProgress, TrainingProgress
 from qernel.config import Config, load_config, presets
 from qernel.errors import Interrupted, QernelError, RunError
 from qernel.estimators.doubts import doubts
@@ -63,7 +65,7 @@ moves = 2
 
 
 class Result(NamedTuple):
-    """Stands in for `qernel.model.Energies`."""
+    """Stands in for `qernel.measure.Energies`."""
 
     lam: float
     extrapolating: bool
@@ -83,7 +85,7 @@ class Result(NamedTuple):
 
 
 class FakeModel:
-    """Stands in for `qernel.model.Model`: remembers what it was asked for."""
+    """Stands in for `qernel.measure.Model`: remembers what it was asked for."""
 
     def __init__(self, name: str = "n6", **table: Any) -> None:
         self.name = name
@@ -133,9 +135,9 @@ def install(monkeypatch: pytest.MonkeyPatch, fake: FakeModel) -> FakeModel:
             raise RunError(f"{run} is no run folder and no shipped model: shipped are {fake.name}")
         return fake
 
-    module = types.ModuleType("qernel.model")
+    module = types.ModuleType("qernel.measure")
     module.load, module.shipped = load, lambda: [fake.name]  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "qernel.model", module)
+    monkeypatch.setitem(sys.modules, "qernel.measure", module)
     return fake
 
 
@@ -636,7 +638,7 @@ def test_progress_of_parts_without_a_terminal(
     with PartsProgress() as quiet:
         quiet.show("pairs", 0.5)
     assert capsys.readouterr().err == ""  # the first line comes after ten seconds
-    monkeypatch.setattr("qernel.cli.progress.LINE_SECONDS", -1.0)
+    monkeypatch.setattr("qernel.cli.shared.progress.LINE_SECONDS", -1.0)
     with PartsProgress(2) as progress:
         for lam in (0.5, 1.0):
             progress.begin(f"λ = {lam:g}")

@@ -17,7 +17,8 @@ import pytest
 import tomlkit
 
 import qernel
-from qernel.cli import compare_runs, main
+from qernel.cli import main
+from qernel.cli.shared import compare_runs
 from qernel.comparison import runs
 from qernel.comparison.clock import CLOCK_FILE, read
 from qernel.comparison.conditions import UNLIMITED, Budget, Entry

@@ -24,9 +24,9 @@ from ansatz_cases import (
     wavefunction,
 )
 from qernel.wavefunction import ANSATZE, build, log_psi
-from qernel.wavefunction.conditioning import Conditioned, Embedding, Film, read, read_mean
-from qernel.wavefunction.experts import Router
-from qernel.wavefunction.layers import NetworkAnsatz
+from qernel.wavefunction.ansatz.frame import NetworkAnsatz
+from qernel.wavefunction.parts.conditioning import Conditioned, Embedding, Film, read, read_mean
+from qernel.wavefunction.parts.experts import Router
 
 FIXED_U = replace(FAMILY, ranges=((0.4, 1.4),))
 NETWORKS = [name for name, ansatz in ANSATZE.items() if isinstance(ansatz, type) and issubclass(ansatz, NetworkAnsatz)]

@@ -13,7 +13,7 @@ import pytest
 
 from qernel.cli import main
 from qernel.cli.parser import COMMANDS, build_parser
-from qernel.model import load
+from qernel.measure import load
 from qernel.provenance import weights_digest
 
 ROOT = Path(__file__).parents[1]

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qernel.cli import estimate
+from qernel.cli.commands import estimate
 from qernel.config import load_config
 from qernel.estimators import batched, memory
 from qernel.estimators.memory import SHARE, live_bytes

@@ -16,7 +16,7 @@ from ansatz_cases import Case, perturbed, quick_jit, random_points, wavefunction
 from qernel.benchmark.flops import matmul_flops
 from qernel.laplacian.jet import contract, pointwise, seed
 from qernel.wavefunction import Wavefunction, build, log_psi
-from qernel.wavefunction.experts import MixtureOfExperts, Router
+from qernel.wavefunction.parts.experts import MixtureOfExperts, Router
 
 CASE = Case("qernel", "polarised")
 POINT = random_points(CASE.hamiltonian, 1, 3)[0]

@@ -37,8 +37,8 @@ from qernel.explore.catalogue import Entry, catalogue, requested_state
 from qernel.explore.download import disposition
 from qernel.explore.serve import HOST, configuration, listen
 from qernel.explore.server import STREAMS, Explorer
-from qernel.model import Model, load
-from qernel.observables.dataset import along_lam
+from qernel.measure import Model, load
+from qernel.measure.dataset import along_lam
 from qernel.plots.style import figure, literal, rendered, style
 from qernel.storage import open as open_results
 from qernel.storage import save

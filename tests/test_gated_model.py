@@ -7,7 +7,7 @@ import pytest
 
 from qernel.config import load_config
 from qernel.errors import QernelError
-from qernel.model import Model
+from qernel.measure import Model
 from qernel.provenance import model_attributes
 from qernel.wavefunction import build
 

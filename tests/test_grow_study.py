@@ -15,8 +15,8 @@ from scipy.stats import ortho_group, unitary_group
 
 from ansatz_cases import FAMILY, SQRT3
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.wavefunction.hartree_fock import HartreeFockOrbitals
-from qernel.wavefunction.orbitals import chebyshev_fit
+from qernel.wavefunction.orbitals.base import chebyshev_fit
+from qernel.wavefunction.orbitals.hartree_fock import HartreeFockOrbitals
 
 CASES = {
     "real": (replace(FAMILY, electrons=(6, 0), ranges=((0.5, 1.3),)), 2),

@@ -21,11 +21,11 @@ from qernel.hartree_fock import MeanField, lowest, mean_field, search
 from qernel.hartree_fock import family as families
 from qernel.hartree_fock.functional import Orbitals, orthonormal
 from qernel.laplacian.jet import value_of
-from qernel.model import Model
+from qernel.measure import Model
 from qernel.training.run import initial_wavefunction, train
 from qernel.wavefunction import build, log_psi, parameter_count, parameter_layout
-from qernel.wavefunction.hartree_fock import HartreeFockOrbitals
-from qernel.wavefunction.orbitals import BlochOrbitals
+from qernel.wavefunction.orbitals.base import BlochOrbitals
+from qernel.wavefunction.orbitals.hartree_fock import HartreeFockOrbitals
 
 SIX = replace(FAMILY, electrons=(6, 0), ranges=((0.5, 1.3),))
 TWISTED = replace(FAMILY, electrons=(3, 0), supercell=SQRT3, twist=(0.2, -0.35))

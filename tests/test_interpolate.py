@@ -12,7 +12,8 @@ import pytest
 import tomlkit
 
 import qernel
-from qernel.cli import compare_runs, main
+from qernel.cli import main
+from qernel.cli.shared import compare_runs
 from qernel.comparison import interpolation, points
 from qernel.comparison.clock import CLOCK_FILE
 from qernel.comparison.densities import folded, squared_difference

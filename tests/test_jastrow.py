@@ -16,7 +16,7 @@ from ansatz_cases import FAMILY, SQRT3, THREE, perturbed, quick_jit, random_posi
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.methods import LAPLACIANS
 from qernel.lattice import displacement
-from qernel.wavefunction.jastrow import MoireEnvelope, PairJastrow, WaveJastrow
+from qernel.wavefunction.parts.jastrow import MoireEnvelope, PairJastrow, WaveJastrow
 
 POLARISED = replace(FAMILY, electrons=(4, 0))
 SPINFUL = replace(FAMILY, electrons=(2, 2), parameters=("lam", "U"), ranges=((0.3, 1.6), (8.0, 12.0)))

@@ -14,7 +14,7 @@ from qernel.cli import main
 from qernel.errors import RunError
 from qernel.estimators.batched import walker_functions
 from qernel.explore.catalogue import catalogue
-from qernel.model.card import Card, read_card
+from qernel.measure.card import Card, read_card
 from qernel.wavefunction import parameter_layout
 
 STUDIES = Path(__file__).parents[1] / "studies"

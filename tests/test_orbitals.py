@@ -16,7 +16,7 @@ from qernel.hamiltonian.family import Hamiltonian
 from qernel.hamiltonian.moire import WAVE_VECTORS
 from qernel.laplacian.determinant import log_det
 from qernel.wavefunction import build
-from qernel.wavefunction.orbitals import BlochOrbitals, CrystalOrbitals, DeterminantSum, NetworkOrbitals
+from qernel.wavefunction.orbitals.base import BlochOrbitals, CrystalOrbitals, DeterminantSum, NetworkOrbitals
 
 SIX = replace(FAMILY, electrons=(6, 0))
 TWISTED = replace(SIX, twist=(0.2, -0.35))

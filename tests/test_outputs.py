@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from figure_data import dataset
-from qernel.cli import main, outputs, progress
+from qernel.cli import main
 from qernel.cli.parser import COMMANDS, build_parser
+from qernel.cli.shared import outputs, progress
 from qernel.config import load_config
 from qernel.errors import RunError, command_line, resume_command
 from qernel.files import require_writable
-from qernel.model import load
+from qernel.measure import load
 from qernel.storage import save
 from qernel.training.folder import save_model
 from qernel.training.lock import LOCK_FILE

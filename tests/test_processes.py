@@ -24,7 +24,7 @@ from qernel import launch, runtime
 from qernel.config import load_config
 from qernel.errors import QernelError
 from qernel.hartree_fock import search
-from qernel.model import load
+from qernel.measure import load
 from qernel.training.folder import METRICS_FILE
 from qernel.training.run import train
 from runs import TINY, checkpoints, newest, same_state

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from ansatz_cases import CASES
-from qernel.cli import main, validate
+from qernel.cli import main
+from qernel.cli.commands import validate
 from qernel.config import Config, load_config
 from qernel.config.sections import SECTIONS, ModelConfig
 from qernel.errors import ConfigError, RunError

@@ -103,9 +103,9 @@ def test_neither_read_nor_written_through(kind: str, tmp_path: Path) -> None:
 OPENING = {"read_text", "read_bytes", "open", "open_dataset", "safe_open", "opened"}
 PACKAGED = {"config/load.py", "report/page.py", "cluster/job.py", "explore/download.py"}
 """Where files of the package, or made a moment ago, are read."""
-WRITTEN = {"training/metrics.py", "training/events.py", "comparison/clock.py", "files.py", "cli/streams.py"}
+WRITTEN = {"training/metrics.py", "training/events.py", "comparison/clock.py", "files.py", "cli/shared/streams.py"}
 """Where files are opened to append, and the guard itself."""
-SYSTEM = {"runtime.py", "cli/bench.py"}
+SYSTEM = {"runtime.py", "cli/commands/bench.py"}
 """Where /proc and /sys are read."""
 
 

@@ -19,16 +19,16 @@ import pytest
 
 import qernel
 from qernel.cli import main
-from qernel.cli.kept import Kept
+from qernel.cli.shared.kept import Kept
 from qernel.config import load_config
 from qernel.errors import ConfigError, NotFinite, RunError
 from qernel.estimators.chains import ChainSampler, Record, Replicas
 from qernel.estimators.order_parameter import crystal_order
-from qernel.estimators.replicas import exchanged
-from qernel.estimators.sweeps import carried
 from qernel.hamiltonian.moire import moire_potential
 from qernel.lattice import displacement, wrap
-from qernel.model import Model
+from qernel.measure import Model
+from qernel.measure.replicas import exchanged
+from qernel.measure.sweeps import carried
 from qernel.observables.registry import SCANNED, make
 from qernel.sampling.starts import registry_positions, settle, start_walkers
 from qernel.training.run import initial_state, initial_wavefunction
@@ -83,7 +83,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
     sampler = Remembering()
     monkeypatch.setattr(Model, "sampler", lambda self, walkers: sampler)
     monkeypatch.setattr(Model, "parameters", 2)
-    monkeypatch.setattr(qernel.model, "load", lambda run: fake)
+    monkeypatch.setattr(qernel.measure, "load", lambda run: fake)
     object.__setattr__(fake, "chains", sampler)
     return fake
 

@@ -15,9 +15,9 @@ import pytest
 import tomlkit
 
 from ansatz_cases import SMALL, energies, quick_jit, random_positions
+from qernel.cli.commands.validate import _units
 from qernel.cli.entry import main
-from qernel.cli.results import system
-from qernel.cli.validate import _units
+from qernel.cli.shared.results import system
 from qernel.config import Config, load_config
 from qernel.config.twist import earlier_meaning
 from qernel.errors import OtherRun, QernelWarning
@@ -26,7 +26,7 @@ from qernel.hamiltonian.family import Hamiltonian
 from qernel.hamiltonian.twist import reduced_turns, row_turns
 from qernel.hartree_fock.search import lowest, mean_field, search
 from qernel.lattice import LATTICES, Supercell
-from qernel.model import Model, load
+from qernel.measure import Model, load
 from qernel.observables.base import Samples
 from qernel.observables.one_body import plane_waves
 from qernel.provenance import model_attributes
@@ -34,7 +34,7 @@ from qernel.training.checkpoint import Checkpoints
 from qernel.training.folder import save_model
 from qernel.training.tensors import write_tensors
 from qernel.wavefunction import build, log_psi
-from qernel.wavefunction.orbitals import BlochOrbitals
+from qernel.wavefunction.orbitals.base import BlochOrbitals
 
 LINE: dict[str, Any] = {
     "electrons": 2,

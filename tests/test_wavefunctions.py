@@ -24,7 +24,7 @@ from ansatz_cases import (
     wavefunction,
 )
 from qernel.laplacian.methods import LAPLACIANS
-from qernel.model import load
+from qernel.measure import load
 from qernel.sampling.metropolis import Walkers, spread_walkers, sweep
 from qernel.wavefunction import Wavefunction, build, log_psi, parameter_count, parameter_layout
 

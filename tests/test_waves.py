@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qernel.lattice import Supercell
-from qernel.wavefunction.waves import Waves, grid, plane_waves, reach
+from qernel.wavefunction.orbitals.waves import Waves, grid, plane_waves, reach
 
 CELL = Supercell(((6, 0), (1, 5)))
 TURNS = np.array([(m, n) for m in range(-3, 18) for n in range(-16, 12)])

@@ -20,11 +20,11 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0.0.0"
 
 _PUBLIC = {
-    "load": "qernel.model",
+    "load": "qernel.measure",
     "open": "qernel.storage",
-    "shipped": "qernel.model",
-    "Model": "qernel.model",
-    "State": "qernel.model",
+    "shipped": "qernel.measure",
+    "Model": "qernel.measure",
+    "State": "qernel.measure",
     "train": "qernel.training.run",
     "load_config": "qernel.config",
     "Config": "qernel.config",

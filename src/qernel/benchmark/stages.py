@@ -98,4 +98,4 @@ STAGES: dict[str, Stage] = {
     "sampling": Stage(_sampling, False),
     "step": Stage(_step, True),
 }
-"""Stages by name, in the order of a training iteration; `qernel.cli.bench` lists the names again, without jax."""
+"""Stages by name, in the order of an iteration; `qernel.cli.commands.bench` lists the names again, without jax."""

@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import Any
 
 from qernel import runtime
-from qernel.cli import streams
 from qernel.cli.parser import build_parser
+from qernel.cli.shared import streams
 from qernel.errors import ConfigError, Interrupted, QernelError, QernelWarning, StopRequested
 from qernel.stopping import stop_signals
 
@@ -81,7 +81,7 @@ def _dispatch(arguments: list[str], *, own_process: bool) -> int:
 def _run(options: argparse.Namespace) -> int:
     """Import what the command needs, and nothing else, and run it."""
     # Each command is the module of its name.
-    code: int = import_module(f"qernel.cli.{options.command}").run(options)
+    code: int = import_module(f"qernel.cli.commands.{options.command}").run(options)
     return code
 
 

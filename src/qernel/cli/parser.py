@@ -81,7 +81,7 @@ class CommandParser(Parser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Declare the arguments, then parse."""
         if self._undeclared is not None:
-            import_module(f"qernel.cli.{self._undeclared}").declare(self)
+            import_module(f"qernel.cli.commands.{self._undeclared}").declare(self)
             self._undeclared = None
         return super().parse_known_args(args, namespace)
 

@@ -76,7 +76,7 @@ def trained(sources: Sequence[str]) -> list[Study]:
     Raises:
         RunError: if one of them is neither a run folder nor a shipped model.
     """
-    from qernel.model import configuration
+    from qernel.measure import configuration
 
     found: list[Study] = []
     for source in dict.fromkeys(sources):

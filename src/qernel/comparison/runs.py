@@ -24,7 +24,7 @@ from qernel.records import read_json, to_record
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
-    from qernel.model import Model
+    from qernel.measure import Model
 
 ENERGIES_FILE = "energies.json"
 
@@ -141,7 +141,7 @@ def checkpoint_model(config: Config, path: Path, label: str) -> Model:
     """The averaged parameters in a checkpoint as a model."""
     import jax.numpy as jnp
 
-    from qernel.model import Model
+    from qernel.measure import Model
     from qernel.training.checkpoint import averaged_parameters
     from qernel.training.run import initial_wavefunction
     from qernel.wavefunction import parameter_layout

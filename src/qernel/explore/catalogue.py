@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from qernel.errors import QernelError, RunError
 from qernel.files import readable_name
-from qernel.model import Model, State, load, shipped
+from qernel.measure import Model, State, load, shipped
 from qernel.provenance import weights_digest
 from qernel.storage import open as open_results
 from qernel.training.folder import METRICS_FILE, MODEL_FILE

@@ -12,14 +12,14 @@ import numpy as np
 from qernel.errors import QernelError, RunError
 from qernel.hamiltonian.moire import moire_potential
 from qernel.lattice import holds_root_three
+from qernel.measure.dataset import to_dataset
 from qernel.observables import Observable, Samples, make
-from qernel.observables.dataset import to_dataset
 
 if TYPE_CHECKING:
     import xarray
 
     from qernel.estimators.chains import Record
-    from qernel.model import State
+    from qernel.measure import State
 
 TURN_S = 0.3
 """How long one stream samples before the next one has its turn."""

@@ -35,7 +35,7 @@ from qernel.storage import to_json
 if TYPE_CHECKING:
     import xarray
 
-    from qernel.model import State
+    from qernel.measure import State
 
 STATIC = Path(__file__).parent / "static"
 

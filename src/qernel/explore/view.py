@@ -11,7 +11,7 @@ import numpy as np
 from qernel.estimators.doubts import stored_doubts
 from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.explore.catalogue import Entry
-from qernel.observables.dataset import parameter_attributes
+from qernel.measure.dataset import parameter_attributes
 from qernel.plots.lattice import wigner_seitz_cell
 from qernel.plots.training import read_metrics
 

@@ -18,7 +18,7 @@ _PUBLIC = {
     "find": "qernel.observables.registry",
     "make": "qernel.observables.registry",
     "names": "qernel.observables.registry",
-    "observe": "qernel.observables.measure",
+    "observe": "qernel.measure.observe",
 }
 
 __all__ = [*_PUBLIC]

@@ -1,7 +1,7 @@
 """Even load of the experts, by router biases that only the load moves.
 
 A load term in the loss would pull every parameter away from the lowest energy. Instead the biases of the routers are
-taken out of the energy gradient (`qernel.wavefunction.experts.Router.steered`) and moved after every update: up for an
+taken out of the energy gradient (`parts.experts.Router.steered`) and moved after every update: up for an
 expert that acts on fewer configurations than its share, down for one that acts on more (arXiv:2408.15664, with steps
 in proportion to the excess and falling as the learning rate does). ψ stays the same function of positions and
 parameters, so its energy is variational at any bias. Biases are ordinary entries of the parameter vector:
@@ -25,7 +25,7 @@ from qernel.sampling.devices import REPLICATED, SPLIT, over_walkers, walker_mesh
 from qernel.sampling.metropolis import Walkers
 from qernel.training.state import TrainState
 from qernel.wavefunction import Wavefunction, trainable
-from qernel.wavefunction.experts import mixtures
+from qernel.wavefunction.parts.experts import mixtures
 
 
 def steered_places(template: Wavefunction) -> npt.NDArray[np.int64]:

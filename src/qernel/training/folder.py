@@ -33,7 +33,7 @@ from qernel.training.state import TrainState
 from qernel.training.step import StepInfo
 from qernel.training.tensors import read_header, write_tensors
 from qernel.wavefunction import Wavefunction, parameter_layout
-from qernel.wavefunction.experts import mixtures
+from qernel.wavefunction.parts.experts import mixtures
 
 METRICS_FILE, MODEL_FILE = "metrics.csv", "model.safetensors"
 

@@ -15,6 +15,9 @@ import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
+from qernel.wavefunction.ansatz.psiformer import PsiFormer
+from qernel.wavefunction.ansatz.qernel import Qernel
+from qernel.wavefunction.ansatz.slater import Slater
 from qernel.wavefunction.base import (
     Builder,
     ParameterLayout,
@@ -24,11 +27,8 @@ from qernel.wavefunction.base import (
     parameter_layout,
     trainable,
 )
-from qernel.wavefunction.experts import mixtures
-from qernel.wavefunction.hartree_fock import started
-from qernel.wavefunction.psiformer import PsiFormer
-from qernel.wavefunction.qernel import Qernel
-from qernel.wavefunction.slater import Slater
+from qernel.wavefunction.orbitals.hartree_fock import started
+from qernel.wavefunction.parts.experts import mixtures
 
 ANSATZE: dict[str, Builder] = {"qernel": Qernel, "psiformer": PsiFormer, "slater": Slater}
 """Ansätze by the name used in ``[model] ansatz``."""

@@ -13,7 +13,7 @@ from jax import Array
 
 from qernel import runtime
 from qernel.wavefunction.base import Wavefunction, log_psi
-from qernel.wavefunction.experts import mixtures
+from qernel.wavefunction.parts.experts import mixtures
 
 _BATCH = 512
 """Configurations evaluated together."""

@@ -1,0 +1,1 @@
+"""The commands, one a file: each declares its arguments and runs."""

@@ -1,0 +1,70 @@
+"""``qernel demo``: the main job from beginning to end, on the preset n6."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from qernel import runtime
+from qernel.cli.commands.scan import FILES, forget, measured_of, scan
+from qernel.cli.commands.train import train_with_progress
+from qernel.cli.shared import outputs
+from qernel.cli.shared.arguments import lam_values
+from qernel.cli.shared.devices import share_out
+from qernel.config import load_config
+from qernel.errors import RESUMABLE
+from qernel.files import require_writable
+
+GRID = "0.4:1.4:11"
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel demo``."""
+    parser.description = (
+        "Train the preset n6 (six electrons on 3×3 moiré cells, a few minutes on two cores) into DIR/model, or take "
+        "the model that is there, and measure it at eleven λ from 0.4 to 1.4 into DIR. If that is too slow it stops "
+        "early: the same command goes on."
+    )
+    parser.add_argument("--out", metavar="DIR", default="qernel-demo", help="folder to write (default: %(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train six electrons over λ unless that is done, then draw their phase diagram."""
+    out = Path(options.out)
+    require_writable(out, FILES)
+    config = load_config("n6")
+    share_out(config, joining=True)
+    folder = out / "model"
+    from qernel.training.checkpoint import Checkpoints
+
+    checkpoints = Checkpoints.of(folder, config)
+    if checkpoints.finished():
+        runtime.require_platform()
+    else:
+        if not measured_of(out, config.fingerprint()):
+            outputs.refuse_existing([out / name for name in FILES])  # of another model than the one to be trained
+        train_with_progress(config, folder, resume=bool(checkpoints.paths()))
+        forget(out, config.fingerprint())
+    from qernel.measure import load
+
+    model = load(folder)
+    sampling = argparse.Namespace(
+        lam=[lam_values(GRID)],
+        at=[],
+        samples=None,
+        walkers=None,
+        seed=None,
+        extrapolate=False,
+        json=False,
+        sweeps=["fresh"],
+        exchange=False,
+        reweight=0,
+        observable=[],
+        start=None,
+        line=options.line,
+    )
+    code = scan(model, out, sampling)
+    if code or model.training is None or model.training.complete:
+        return code
+    print(f"the model of this demo {model.training.sentence}; the same command trains it further and measures it again")
+    return RESUMABLE

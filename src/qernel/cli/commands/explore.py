@@ -1,0 +1,37 @@
+"""``qernel explore``: a local web page with a λ slider."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from qernel import runtime
+from qernel.cli.shared.arguments import port
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel explore``."""
+    parser.description = (
+        "Serve a page on this machine alone (127.0.0.1) on which the parameters of models are moved by sliders: "
+        "density, electrons, energies, order parameter, live sampling, and the training curves of runs. "
+        "Ctrl-C ends it."
+    )
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="*", help="run folders to show beside the shipped models, the first one first"
+    )
+    parser.add_argument("--port", metavar="N", type=port, help="port to listen on (default: a free one)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address only")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C."""
+    runtime.configure()
+    from qernel.explore.catalogue import catalogue
+    from qernel.explore.serve import serve
+
+    def ready(address: str) -> None:
+        print(f"qernel explore: {address}  (Ctrl-C ends it)", flush=True)
+
+    serve(catalogue(options.runs), port=options.port, browser=not options.no_browser, ready=ready)
+    print("qernel explore: ended", file=sys.stderr)
+    return 0

@@ -1,0 +1,85 @@
+"""``qernel models``."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from qernel import runtime
+from qernel.cli.shared.options import add_json
+from qernel.cli.shared.tables import columns, describe
+from qernel.storage import to_json
+
+if TYPE_CHECKING:
+    from qernel.measure import Card, Model
+
+_WIDTH = 110
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel models``."""
+    parser.description = (
+        "List the trained models that come with Qernel: what they are of, the λ they were trained on, their energies "
+        "against exact or Hartree–Fock ones, and what they are not good for."
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """List the shipped models."""
+    runtime.configure()
+    from qernel.measure import load, shipped
+
+    models = [load(name) for name in shipped()]
+    if options.json:
+        print(to_json({"models": [_entry(model) for model in models]}))
+    elif not models:
+        print("this installation has no shipped models")
+    else:
+        rows = [("name", "parameters", "λ", "E0 per electron above reference", "system")]
+        print(columns([*rows, *(_row(model) for model in models)]))
+        for model in models:
+            if model.card is not None:
+                print(f"\n{card_text(model.name, model.card)}")
+    return 0
+
+
+def _entry(model: Model) -> dict[str, Any]:
+    up, down = model.config.system.electrons
+    return {
+        "name": model.name,
+        "electrons": [up, down] if down else up,
+        "cells": model.config.system.cells,
+        "lam": list(model.ranges["lam"]),
+        "parameters": model.parameters,
+        "card": None if model.card is None else model.card.as_dict(),
+    }
+
+
+def _row(model: Model) -> tuple[str, ...]:
+    low, high = model.ranges["lam"]
+    system = model.config.system
+    accuracy = "" if model.card is None else model.card.range_of_excess
+    what = describe(system.electrons, system.cells)
+    return (model.name, str(model.parameters), f"{low:g} to {high:g}", accuracy, what)
+
+
+def card_text(name: str, card: Card) -> str:
+    """A card for people: energies beside their references, and what the model is not good for."""
+    from qernel.estimators.quantity import parenthesis
+
+    rows = [["λ", "energy", "reference", "above it", ""]]
+    for entry in card.accuracy:
+        excess = entry.excess
+        numbers = (entry.energy, entry.reference, (excess.value, excess.error))
+        rows.append([f"{entry.lam:g}", *(parenthesis(*number) for number in numbers), ""])
+    reference = f"Energies per electron in E0; reference: {card.reference}. Measured with {card.measured_with}"
+    lines = [*_wrapped(f"{name}: {card.summary}"), *_wrapped(f"Made by {card.made_by}"), *_wrapped(reference)]
+    lines += [f"  {line}" for line in columns(rows).splitlines()]
+    lines += ["Not good for:", *(line for text in card.not_good_for for line in _wrapped(text, "- "))]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, mark: str = "") -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark))

@@ -1,0 +1,81 @@
+"""``qernel plot``: figures drawn again from stored data."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qernel.cli.shared import outputs
+from qernel.errors import QernelError, RunError
+from qernel.files import require_writable
+from qernel.plots.kinds import KINDS, TRANSITION, VERSUS_LAM, draw
+from qernel.plots.style import FORMATS, save
+from qernel.soundness import resting_on
+
+if TYPE_CHECKING:
+    from qernel.plots.kinds import Figures
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel plot``."""
+    parser.description = (
+        "Draw a figure again from stored data, as PNG and PDF, or SVG. "
+        + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
+        + f"; {TRANSITION}: the fits of qernel transition; {VERSUS_LAM}: a single number against λ; "
+        "convergence: energy and order parameter of a run."
+    )
+    parser.add_argument(
+        "kind",
+        metavar="KIND",
+        choices=(*KINDS, TRANSITION, VERSUS_LAM, "convergence"),
+        help="what to draw (listed above)",
+    )
+    parser.add_argument("file", metavar="FILE", help="a .nc file; for convergence a run folder or its metrics.csv")
+    parser.add_argument("--variable", metavar="NAME", help=f"the single number that {VERSUS_LAM} draws")
+    parser.add_argument(
+        "--format", nargs="+", choices=FORMATS, default=["png", "pdf"], help="what to write (default: png pdf)"
+    )
+    parser.add_argument("--out", metavar="DIR", default=".", help="folder to write (default: the working directory)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw, and write each figure in the formats asked for."""
+    source, folder, stem = Path(options.file), Path(options.out), options.variable or options.kind
+    require_writable(folder, [f"{stem}.{suffix}" for suffix in options.format])
+    if options.variable is not None and options.kind != VERSUS_LAM:
+        raise QernelError(f"--variable is for {VERSUS_LAM}: leave it out with {options.kind}")
+    if options.kind == "convergence":
+        from qernel.plots.training import METRICS_FILE
+
+        source = source / METRICS_FILE if source.is_dir() else source
+        figures = convergence(source)
+    else:
+        from qernel.storage import open
+
+        data = open(source)
+        with resting_on(source):
+            figures = draw(options.kind, data, options.variable)
+    bases = {folder / (f"{stem}-{key}" if key else stem): figure for key, figure in figures.items()}
+    paths = [base.with_name(f"{base.name}.{suffix}") for base in bases for suffix in options.format]
+    outputs.refuse_existing(paths)
+    with resting_on(source):
+        for base, figure in bases.items():
+            save(figure, base, options.format)
+    print(f"written: {', '.join(str(path) for path in paths)}")
+    return 0
+
+
+def convergence(path: Path) -> Figures:
+    """Training curves from a run's metrics file.
+
+    Raises:
+        RunError: if there is no such file, or it is something else.
+    """
+    from qernel.plots.training import read_metrics, training_curves
+
+    columns = read_metrics(path, ("iteration", "lam", "energy", "error"))
+    if not columns.get("iteration"):
+        raise RunError(f"{path} is no metrics file of a run: it has no lines of numbers yet")
+    with resting_on(path):
+        return {"": training_curves(columns)}

@@ -1,0 +1,84 @@
+"""``qernel train``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from qernel import launch
+from qernel.cli.shared.devices import share_out
+from qernel.cli.shared.options import add_config
+from qernel.cli.shared.progress import TrainingProgress
+from qernel.cli.shared.tables import duration
+from qernel.config import Config, load_config
+from qernel.errors import RESUMABLE, command_line, resume_command
+from qernel.stopping import rearm
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel train``."""
+    add_config(parser)
+    parser.add_argument("--out", metavar="RUN", help="run folder to write (default: runs/CONFIG)")
+    begun = parser.add_mutually_exclusive_group()
+    begun.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    begun.add_argument("--auto-resume", action="store_true", help="go on if there is a run in that folder, else start")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train a configuration into a run folder."""
+    config = load_config(options.config, options.set)
+    out = Path(options.out or Path("runs") / Path(options.config).stem)
+    if not train_with_progress(config, out, resume=None if options.auto_resume else options.resume):
+        return 0
+    from qernel.training.folder import MODEL_FILE
+    from qernel.training.progress import progress_of
+
+    found = progress_of(out / MODEL_FILE)
+    if found is not None and not found.complete:
+        print(f"{out} {found.sentence}, everything is saved; to go on: {resume_command(out)}")
+        return RESUMABLE
+    query = command_line("qernel", "query", out, "--lam", f"{sum(config.family.lam) / 2:g}")
+    print(f"next: {query}, or {command_line('qernel', 'scan', out, '--lam', grid(config))}")
+    return 0
+
+
+def train_with_progress(config: Config, out: Path, *, resume: bool | None) -> bool:
+    """Train, with the progress on standard error and the outcome on standard output.
+
+    Args:
+        config: what to train.
+        out: the run folder.
+        resume: continue the run in ``out`` instead of starting one; None: if there is one.
+
+    Returns:
+        Whether this process is the one that writes and speaks, of several that train together.
+    """
+    share_out(config, joining=True)
+    launch.join()
+    rearm()  # JAX has taken SIGTERM for itself
+    from qernel.training import processes
+    from qernel.training.checkpoint import Checkpoints
+    from qernel.training.run import train
+    from qernel.training.watchdog import end_process
+
+    if resume is None:
+        resume = bool(Checkpoints.of(out, config).paths())
+    if not processes.first():
+        train(config, out, resume=resume, on_stall=end_process)
+        return False
+    with TrainingProgress(config.train.time_limit_s) as progress:
+        train(config, out, resume=resume, report=progress, on_stall=end_process)
+    if progress.last is None:
+        print(
+            f"{out}: the run is complete, there is nothing left to do; to train it longer: "
+            f"{resume_command(out)} --set train.iterations=N, with N above {config.train.iterations}"
+        )
+    else:
+        print(f"{out}: trained to iteration {progress.last.iteration} in {duration(progress.last.seconds)}")
+    return True
+
+
+def grid(config: Config) -> str:
+    """The λ of a first scan, as ``--lam`` takes them."""
+    low, high = config.family.lam
+    return f"{low:g}:{high:g}:21" if low < high else f"{0.9 * low:g}:{1.1 * high:g}:3"

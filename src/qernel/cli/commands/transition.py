@@ -1,0 +1,123 @@
+"""``qernel transition``: where a scan shows a transition, and what supports it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from qernel.cli.shared import outputs
+from qernel.cli.shared.arguments import number
+from qernel.cli.shared.options import add_json, add_resampling
+from qernel.cli.shared.tables import columns
+from qernel.errors import QernelError
+from qernel.records import to_record
+
+if TYPE_CHECKING:
+    from qernel.transition import Transition
+    from qernel.transition.maps import Map
+
+NAME = "transition"
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``qernel transition``."""
+    parser.description = (
+        "Fit the interaction energy of a scan with curves that have a kink, a jump or a rounded step and with smooth "
+        "ones, compare them, and check the file against Hellmann–Feynman and concavity. A λ_c is printed only where "
+        "the data show one."
+    )
+    parser.add_argument("scan", metavar="SCAN", help="a folder of qernel scan, or a .nc file with its energies")
+    parser.add_argument(
+        "--against",
+        metavar="SCAN",
+        help="a second scan of the same model whose chains started in the other phase (qernel scan --start spread, "
+        "--start registries): find where the energies of the two cross, instead of fitting one curve",
+    )
+    parser.add_argument(
+        "--between",
+        metavar=("LOW", "HIGH"),
+        nargs=2,
+        type=lambda text: number(text, text, hint=""),
+        help="fit only this range of λ, where the branches away from the transition bend",
+    )
+    parser.add_argument(
+        "--density",
+        metavar="FILE",
+        help="a file or folder of qernel scan or qernel observe, whose densities on either side of the transition the "
+        "figure shows (default: those of SCAN, if it has any)",
+    )
+    add_resampling(parser)
+    parser.add_argument("--out", metavar="DIR", help=f"folder to write: {NAME}.json and a figure")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Analyse, print the sentences or the JSON object, and write both where a folder is given."""
+    paths = outputs.analysis_paths(options.out, NAME)
+    maps = _maps(options)
+    found = _found(options)
+    data = to_record(found.as_dict())
+    if paths:
+        outputs.write_analysis(paths, data, _figure(found, maps))
+    if options.json:
+        print(data)
+    else:
+        print("\n".join(found.evidence))
+        if not options.against:
+            print(f"\n{table(found)}")
+        if paths:
+            print(f"\nwritten: {', '.join(str(path) for path in paths)}")
+    return 0
+
+
+def _found(options: argparse.Namespace) -> Any:
+    """The analysis of one scan, or of two."""
+    from qernel.transition import analyse, compare_phases, read_scan
+
+    scans = [read_scan(path) for path in (options.scan, options.against) if path]
+    if options.between:
+        low, high = options.between
+        if not low < high:
+            raise QernelError(f"--between {low:g} {high:g}: the lower λ comes first")
+        scans = [scan.between(low, high) for scan in scans]
+    return (compare_phases if options.against else analyse)(*scans, resamples=options.resamples, seed=options.seed)
+
+
+def _maps(options: argparse.Namespace) -> list[Map]:
+    """Densities along λ for the figure."""
+    from qernel.transition.maps import read_maps
+
+    if options.density:
+        if options.against:
+            raise QernelError("--density goes with the figure of one scan: leave out --against")
+        return read_maps(options.density, required=True)
+    return [] if options.against or not options.out else read_maps(options.scan)
+
+
+def _figure(found: Any, maps: list[Map]) -> Any:
+    from qernel.plots.transition import phases_figure, transition_figure
+    from qernel.transition import Phases
+
+    return phases_figure(found) if isinstance(found, Phases) else transition_figure(found, maps)
+
+
+def table(found: Transition) -> str:
+    """A row for each curve that was compared."""
+    from qernel.transition.words import NAMES
+
+    best = found.candidates[0]
+    rows = [["ΔAICc", "ΔBIC", "χ²", "dof", "p", "λ", "curve"]]
+    for one in found.candidates:
+        place = one.fit.place[0]
+        rows.append(
+            [
+                f"{one.aicc - best.aicc:.1f}",
+                f"{one.bic - best.bic:.1f}",
+                f"{one.chi2:.1f}",
+                str(one.dof),
+                f"{one.p_value:.2g}",
+                "" if place != place else f"{place:.4g}",
+                NAMES[one.model],
+            ]
+        )
+    return columns(rows)

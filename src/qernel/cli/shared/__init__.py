@@ -1,0 +1,1 @@
+"""What several commands share: arguments, options, tables, progress, places for results."""

@@ -1,0 +1,79 @@
+"""Options that several commands have, each declared once."""
+
+from __future__ import annotations
+
+import argparse
+
+from qernel.cli.shared.arguments import assignment, lam_values, whole
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """``CONFIG`` and ``--set``."""
+    parser.add_argument("config", metavar="CONFIG", help="a TOML file or the name of a preset (n2, n3, n6, n24, ...)")
+    add_overrides(parser)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """``--set`` for values of a configuration."""
+    parser.add_argument(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="replace values of the configuration, e.g. --set train.iterations=500 system.dielectric=6",
+    )
+
+
+def add_resampling(parser: argparse.ArgumentParser) -> None:
+    """How many data sets errors are drawn from, and with which seed."""
+    parser.add_argument(
+        "--resamples", metavar="N", type=whole(100), default=400, help="data sets drawn for the errors (default: 400)"
+    )
+    parser.add_argument("--seed", metavar="N", type=whole(0), default=0, help="seed of these (default: 0)")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """``--json``, which every command with numbers has."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def add_lam(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """``--lam`` with values and grids."""
+    parser.add_argument(
+        "--lam",
+        metavar="λ",
+        nargs="+",
+        type=lam_values,
+        action="extend",
+        required=required,
+        help="values, or a grid FIRST:LAST:COUNT with both ends included, e.g. --lam 0.5 1.05 or --lam 0.4:1.4:21",
+    )
+
+
+def add_chains(parser: argparse.ArgumentParser) -> None:
+    """``--samples`` and ``--walkers``: how much is measured at each λ."""
+    parser.add_argument("--samples", metavar="N", type=whole(2), help="records per chain (default: as configured)")
+    parser.add_argument("--walkers", metavar="N", type=whole(2), help="chains per λ (default: as configured)")
+
+
+def add_measurement(parser: argparse.ArgumentParser) -> None:
+    """What every measurement of a trained wavefunction asks: of which one, where, and with how many samples."""
+    parser.add_argument("run", metavar="RUN", help="a run folder or the name of a shipped model")
+    add_lam(parser)
+    parser.add_argument(
+        "--at",
+        metavar="NAME=VALUE",
+        nargs="+",
+        type=assignment,
+        action="extend",
+        default=[],
+        help="values of the other parameters the model is conditioned on, e.g. --at U=9.5",
+    )
+    parser.add_argument(
+        "--extrapolate",
+        action="store_true",
+        help="also answer far outside the trained range (further than half its width, or λ below 0)",
+    )
+    add_chains(parser)
+    parser.add_argument("--seed", metavar="N", type=whole(0), help="seed of the chains (default: as configured)")

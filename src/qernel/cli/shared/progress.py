@@ -1,0 +1,190 @@
+"""Progress on standard error: a live display on a terminal, a line every ten seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from qernel.cli.shared.tables import duration
+from qernel.estimators.quantity import parenthesis
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.live import Live
+    from rich.progress import Progress, ProgressColumn
+
+    from qernel.training.report import Report
+
+LINE_SECONDS = 10.0
+"""Time between two lines where there is no terminal."""
+
+
+class TrainingProgress:
+    """Shows the reports of `qernel.training.run.train`; a context manager, called with each report.
+
+    Args:
+        time_limit: seconds after the first step at which training stops in any case.
+    """
+
+    def __init__(self, time_limit: float | None = None) -> None:
+        self.last: Report | None = None
+        self._limit = time_limit
+        self._first = 0.0
+        self._history: deque[tuple[int, float]] = deque(maxlen=60)
+        self._next_line = 0.0
+        self._live: Live | None = None
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+            from rich.progress import MofNCompleteColumn
+
+            self._bar = _bar(Console(stderr=True), MofNCompleteColumn())
+            self._live = Live(self._bar, console=self._bar.console, refresh_per_second=4)
+            self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, error, trace)
+
+    def __call__(self, report: Report) -> None:
+        """Show a report."""
+        self.last = report
+        if report.points.size:
+            self._first = self._first if self._history else report.seconds
+            self._history.append((report.iteration, report.seconds))
+        if self._live is not None:
+            self._live.update(self._display(report))
+            return
+        # The first line comes at once: nothing else says that a long compilation has begun.
+        done = report.iteration >= report.iterations
+        if report.seconds >= self._next_line or done:
+            self._next_line = report.seconds + LINE_SECONDS
+            print(self._line(report), file=sys.stderr, flush=True)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to go at the pace of the last half minute, or None before there is one."""
+        if self.last is None or len(self._history) < 2:
+            return None
+        (first, begin), (last, end) = self._history[0], self._history[-1]
+        if last <= first or last >= self.last.iterations:
+            return None
+        left = (self.last.iterations - last) * (end - begin) / (last - first)
+        return left if self._limit is None else max(0.0, min(left, self._first + self._limit - end))
+
+    def _line(self, report: Report) -> str:
+        """One line with the ends of the λ range."""
+        if not report.points.size:
+            return f"{report.stage} ..."
+        left = self.seconds_left
+        parts = [f"{report.stage} {report.iteration}/{report.iterations}"]
+        parts += [] if left is None else [f"{duration(left)} left"]
+        for group in dict.fromkeys((0, len(report.points) - 1)):
+            energy = parenthesis(float(report.energy[group]), float(report.error[group]))
+            parts.append(f"E/N = {energy} E0 at λ = {report.points[group, 0]:.3f}")
+        low, high = float(report.acceptance.min()), float(report.acceptance.max())
+        return ", ".join([*parts, f"acceptance {low:.2f} to {high:.2f}"])
+
+    def _display(self, report: Report) -> Progress | Group:
+        """The bar, and below it a row for each λ group."""
+        from rich.console import Group
+        from rich.table import Table
+
+        assert self._bar is not None
+        left = self.seconds_left
+        self._bar.update(
+            self._bar.task_ids[0],
+            description=report.stage,
+            completed=report.iteration,
+            total=report.iterations,
+            left="" if left is None else f"{duration(left)} left",
+        )
+        if not report.points.size:
+            return self._bar
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for title in ("λ", "energy per electron (E0)", "acceptance", "|ρ_K|²"):
+            table.add_column(title, justify="right")
+        for group, point in enumerate(report.points):
+            table.add_row(
+                f"{point[0]:.3f}",
+                parenthesis(float(report.energy[group]), float(report.error[group])),
+                f"{report.acceptance[group]:.2f}",
+                f"{report.order_parameter[group]:.3f}",
+            )
+        return Group(self._bar, table)
+
+
+class PartsProgress:
+    """Shows how far work of several equal parts has come; a context manager.
+
+    Args:
+        parts: how many there are.
+    """
+
+    def __init__(self, parts: int = 1) -> None:
+        self._parts, self._index = parts, -1
+        self._what = "starting"
+        self._start = self._shown = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import TaskProgressColumn
+
+            self._bar = _bar(Console(stderr=True), TaskProgressColumn(), transient=True)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def begin(self, what: str) -> None:
+        """Say that the next part begins."""
+        self._index += 1
+        count = f" ({self._index + 1} of {self._parts})" if self._parts > 1 else ""
+        self.show(what + count, 0.0)
+
+    def __call__(self, fraction: float) -> None:
+        """Show the fraction done of the present part."""
+        self.show(self._what, fraction)
+
+    def show(self, what: str, fraction: float) -> None:
+        """Say what is being done, and show the fraction done of the present part."""
+        self._what = what
+        done, now = max(self._index, 0) + fraction, time.monotonic()
+        if self._bar is not None:
+            left = (now - self._start) / done * (self._parts - done) if done > 0.5 else None
+            text = "" if left is None else f"{duration(left)} left"
+            self._bar.update(self._bar.task_ids[0], description=what, completed=done, total=self._parts, left=text)
+        elif now - self._shown > LINE_SECONDS:
+            self._shown = now
+            print(f"{what}, {fraction:.0%}", file=sys.stderr, flush=True)
+
+
+def _bar(console: Any, count: ProgressColumn, *, transient: bool = False) -> Progress:
+    """A bar with one task; ``count`` says how much of it is done."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        count,
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        transient=transient,
+    )
+    bar.add_task("starting", total=None, left="")
+    return bar

@@ -1,0 +1,112 @@
+"""Energies per electron at one point of a family, from chains of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qernel.estimators.doubts import doubts_of
+from qernel.estimators.order_parameter import crystal_order
+from qernel.estimators.possible import impossible
+from qernel.estimators.quantity import Quantity
+from qernel.estimators.statistics import Summary, ratio_of_weighted, summarise
+from qernel.lattice import holds_root_three
+from qernel.storage import outside
+
+if TYPE_CHECKING:
+    from qernel.estimators.chains import Record
+    from qernel.measure.state import State
+
+
+class Energies(NamedTuple):
+    """Energies per electron at one point, with how they were sampled.
+
+    ``extrapolating``: outside the interval the model was trained on; ``in_gap``: in a gap of it, so interpolated.
+    ``order_parameter`` is ⟨|ρ_K|²⟩ of the same samples, None where K is no wave vector of the supercell. ``direction``
+    says where the chains came from: ``fresh``, carried ``up`` or ``down`` in λ, or all λ together with ``exchange``;
+    or ``reweighted``, from records at the λ ``reweighted_from`` of which the share ``effective_fraction`` is effective.
+    ``rhat``, ``autocorrelation`` and ``effective_samples`` are those of the energy; each number has its own ``doubts``.
+    ``impossible`` says why the numbers are no answer (`qernel.estimators.possible`); empty if they may be one.
+    """
+
+    lam: float
+    energy: Quantity
+    kinetic: Quantity
+    moire: Quantity
+    interaction: Quantity
+    variance: float
+    acceptance: float
+    autocorrelation: float
+    rhat: float
+    effective_samples: float
+    extrapolating: bool
+    order_parameter: Quantity | None = None
+    order_parameter_rhat: float = float("nan")
+    direction: str = "fresh"
+    reweighted_from: float = float("nan")
+    effective_fraction: float = 1.0
+    in_gap: bool = False
+    impossible: str = ""
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>"
+            for name in ("energy", "kinetic", "moire", "interaction")
+        )
+        notes = [
+            text for text in (self.impossible and f"no answer: {self.impossible}", outside(self._asdict())) if text
+        ]
+        note = f" ({'; '.join(notes)})" if notes else ""
+        return f"<table><caption>λ = {self.lam:g}{note}, per electron</caption>{rows}</table>"
+
+
+def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt.ArrayLike | None = None) -> Energies:
+    """What records with local energies say.
+
+    Args:
+        state: they were drawn from.
+        records: of all chains.
+        seed: they were drawn with.
+        log_weights: log |ψ/ψ_drawn|² ``[chains, samples]`` where they were drawn from another state.
+    """
+
+    def averaged(series: npt.ArrayLike) -> Summary:
+        return summarise(series) if log_weights is None else ratio_of_weighted(series, log_weights)
+
+    count = state.model.hamiltonian.count
+    chains = len(records[0].kinetic)
+    source = f"{len(records)} records of {chains} chains, seed {seed}, model {state.model.name}"
+    series = {
+        name: np.stack([getattr(record, name) for record in records], axis=1) / count
+        for name in ("kinetic", "moire", "interaction")
+    }
+    total = series["kinetic"] + series["moire"] + series["interaction"]
+    unit, meV = "E0", state.model.config.energy_unit_meV
+    summaries = {name: averaged(values) for name, values in {"energy": total, **series}.items()}
+    parts: dict[str, Any] = {
+        name: Quantity(s.mean, s.error, unit, source, meV, doubts_of(s, chains)) for name, s in summaries.items()
+    }
+    order, order_rhat = None, float("nan")
+    cell = state.model.hamiltonian.supercell
+    if holds_root_three(cell):
+        found = averaged(np.stack([crystal_order(record.positions, cell) for record in records], axis=1))
+        order = Quantity(found.mean, found.error, "", source, doubts=doubts_of(found, chains))
+        order_rhat = found.rhat
+    acceptance = float(np.mean([record.acceptance for record in records]))
+    return Energies(
+        lam=state.lam,
+        **parts,
+        variance=summaries["energy"].variance,
+        acceptance=acceptance,
+        autocorrelation=summaries["energy"].autocorrelation,
+        rhat=summaries["energy"].rhat,
+        effective_samples=summaries["energy"].effective_samples,
+        extrapolating=state.extrapolating,
+        in_gap=state.in_gap,
+        order_parameter=order,
+        order_parameter_rhat=order_rhat,
+        impossible=impossible(state.model.hamiltonian, state.point, parts, acceptance),
+    )

@@ -1,0 +1,87 @@
+"""Models on the disk: those that come with the package, and those of run folders."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+
+from qernel import runtime
+from qernel.config import Config
+from qernel.config.twist import as_stored
+from qernel.errors import RunError
+from qernel.files import readable_name
+from qernel.measure.card import read_card
+from qernel.measure.model import Model
+from qernel.training.folder import MODEL_FILE
+from qernel.training.progress import Progress
+from qernel.training.run import initial_wavefunction
+from qernel.training.tensors import TensorFile, fit, read_tensors
+
+_CARD_FILE = "card.json"
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with the package, the smallest system first."""
+    root = files("qernel") / "models"
+    if not root.is_dir():
+        return []
+    names = [entry.name for entry in root.iterdir() if (entry / MODEL_FILE).is_file()]
+    return sorted(names, key=lambda name: (len(name), name))  # n6 before n24
+
+
+def load(run: str | Path) -> Model:
+    """Open a run folder or a shipped model.
+
+    Args:
+        run: path of a run folder, or a name from `shipped`.
+
+    Returns:
+        The model with its averaged parameters, even of a run that is still going on.
+
+    Raises:
+        RunError: if there is no such model, or its file is foreign or damaged.
+    """
+    runtime.refuse_forked()
+    path, config, file = _read(run)
+    template = initial_wavefunction(config, start=False)
+    arrays, static = eqx.partition(template, eqx.is_inexact_array)
+    wavefunction = eqx.combine(fit(path, file.tensors, arrays), static)
+    card, training = read_card(path.parent / _CARD_FILE), Progress.from_header(file.metadata)
+    return Model(readable_name(path.parent.resolve()), config, wavefunction, card, training=training)
+
+
+def configuration(run: str | Path) -> Config:
+    """The configuration of a run folder or shipped model, without its wavefunction, which takes longer.
+
+    Raises:
+        RunError: as `load`.
+    """
+    return _read(run)[1]
+
+
+def _read(run: str | Path) -> tuple[Path, Config, TensorFile]:
+    folder = Path(run)
+    if not (folder / MODEL_FILE).exists():
+        if str(run) not in shipped():
+            known = ", ".join(shipped()) or "none"
+            what = "holds no trained model yet" if folder.is_dir() else "is neither a run folder nor a shipped model"
+            raise RunError(f"{run} {what}; shipped models: {known}")
+        folder = Path(str(files("qernel") / "models" / str(run)))
+    path = folder / MODEL_FILE
+    file = read_tensors(path)
+    text = file.metadata.get("config")
+    if text is None:
+        raise RunError(f"{path} carries no configuration: it is not a Qernel model")
+    return path, as_stored(Config.model_validate(_parse(text, path)), str(path)), file
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RunError(f"{path} carries a damaged configuration: {error}") from error

@@ -1,0 +1,198 @@
+"""One trained wavefunction and the family it was trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qernel import runtime
+from qernel.config import Config
+from qernel.errors import RunError
+from qernel.measure.card import Card
+from qernel.measure.state import State
+from qernel.provenance import identity
+from qernel.soundness import LARGEST_LAM
+from qernel.training.progress import Progress
+
+if TYPE_CHECKING:
+    from qernel.measure.journal import Journal
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained wavefunction and the family it was trained on.
+
+    Attributes:
+        name: of the shipped model, or the run folder's.
+        config: the configuration that made it.
+        wavefunction: the ansatz with its trained parameters.
+        card: what is known about it (accuracy, range, caveats); None for a plain run.
+        journal: where records of its chains are kept (`remembering`).
+        start: where its chains start (`started`); None: as the configuration says.
+        training: how far its run had come; None where its file does not say (shipped models, earlier versions).
+    """
+
+    name: str
+    config: Config
+    wavefunction: Any = field(repr=False)
+    card: Card | None = field(default=None, repr=False)
+    journal: Journal | None = field(default=None, repr=False, compare=False)
+    start: str | None = field(default=None, repr=False, compare=False)
+    training: Progress | None = field(default=None, repr=False, compare=False)
+    _samplers: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles are without compiled samplers, which hold functions that cannot be pickled."""
+        return {**self.__dict__, "_samplers": {}}
+
+    @property
+    def hamiltonian(self) -> Any:
+        """The Hamiltonian family."""
+        return self.wavefunction.hamiltonian
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of trainable real numbers."""
+        from qernel.wavefunction import parameter_count
+
+        return parameter_count(self.wavefunction)
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The interval each conditioning parameter was trained on, λ first."""
+        return dict(zip(self.hamiltonian.parameters, self.hamiltonian.ranges, strict=True))
+
+    @property
+    def reach(self) -> dict[str, tuple[float, float]]:
+        """The interval in which each parameter may be asked for: half a training interval more on both sides.
+
+        λ and U do not go below zero, and a gate no closer than in training: the interaction is tabulated from there.
+        """
+        result = {}
+        for name, (low, high) in self.ranges.items():
+            margin = 0.5 * (high - low) if high > low else 0.25 * abs(high) or 0.25
+            floor = {"lam": 0.0, "U": 0.0, "gate_distance": low}.get(name, -math.inf)
+            # Rounded, because it is printed and the page sends it back; a floor is never crossed.
+            result[name] = (max(round(low - margin, 9), floor), round(high + margin, 9))
+        return result
+
+    def at(self, lam: float, *, extrapolate: bool = False, **others: float) -> State:
+        """The state at λ and, for models conditioned on more, the other parameters.
+
+        Args:
+            lam: factor on the moiré depth.
+            extrapolate: answer beyond `reach` as well, where numbers mean little.
+            others: values of the other conditioning parameters; their mid-range by default.
+
+        Raises:
+            RunError: for a parameter the model does not have, a value that is not a number, or one beyond `reach`.
+            QernelError: for a gate closer than those it was trained on: its interaction is not summed for them.
+        """
+        ranges = self.ranges
+        unknown = sorted(set(others) - set(ranges))
+        if unknown:
+            raise RunError(f"{self.name} is not conditioned on {', '.join(unknown)}, only on {', '.join(ranges)}")
+        values = self.hamiltonian.middle | others | {"lam": lam}
+        point = np.array([float(values[name]) for name in ranges])
+        if not (np.abs(point) <= LARGEST_LAM).all():
+            within = f"must be numbers within ±{LARGEST_LAM:g}"
+            raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} {within}")
+        self.hamiltonian.kernel.require(self.hamiltonian.value("gate_distance", point))
+        if not extrapolate:
+            self._refuse_far(dict(zip(ranges, point.tolist(), strict=True)))
+        return State(self, point)
+
+    def _refuse_far(self, values: Mapping[str, float]) -> None:
+        for name, (low, high) in self.reach.items():
+            if not low - 1e-9 <= values[name] <= high + 1e-9:
+                start, end = self.ranges[name]
+                raise RunError(
+                    f"{name} = {values[name]:g} is far outside [{start:g}, {end:g}], on which {self.name} was trained: "
+                    f"give {low:g} to {high:g}, or ask for extrapolation "
+                    "(--extrapolate; in Python model.at(..., extrapolate=True))"
+                )
+
+    @contextmanager
+    def remembering(self, folder: Path) -> Iterator[Model]:
+        """The same model, whose chains at each point are kept in a folder until the block has ended without an error.
+
+        A measurement that was cut short and is repeated with the same folder draws only those that are missing, and
+        gives the same numbers as if it had not been. Chains that swap configurations between points are not kept.
+
+        Args:
+            folder: for a file of about 8 N bytes per chain and record at each point.
+        """
+        from qernel.measure.journal import Journal
+
+        journal = Journal(folder, identity(self))
+        yield replace(self, journal=journal)
+        journal.clear()
+
+    def started(self, start: str) -> Model:
+        """The same model, whose chains start ``spread`` over the cell, or as crystals in their three ``registries``.
+
+        Raises:
+            RunError: if its system has no registries.
+        """
+        if start == "registries":
+            from qernel.sampling.starts import require_registries
+
+            require_registries(self.hamiltonian)
+        return replace(self, start=start, _samplers={})
+
+    @property
+    def crystal_from(self) -> float | None:
+        """λ from which chains start as crystals; None: never."""
+        chosen = {"spread": None, "registries": 0.0}
+        return self.config.sample.crystal_from if self.start is None else chosen[self.start]
+
+    def sampled_like(self, other: Model) -> Model:
+        """This model, sampled by what is compiled for another one of the same configuration, if it is of the same.
+
+        A run that is training has new parameters every few seconds, and compilation takes longer than that.
+        """
+        if other.config == self.config:
+            compiled = {walkers: sampler.of(self.wavefunction) for walkers, sampler in other._samplers.items()}
+            self._samplers.update(compiled)
+        return self
+
+    def sampling(self, samples: int | None, walkers: int | None, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        """A chain sampler and its settings; None stands for what ``[sample]`` says.
+
+        Raises:
+            RunError: for a number that is too small.
+        """
+        sample = self.config.sample
+        for name, value, least in (("samples", samples, 2), ("walkers", walkers, 2), ("seed", seed, 0)):
+            if value is not None and value < least:
+                raise RunError(f"{name} = {value} is too small: give at least {least}")
+        return self.sampler(walkers or sample.walkers), {
+            "samples": samples or sample.samples,
+            "moves": sample.moves,
+            "burn_in": sample.burn_in,
+            "seed": sample.seed if seed is None else seed,
+            "target": sample.acceptance,
+        }
+
+    def sampler(self, walkers: int) -> Any:
+        """The chain sampler for a number of walkers, compiled once."""
+        runtime.refuse_forked()
+        from qernel.estimators.chains import ChainSampler
+
+        if walkers not in self._samplers:
+            train = self.config.train
+            self._samplers[walkers] = ChainSampler(
+                self.wavefunction,
+                walkers,
+                laplacian=train.laplacian,
+                chunk=train.chunk,
+                crystal_from=self.crystal_from,
+            )
+        return self._samplers[walkers]

@@ -1,0 +1,238 @@
+"""The wavefunction of a model at one point of its family: what can be asked of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from qernel.measure.density import Density
+from qernel.measure.energies import Energies, summary
+
+if TYPE_CHECKING:
+    import xarray
+
+    from qernel.estimators.chains import Record
+    from qernel.measure.model import Model
+    from qernel.observables import Observable
+
+
+@dataclass(frozen=True)
+class State:
+    """The wavefunction of a model at one point of its family."""
+
+    model: Model
+    point: npt.NDArray[np.float64]
+
+    @property
+    def lam(self) -> float:
+        """λ of this point."""
+        return float(self.point[0])
+
+    @property
+    def extrapolating(self) -> bool:
+        """Whether any parameter lies outside the interval the model was trained on."""
+        ranges = self.model.ranges.values()
+        # A tolerance, because the ends of a printed range are rounded.
+        return any(not low - 1e-9 <= p <= high + 1e-9 for p, (low, high) in zip(self.point, ranges, strict=True))
+
+    @property
+    def in_gap(self) -> bool:
+        """Whether λ lies inside a gap of the interval the model was trained on."""
+        return any(low + 1e-9 < self.lam < high - 1e-9 for low, high in self.model.hamiltonian.gaps)
+
+    def __repr__(self) -> str:
+        return f"State(model={self.model.name!r}, lam={self.lam:g})"
+
+    def log_psi(self, positions: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """ψ = sign · exp(log) of configurations.
+
+        Args:
+            positions: ``[..., N, 2]`` in a_M.
+
+        Returns:
+            ``(sign, log)`` of shape ``[...]``; for complex ψ the log is complex and the sign 1.
+        """
+        return self.amplitude.log_psi(positions)
+
+    def log_psi_gradient(self, positions: npt.ArrayLike) -> npt.NDArray[Any]:
+        """∂ log ψ/∂p of configurations, for λ and the other conditioning parameters.
+
+        Args:
+            positions: ``[..., N, 2]`` in a_M.
+
+        Returns:
+            ``[..., p]``; complex for complex ψ.
+        """
+        return self.amplitude.log_psi_gradient(positions)
+
+    @property
+    def amplitude(self) -> Any:
+        """ψ as a function of arrays of configurations (`qernel.wavefunction.evaluate.PointAmplitude`)."""
+        from qernel.wavefunction.evaluate import PointAmplitude
+
+        return PointAmplitude(self.model.wavefunction, self.point, self.model.config.train.precision)
+
+    def energy(
+        self,
+        samples: int | None = None,
+        *,
+        walkers: int | None = None,
+        seed: int | None = None,
+        start: npt.ArrayLike | None = None,
+        keep: Callable[[State, Sequence[Record], int], None] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Energies:
+        """Energy per electron and its parts, with errors that account for autocorrelation.
+
+        Args:
+            samples: records per chain; default from the model's ``[sample]`` section.
+            walkers: independent chains; default likewise.
+            seed: of the chains; default likewise.
+            start: configurations ``[walkers, N, 2]`` in a_M before equilibration; default: see `Model.crystal_from`.
+            keep: called with this state, its records and their seed.
+            progress: called with the fraction done.
+        """
+        records = list(self.records(samples, walkers, seed, energies=True, start=start, progress=progress))
+        seed = self.model.config.sample.seed if seed is None else seed
+        if keep is not None:
+            keep(self, records, seed)
+        return self.energies_of(records, seed)
+
+    def reweighted(self, lam: float, records: Sequence[Record], seed: int, **options: float) -> Energies:
+        """Energies at another λ from records of this state; see `qernel.measure.reweight.reweighted`.
+
+        Args:
+            lam: wanted; the other parameters stay.
+            records: of this state, from `records`.
+            seed: they were drawn with.
+            options: ``least``, the effective fraction below which it refuses.
+
+        Raises:
+            RunError: if too few of the records carry the weight.
+        """
+        from qernel.measure.reweight import reweighted
+
+        target = State(self.model, np.array([lam, *self.point[1:]]))
+        return reweighted(self, target, records, seed, **options)
+
+    def energies_of(
+        self, records: Sequence[Record], seed: int, *, log_weights: npt.ArrayLike | None = None
+    ) -> Energies:
+        """What records with local energies say.
+
+        Args:
+            records: of this state, from `records`.
+            seed: they were drawn with.
+            log_weights: log |ψ/ψ_drawn|² ``[chains, samples]`` where they were drawn from another state.
+        """
+        return summary(self, records, seed, log_weights)
+
+    def sample(
+        self, samples: int | None = None, *, walkers: int | None = None, seed: int | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Configurations drawn from |ψ|².
+
+        Returns:
+            Positions ``[chains, samples, N, 2]`` in a_M, inside the supercell.
+        """
+        records = self.records(samples, walkers, seed, energies=False, progress=None)
+        return np.stack([record.positions for record in records], axis=1)
+
+    def density(
+        self,
+        grid: int = 48,
+        samples: int | None = None,
+        *,
+        walkers: int | None = None,
+        seed: int | None = None,
+    ) -> Density:
+        """Electron density on a ``grid × grid`` mesh of the supercell; integrates to N exactly."""
+        from qernel.observables.density import Density as Observed
+
+        measured = self.observe(Observed(grid=grid), samples=samples, walkers=walkers, seed=seed)
+        cell = self.model.hamiltonian.supercell
+        return Density(measured["density"].values, measured["density_error"].values, cell.vectors, cell.primitive)
+
+    def observe(
+        self,
+        *observables: str | Observable,
+        samples: int | None = None,
+        walkers: int | None = None,
+        seed: int | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> xarray.Dataset:
+        """Observables on the same samples, with errors that account for autocorrelation.
+
+        ``state.structure_factor(cutoff=3.0)`` is short for ``state.observe(StructureFactor(cutoff=3.0))``, and so for
+        every registered observable; ``energy`` and ``density`` have methods of their own.
+
+        Args:
+            observables: names (`qernel.observables.names`), or instances where options differ from the defaults.
+            samples: records per chain; default from the model's ``[sample]`` section.
+            walkers: independent chains; default likewise.
+            seed: of the chains; default likewise.
+            progress: called with the fraction of the sampling done.
+
+        Returns:
+            A data set with ``X`` and its standard error ``X_error`` for everything measured, units in ``attrs``.
+        """
+        from qernel.measure.observe import observe
+
+        return observe(self, observables, samples=samples, walkers=walkers, seed=seed, progress=progress)
+
+    def __getattr__(self, name: str) -> Any:
+        from qernel.observables.registry import make, names
+
+        if name.startswith("_") or name not in names():
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+        def measured(
+            *, samples: int | None = None, walkers: int | None = None, seed: int | None = None, **options: Any
+        ) -> Any:
+            return self.observe(make(name, options), samples=samples, walkers=walkers, seed=seed)
+
+        measured.__name__ = name
+        return measured
+
+    def __dir__(self) -> list[str]:
+        from qernel.observables.registry import names
+
+        return sorted({*super().__dir__(), *names()})
+
+    def records(
+        self,
+        samples: int | None,
+        walkers: int | None,
+        seed: int | None,
+        *,
+        energies: bool,
+        progress: Callable[[float], None] | None,
+        start: npt.ArrayLike | None = None,
+    ) -> Iterator[Record]:
+        """The chains record by record (see `ChainSampler.records`), with the model's settings as defaults."""
+        sampler, options = self.model.sampling(samples, walkers, seed)
+
+        def draw() -> Iterator[Record]:
+            found: Iterator[Record] = sampler.records(
+                jnp.asarray(self.point), **options, energies=energies, start=start, progress=progress
+            )
+            return found
+
+        if self.model.journal is None:
+            return draw()
+        beginning = (
+            self.model.start if start is None else hashlib.sha256(np.asarray(start, np.float64).tobytes()).hexdigest()
+        )
+        about = {
+            **options,
+            "walkers": walkers or self.model.config.sample.walkers,
+            "energies": energies,
+            "start": beginning,
+        }
+        return iter(self.model.journal.records({"point": self.point.tolist(), **about}, draw))

@@ -1,0 +1,1 @@
+"""The ansätze: whole wavefunctions made of the parts."""

@@ -1,0 +1,1 @@
+"""One-electron orbitals and the determinants made of them."""

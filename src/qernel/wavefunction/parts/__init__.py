@@ -1,0 +1,1 @@
+"""What ansätze are made of: layers of features, correlation factors, backflow."""
