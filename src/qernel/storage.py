@@ -63,8 +63,8 @@ def save(dataset: xarray.Dataset, path: str | Path, *, compact: bool = False) ->
     Args:
         dataset: what to write.
         path: the file; an existing one is replaced.
-        compact: write arrays (not single numbers against a parameter) compressed and in single precision, whose rounding
-            is far below any statistical error.
+        compact: write arrays (not single numbers against a parameter) compressed and in single precision, the
+            rounding of which is far below any statistical error.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
