@@ -23,6 +23,7 @@ MOST_WAVES = 200_000
 MOST_GATE_WAVES = 2_000_000
 """Waves over which an interaction is summed, for every electron and configuration."""
 
+
 def count(config: Config, cutoff: float) -> float:
     """About how many wave vectors of the supercell have ½k² up to a cut-off in E0."""
     from qernel.lattice import Supercell

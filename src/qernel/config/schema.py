@@ -42,7 +42,9 @@ class Config(Section):
 
     name: Name | None = Field(default=None, description="A label for people; it changes nothing.", examples=["n6"])
     system: SystemConfig = Field(description="Electrons, supercell and forces.")
-    family: FamilyConfig = Field(default_factory=FamilyConfig, description="Conditioning parameters and their intervals.")
+    family: FamilyConfig = Field(
+        default_factory=FamilyConfig, description="Conditioning parameters and their intervals."
+    )
     model: ModelConfig = Field(default=ModelConfig(), description="The wavefunction.")
     train: TrainConfig = Field(default=TrainConfig(), description="Optimisation.")
     sample: SampleConfig = Field(default=SampleConfig(), description="Measurement.")
@@ -142,7 +144,10 @@ class Config(Section):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-watch(lambda: Config.model_rebuild(force=True))
+@watch
+def _rebuild() -> None:
+    """Sections have other keys when a term is registered."""
+    Config.model_rebuild(force=True)
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Energies below which no state of a Hamiltonian can lie: numbers beneath them come from a fault, not from physics.
 
-*Kinetic energy*: ⟨−½∇²⟩ = ½⟨|∇ log ψ|²⟩ ≥ 0. This holds for means over |ψ|², not for a single configuration. The bounds
-of the other parts are sums of those of the terms (`qernel.hamiltonian.terms`); where a term has none, nothing is claimed.
+*Kinetic energy*: ⟨−½∇²⟩ = ½⟨|∇ log ψ|²⟩ ≥ 0. This holds for means over |ψ|², not for a single configuration. Bounds of
+the other parts are sums of those of the terms (`qernel.hamiltonian.terms`); if one has none, nothing is claimed.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     H = Σ_i −½∇_i² + Σ_t Σ_i V_t(r_i) + Σ_t U_t [ Σ_{i<j} v_t(r_i − r_j) + ½ N ξ_t ]
 
-The object is physics only: no wavefunction, no sampling. A *point* of the family is a vector ``[n_parameters]``; numbers
-that are not parameters of the family are constants of it. The constant of a parameter is the middle of its interval,
-for whatever takes one value for the whole family.
+The object is physics only: no wavefunction, no sampling. A *point* of the family is a vector ``[n_parameters]``;
+numbers that are not parameters of the family are constants of it. The constant of a parameter is the middle of its
+interval, for whatever takes one value for the whole family.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from jax import Array
 from qernel import runtime
 from qernel.hamiltonian.interaction import Interaction
 from qernel.hamiltonian.parameters import LAM, Constants, Parameter
+from qernel.hamiltonian.terms import parameters as table
 from qernel.hamiltonian.terms.base import Components, OneBody, Pair
 from qernel.hamiltonian.twist import Along, Turns, reduced_turns, row_turns
 from qernel.hamiltonian.wells import Levels, minima
@@ -136,8 +137,16 @@ class Hamiltonian:
 
     def numbers(self, point: Point) -> dict[str, float]:
         """`values` at a point that is not traced, as numbers."""
-        at = np.asarray(point, np.float64)
-        return {name: float(self.value(name, at)) for name in self.constants}  # type: ignore[arg-type]
+        return {**self.constants, **dict(zip(self.parameters, np.asarray(point, np.float64).tolist(), strict=True))}
+
+    def described(self, others: Mapping[str, float]) -> dict[str, float]:
+        """Every number but λ that the terms read, in the order of the table: what files say of a system.
+
+        Args:
+            others: values of parameters that are not those of `constants`.
+        """
+        names = (name for name in table() if name in self.constants and name != LAM.name)
+        return {name: others.get(name, self.constants[name]) for name in names}
 
     def scaled(self, point: Array) -> Array:
         """A point ``[p]`` mapped affinely so that each training range becomes [−1, 1]."""

@@ -90,9 +90,7 @@ LAM = Parameter(
 )
 """The factor on every potential, and the first parameter of every family."""
 
-DEPTH = Parameter(
-    "V0", "V0", "E0", "moiré depth at λ = 1", least=0.0, example=4.44, conditioned=False, aliases=("v",)
-)
+DEPTH = Parameter("V0", "V0", "E0", "moiré depth at λ = 1", least=0.0, example=4.44, conditioned=False, aliases=("v",))
 """The depth of the moiré potential; λ is what a family varies."""
 
 STRENGTH = Parameter(

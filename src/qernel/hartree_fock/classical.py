@@ -8,6 +8,7 @@ interaction is that of the Hamiltonian, with all its images.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from math import comb
@@ -52,7 +53,8 @@ class Wells(NamedTuple):
     electrons: int
 
 
-class _Charges(NamedTuple):
+@dataclass(frozen=True)
+class _Charges:
     """Electrons and what is between them; hashable, and the same wherever only the depth of the wells differs."""
 
     supercell: Supercell

@@ -92,7 +92,7 @@ def strengths(config: Config) -> Iterator[Problem]:
 def parameters(config: Config) -> Iterator[Problem]:
     """A value for every parameter that a term reads, none for others, and none too small for a sum over waves."""
     system, ranges = config.system, config.family.ranges
-    terms = {"potential": potentials(), "interaction": interactions()}
+    terms: dict[str, Mapping[str, type[Term]]] = {"potential": potentials(), "interaction": interactions()}
     for key in range_keys():
         parameter = table()[key]
         places = [section for section, given in (("family", key in ranges), ("system", _given(system, key))) if given]

@@ -8,6 +8,7 @@ from qernel.config.sections.base import Section
 from qernel.config.types import Lam, MaybeGaps
 from qernel.hamiltonian.terms import parameters
 
+
 class FamilyConfig(Section):
     """[family]: the Hamiltonians one wavefunction is conditioned on; intervals are trained over.
 

@@ -16,7 +16,8 @@ from qernel.config.types import (
     Physical,
 )
 from qernel.hamiltonian.terms import interactions, potentials
-from qernel.hamiltonian.terms.base import OneBody, Pair as PairTerm
+from qernel.hamiltonian.terms.base import OneBody
+from qernel.hamiltonian.terms.base import Pair as PairTerm
 from qernel.units import Material
 
 MATERIAL_KEYS = ("effective_mass", "dielectric", "period_nm", "depth_meV")

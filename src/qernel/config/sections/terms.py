@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, Strict
 from pydantic.fields import FieldInfo
 
+from qernel.config.sections.base import Section
 from qernel.config.sections.counted import LATER_KEYS
 from qernel.config.sections.family import FamilyConfig, range_keys
 from qernel.config.sections.system import REDUCED_KEYS, SystemConfig
@@ -23,7 +24,10 @@ from qernel.hamiltonian.terms.base import Term
 _CHOICES = ("potential", "interaction")
 """[system] keys whose value is the name of a term."""
 
-_OWN = {section: set(section.model_fields).difference(_CHOICES) for section in (SystemConfig, FamilyConfig)}
+_OWN: dict[type[Section], frozenset[str]] = {
+    SystemConfig: frozenset(SystemConfig.model_fields).difference(_CHOICES),
+    FamilyConfig: frozenset(FamilyConfig.model_fields),
+}
 """Keys that do not change with the terms."""
 
 _FIRST_KEYS = ("U", "phase_deg", "gate_distance", "interaction")
@@ -43,12 +47,13 @@ def refresh() -> None:
 
 def later_keys(section: str) -> tuple[str, ...]:
     """Keys of a section that came after the first runs were stored: at their defaults no fingerprint has them."""
-    model = {"system": SystemConfig, "family": FamilyConfig}.get(section)
-    brought = () if model is None else (key for key in model.model_fields if key not in (*_OWN[model], *_FIRST_KEYS))
+    models: dict[str, type[Section]] = {"system": SystemConfig, "family": FamilyConfig}
+    fields = models[section].model_fields if section in models else {}
+    brought = [key for key in fields if key not in _OWN[models[section]] and key not in _FIRST_KEYS]
     return (*LATER_KEYS.get(section, ()), *brought)
 
 
-def _replace(section: Any, fields: dict[str, FieldInfo]) -> None:
+def _replace(section: type[Section], fields: dict[str, FieldInfo]) -> None:
     for name in [name for name in section.model_fields if name not in _OWN[section]]:
         del section.model_fields[name]
     section.model_fields.update(fields)
@@ -58,7 +63,9 @@ def _replace(section: Any, fields: dict[str, FieldInfo]) -> None:
 def _choice(terms: Mapping[str, type[Term]], default: str, description: str) -> FieldInfo:
     annotation: Any = Literal.__getitem__(tuple(terms))
     kinds = "; ".join(f"{name}: {term.summary}" for name, term in terms.items())
-    return FieldInfo.from_annotated_attribute(annotation, Field(default=default, description=f"{description} ({kinds})."))
+    return FieldInfo.from_annotated_attribute(
+        annotation, Field(default=default, description=f"{description} ({kinds}).")
+    )
 
 
 def _constant(parameter: Parameter) -> FieldInfo:

@@ -67,9 +67,10 @@ def register(term: T) -> T:
     return term
 
 
-def watch(watcher: Callable[[], None]) -> None:
-    """Call a function whenever a term has been registered."""
+def watch(watcher: Callable[[], None]) -> Callable[[], None]:
+    """Call a function whenever a term has been registered (a function decorator)."""
     _watchers.append(watcher)
+    return watcher
 
 
 def catalogue() -> dict[str, type[Term]]:

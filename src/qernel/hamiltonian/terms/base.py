@@ -1,8 +1,8 @@
 """What a term of the Hamiltonian is: a one-body potential or a pair interaction over named parameters.
 
-A term is a frozen dataclass. It names the parameters that it reads in ``parameters``; what it computes takes ``values``,
-every named number at one point of the family. Fields of the dataclass are what a family never varies. Modules of terms
-import jax inside their functions: a configuration reads their parameters, and starts without jax.
+A term is a frozen dataclass. It names the parameters that it reads in ``parameters``; what it computes takes
+``values``, every named number at one point of the family. Fields of the dataclass are what a family never varies.
+Modules of terms import jax inside their functions: a configuration reads their parameters, and starts without jax.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class OneBody(Term):
 
 
 class Cusp(NamedTuple):
-    """How log ψ begins where two electrons meet, slope · r + logarithm · r² ln r, so that the local energy stays finite.
+    """How log ψ begins where two electrons meet so that the local energy stays finite: slope·r + logarithm·r² ln r.
 
     Attributes:
         slope: in 1/a_M.

@@ -238,8 +238,8 @@ def fit_bands(hamiltonian: Hamiltonian, states: int, waves: FloatArray, order: i
     low, high = hamiltonian.ranges[0] if hamiltonian.parameters[0] == "lam" else (1.0, 1.0)
     tables: list[np.ndarray] = []
     for node in chebyshev_nodes(order):
-        depth = (0.5 * (low + high) + 0.5 * (high - low) * node) * hamiltonian.V0
-        table = _occupied(hamiltonian, depth, states, waves, complex, tables[-1] if tables else None)
+        lam = 0.5 * (low + high) + 0.5 * (high - low) * node
+        table = _occupied(hamiltonian, lam, states, waves, complex, tables[-1] if tables else None)
         if tables:
             u, _, v = np.linalg.svd(table.conj().T @ tables[-1])
             table = table @ (u @ v)
@@ -253,7 +253,7 @@ def fit_bands(hamiltonian: Hamiltonian, states: int, waves: FloatArray, order: i
 
 def _occupied(
     hamiltonian: Hamiltonian,
-    depth: float,
+    lam: float,
     states: int,
     waves: FloatArray,
     complex: bool,
@@ -269,8 +269,8 @@ def _occupied(
     """
     cell, shift = hamiltonian.supercell, hamiltonian.twist_momentum
     cutoff = max(400.0, float((waves**2).sum(1).max()))
-    phase = float(np.deg2rad(hamiltonian.phase_deg))
-    bands = one_body_bands(cell, depth, phase, states + _SPARE, cutoff=cutoff, twist=hamiltonian.row_twist)
+    point = list((hamiltonian.middle | {"lam": lam}).values())
+    bands = one_body_bands(hamiltonian, point, states + _SPARE, cutoff=cutoff)
     row = {turns: index for index, turns in enumerate(_turns(cell, waves))}
     mirrors = np.array([] if complex else [row[-i, -j] for i, j in row], dtype=np.int64)
     table = np.zeros((len(waves), len(bands.energies)), dtype=np.complex128)
