@@ -29,7 +29,7 @@ from qernel.config import load_config  # noqa: E402
 from qernel.training.folder import RunFolder, new_folder  # noqa: E402
 from qernel.training.run import initial_state, initial_wavefunction  # noqa: E402
 from qernel.wavefunction import parameter_layout  # noqa: E402
-from qernel.wavefunction.orbitals.base import chebyshev_fit, chebyshev_nodes  # noqa: E402
+from qernel.wavefunction.orbitals.chebyshev import chebyshev_fit, chebyshev_nodes  # noqa: E402
 from qernel.wavefunction.orbitals.hartree_fock import HartreeFockOrbitals  # noqa: E402
 
 SILENT = (".attention.output", ".experts.shared_out", ".experts.experts_out")
@@ -70,14 +70,14 @@ def amplitudes(orbitals: HartreeFockOrbitals, spin: int, lam: np.ndarray) -> np.
 
 def as_before(new: HartreeFockOrbitals, old: HartreeFockOrbitals) -> HartreeFockOrbitals:
     """``new`` with each determinant translated, and its orbitals rotated, to be closest to those of ``old``."""
-    cell, turns = new.hamiltonian.supercell, new._turns
+    cell, turns = new.hamiltonian.supercell, new.turns
     phases = np.exp(-1j * (turns @ cell.reciprocal) @ cell.translations.T).T
     # For real orbitals G stands for −G as well, and the mean square of a cosine is ½.
     weight = np.ones(len(turns)) if new.complex else np.where((turns == 0).all(1), 1.0, 0.5)
     row = {tuple(turn): index for index, turn in enumerate(turns.tolist())}
-    known = np.array([row[tuple(turn)] for turn in old._turns.tolist()])
+    known = np.array([row[tuple(turn)] for turn in old.turns.tolist()])
     low, high = new.hamiltonian.ranges[0]
-    lam = 0.5 * (low + high) + 0.5 * (high - low) * chebyshev_nodes(new.order)
+    lam = 0.5 * (low + high) + 0.5 * (high - low) * chebyshev_nodes(new.series.orders[0])
     tables = []
     for spin in range(len(new.amplitudes)):
         found, before = (amplitudes(orbitals, spin, lam) for orbitals in (new, old))

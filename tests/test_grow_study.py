@@ -15,7 +15,7 @@ from scipy.stats import ortho_group, unitary_group
 
 from ansatz_cases import FAMILY, SQRT3
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.wavefunction.orbitals.base import chebyshev_fit
+from qernel.wavefunction.orbitals.chebyshev import Series, chebyshev_fit
 from qernel.wavefunction.orbitals.hartree_fock import HartreeFockOrbitals
 
 CASES = {
@@ -42,21 +42,21 @@ def test_orbitals_are_brought_back(study: Any, case: str) -> None:
     old = started(family, determinants, cutoff=30.0, order=2)
     new = started(family, determinants, cutoff=45.0, order=2)
     cell, rng = family.supercell, np.random.default_rng(5)
-    row = {tuple(turn): index for index, turn in enumerate(new._turns.tolist())}
-    known = np.array([row[tuple(turn)] for turn in old._turns.tolist()])
+    row = {tuple(turn): index for index, turn in enumerate(new.turns.tolist())}
+    known = np.array([row[tuple(turn)] for turn in old.turns.tolist()])
     low, high = family.ranges[0]
     lam = 0.5 * (low + high) + 0.5 * (high - low) * np.cos(np.pi * (np.arange(2) + 0.5) / 2)
     tables, wanted = [], []
     for spin in range(len(old.amplitudes)):
         z = study.amplitudes(old, spin, lam)
-        padded = np.zeros((*z.shape[:-1], len(new._turns)), complex)
+        padded = np.zeros((*z.shape[:-1], len(new.turns)), complex)
         padded[..., known] = z
         wanted.append(padded.copy())
         for place in np.ndindex(z.shape[:2]):
             shift = cell.translations[rng.integers(1, cell.cells)]
             rotations: Any = unitary_group if new.complex else ortho_group
             rotation = rotations.rvs(z.shape[2], random_state=rng) if z.shape[2] > 1 else np.ones((1, 1))
-            phases = np.exp(-1j * (new._turns @ cell.reciprocal) @ shift)
+            phases = np.exp(-1j * (new.turns @ cell.reciprocal) @ shift)
             padded[place] = rotation @ (padded[place] * phases)
         parts = [padded.real, padded.imag if new.complex else -padded.imag]
         tables.append(jnp.asarray(chebyshev_fit(np.moveaxis(np.stack(parts, axis=1), -1, 2))))
@@ -68,5 +68,5 @@ def test_orbitals_are_brought_back(study: Any, case: str) -> None:
 
 
 def started(family: Hamiltonian, determinants: int, *, cutoff: float, order: int) -> HartreeFockOrbitals:
-    options: Any = {"order": order, "cutoff": cutoff, "complex": any(family.twist), "dtype": jnp.float64}
-    return HartreeFockOrbitals(family, determinants, **options).started()
+    options: Any = {"cutoff": cutoff, "complex": any(family.twist), "dtype": jnp.float64}
+    return HartreeFockOrbitals(Series(family, ("lam",), (order,)), determinants, **options).started()
