@@ -1,12 +1,12 @@
-"""Which ansätze and which orbitals there are, and where each lives; imports nothing, because the configuration reads it.
+"""Which ansätze and which orbitals there are, and where each lives.
 
-A new one is a file, and a line here.
+A new one is a file, and a line here. The configuration reads this: it imports nothing.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qernel.wavefunction.base import Builder
@@ -17,13 +17,13 @@ ANSATZE = {
     "psiformer": "qernel.wavefunction.ansatz.psiformer:PsiFormer",
     "slater": "qernel.wavefunction.ansatz.slater:Slater",
 }
-"""By the name used in ``[model] ansatz``: subclasses of `Wavefunction` taking ``(model, hamiltonian, *, rng, dtype)``."""
+"""By name in ``[model] ansatz``: subclasses of `Wavefunction` taking ``(model, hamiltonian, *, rng, dtype)``."""
 
 ORBITALS = {
     "bloch": "qernel.wavefunction.orbitals.bloch:BlochOrbitals",
     "hartree_fock": "qernel.wavefunction.orbitals.hartree_fock:HartreeFockOrbitals",
 }
-"""By the name used in ``[model] orbitals``, where "network" stands for none: subclasses of `Orbitals`."""
+"""By name in ``[model] orbitals``, where "network" stands for none: subclasses of `Orbitals`."""
 
 _SEEDS = {"crystal": "qernel.wavefunction.orbitals.crystal:CrystalOrbitals"}
 """Orbitals that a key of their own adds to those."""
@@ -41,6 +41,6 @@ def orbitals_named(name: str) -> type[Orbitals]:
     return found
 
 
-def _find(place: str) -> object:
+def _find(place: str) -> Any:
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)

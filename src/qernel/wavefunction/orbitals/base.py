@@ -32,8 +32,6 @@ class Orbitals(eqx.Module):
     tilted: ClassVar[bool] = False
     """Whether the first determinant is meant for weak potentials and the others for strong ones."""
 
-    hamiltonian: eqx.AbstractVar[Hamiltonian]
-
     dressed: eqx.AbstractVar[Choice]
     """Which determinants these orbitals are in; the network alone makes those of the others."""
 

@@ -100,8 +100,9 @@ def _occupied(
     """
     cell, shift = hamiltonian.supercell, hamiltonian.twist_momentum
     cutoff = max(400.0, float((waves**2).sum(1).max()))
-    depth = float(hamiltonian.value("lam", point)) * hamiltonian.V0
-    phase = float(np.deg2rad(hamiltonian.value("phase_deg", point)))
+    at = jnp.asarray(point)
+    depth = float(hamiltonian.value("lam", at)) * hamiltonian.V0
+    phase = float(np.deg2rad(hamiltonian.value("phase_deg", at)))
     bands = one_body_bands(cell, depth, phase, states + _SPARE, cutoff=cutoff, twist=hamiltonian.row_twist)
     row = {turns: index for index, turns in enumerate(_turns(cell, waves))}
     mirrors = np.array([] if complex else [row[-i, -j] for i, j in row], dtype=np.int64)

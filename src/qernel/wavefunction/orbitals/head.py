@@ -48,7 +48,9 @@ class OrbitalHead:
         network = NetworkOrbitals(
             model.width, count, hamiltonian, condition=condition, complex=complex, rng=rng, dtype=dtype
         )
-        loudness = jnp.asarray(np.min([np.ones(count), *(part.loudness() for part in parts)], axis=0), dtype)
+        loudness = jnp.ones(count, dtype)
+        for part in parts:
+            loudness = jnp.minimum(loudness, jnp.asarray(part.loudness(), dtype))
         quiet = [loudness[:, None] * leaf for leaf in (*network.weights, *network.bias)]
         half = len(network.weights)
         self.network = eqx.tree_at(lambda n: (n.weights, n.bias), network, (quiet[:half], quiet[half:]))

@@ -31,7 +31,7 @@ class PlaneWaveOrbitals(Orbitals):
     complex: eqx.AbstractVar[bool]
 
     @property
-    def hamiltonian(self) -> Hamiltonian:  # type: ignore[override]
+    def hamiltonian(self) -> Hamiltonian:
         """The family."""
         return self.series.hamiltonian
 
