@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from ansatz_cases import FAMILY, SMALL, SQRT3, THREE, evaluate, random_points, random_positions
-from qernel.hamiltonian.bands import one_body_bands
+from families import changed, moire_bands
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.hamiltonian.moire import WAVE_VECTORS
+from qernel.hamiltonian.terms.moire import WAVE_VECTORS
 from qernel.laplacian.determinant import log_det
 from qernel.wavefunction import build
 from qernel.wavefunction.orbitals.bloch import BlochOrbitals
@@ -58,7 +58,9 @@ def band_energy(orbitals: BlochOrbitals, lam: float) -> float:
     for wave in WAVE_VECTORS:
         for sign in (1, -1):
             near = np.linalg.norm(difference - sign * wave, axis=-1) < 1e-6
-            matrix -= lam * family.V0 * np.exp(sign * 1j * np.deg2rad(family.phase_deg)) * near
+            matrix -= (
+                lam * family.constants["V0"] * np.exp(sign * 1j * np.deg2rad(family.constants["phase_deg"])) * near
+            )
     return float(np.trace(table.conj().T @ matrix @ table).real)
 
 
@@ -70,20 +72,22 @@ def test_filled_orbitals_have_the_energy_of_the_bands_all_along_lambda(family: H
     """
     orbitals = bloch(family, 12)
     for lam in (0.3, 0.613, 1.0, 1.337, 1.6):
-        bands = one_body_bands(
-            family.supercell, lam * family.V0, np.pi / 4, family.count, cutoff=600.0, twist=family.twist
+        bands = moire_bands(
+            family.supercell, lam * family.constants["V0"], np.pi / 4, family.count, cutoff=600.0, twist=family.twist
         )
         excess = band_energy(orbitals, lam) - bands.energies.sum()
         assert -1e-8 < excess < 0.05
     fine = bloch(family, 12, 400.0)
-    exact = one_body_bands(family.supercell, family.V0, np.pi / 4, family.count, cutoff=600.0, twist=family.twist)
+    exact = moire_bands(
+        family.supercell, family.constants["V0"], np.pi / 4, family.count, cutoff=600.0, twist=family.twist
+    )
     assert band_energy(fine, 1.0) == pytest.approx(exact.energies.sum(), abs=1e-4)
 
 
 def test_filled_orbitals_have_the_reference_energy(reference: dict[str, Any]) -> None:
     row = reference["one_body_fermi_sea_U0"][0]
     assert row["N"] == 6 and row["n"] == 3
-    family = replace(SIX, V0=row["V"], phase_deg=float(row["phi_deg"]))
+    family = changed(SIX, V0=row["V"], phase_deg=float(row["phi_deg"]))
     assert band_energy(bloch(family, 12, 400.0), 1.0) == pytest.approx(row["E_total"], abs=1e-4)
 
 
@@ -104,7 +108,7 @@ def test_the_fit_is_exact_at_its_nodes_for_every_order() -> None:
         nodes = np.cos(np.pi * (np.arange(order) + 0.5) / order) if order > 1 else np.zeros(1)
         for node in nodes:
             lam = 0.95 + 0.65 * node
-            exact = one_body_bands(SQRT3, lam * family.V0, np.pi / 4, 2, cutoff=600.0).energies.sum()
+            exact = moire_bands(SQRT3, lam * family.constants["V0"], np.pi / 4, 2, cutoff=600.0).energies.sum()
             assert band_energy(orbitals, lam) == pytest.approx(exact, abs=0.02)
 
 

@@ -100,10 +100,7 @@ def _occupied(
     """
     cell, shift = hamiltonian.supercell, hamiltonian.twist_momentum
     cutoff = max(400.0, float((waves**2).sum(1).max()))
-    at = jnp.asarray(point)
-    depth = float(hamiltonian.value("lam", at)) * hamiltonian.V0
-    phase = float(np.deg2rad(hamiltonian.value("phase_deg", at)))
-    bands = one_body_bands(cell, depth, phase, states + _SPARE, cutoff=cutoff, twist=hamiltonian.row_twist)
+    bands = one_body_bands(hamiltonian, point, states + _SPARE, cutoff=cutoff)
     row = {turns: index for index, turns in enumerate(_turns(cell, waves))}
     mirrors = np.array([] if complex else [row[-i, -j] for i, j in row], dtype=np.int64)
     table = np.zeros((len(waves), len(bands.energies)), dtype=np.complex128)
