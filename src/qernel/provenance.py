@@ -39,7 +39,6 @@ def model_attributes(model: Any, others: Mapping[str, float]) -> dict[str, Any]:
         others: values of the parameters other than λ that it was measured at.
     """
     hamiltonian, system = model.hamiltonian, model.config.system
-    low, high = model.ranges["lam"]
     attributes = {
         "Conventions": "CF-1.11",
         "source": f"qernel {qernel.__version__}",
@@ -54,9 +53,8 @@ def model_attributes(model: Any, others: Mapping[str, float]) -> dict[str, Any]:
         "moire_cells": system.cells,
         "supercell_vectors": hamiltonian.supercell.vectors.ravel().tolist(),
         "moire_vectors": hamiltonian.supercell.primitive.ravel().tolist(),
-        "V0": float(hamiltonian.V0),
-        **{name: float(others.get(name, getattr(hamiltonian, name))) for name in ("U", "phase_deg")},
-        "trained_lam": [float(low), float(high)],
+        **{name: float(value) for name, value in hamiltonian.described(others).items()},
+        **{f"trained_{name}": [float(low), float(high)] for name, (low, high) in model.ranges.items()},
         "units": "energies in E0 = hbar^2/(m* a_M^2), lengths in the moire period a_M",
     }
     if hamiltonian.twisted:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from qernel.along import LAM, Axis, axis
 from qernel.errors import QernelError, RunError
+from qernel.hamiltonian.terms import parameters
 from qernel.integrity import PARTS
 
 if TYPE_CHECKING:
@@ -22,14 +24,14 @@ _LARGEST: Final = 1e30
 """No result lies beyond it; the square of a larger number would not be representable in single precision."""
 
 _FLAGS: Final = ("extrapolating", "in_gap")
-_NUMBERS: Final = {"supercell_vectors": 4, "moire_vectors": 4, "trained_lam": 2} | dict.fromkeys(
-    ("V0", "U", "phase_deg", "E0_meV", "electrons_up", "electrons_down", "moire_cells"), 1
+_NUMBERS: Final = {"supercell_vectors": 4, "moire_vectors": 4} | dict.fromkeys(
+    ("E0_meV", "electrons_up", "electrons_down", "moire_cells"), 1
 )
 """Attributes that are numbers, and how many."""
 
 
 def check(path: str | Path, data: xarray.Dataset) -> None:
-    """See that λ, measured values, their errors and the attributes that are numbers can be computed with.
+    """See that parameters, measured values, their errors and the attributes that are numbers can be computed with.
 
     Values may be nan, which stands for what could not be measured. Which variables there are is not checked: that is
     up to those who need them.
@@ -38,7 +40,9 @@ def check(path: str | Path, data: xarray.Dataset) -> None:
         RunError: naming the file, what is wrong in it and what would be right.
     """
     try:
-        _check_lam(data)
+        _check_axis(data, LAM)
+        if (along := axis(data)) != LAM:
+            _check_axis(data, along)
         _check_values(data)
         _check_attributes(data)
     except _Unsound as problem:
@@ -74,19 +78,20 @@ class _Unsound(Exception):
     """What is wrong, without the name of the file."""
 
 
-def _check_lam(data: xarray.Dataset) -> None:
-    if "lam" not in data.variables:
-        if "lam" in data.dims:
-            raise _Unsound("its axis lam has no values: add lam as a coordinate")
+def _check_axis(data: xarray.Dataset, along: Axis) -> None:
+    name, symbol = along.name, along.symbol
+    if name not in data.variables:
+        if name in data.dims:
+            raise _Unsound(f"its axis {name} has no values: add {name} as a coordinate")
         return
-    lam = data["lam"]
-    if lam.dims not in ((), ("lam",)) or lam.dtype.kind not in "fiu":
-        raise _Unsound(f"lam is {_shape(lam)}: it has to be one number or a list of numbers")
-    if lam.size == 0:
-        raise _Unsound("its axis lam is empty: there is nothing in it")
-    bad = ~(np.abs(np.ravel(lam.values).astype(np.float64)) <= LARGEST_LAM)  # also nan
+    values = data[name]
+    if values.dims not in ((), (name,)) or values.dtype.kind not in "fiu":
+        raise _Unsound(f"{name} is {_shape(values)}: it has to be one number or a list of numbers")
+    if values.size == 0:
+        raise _Unsound(f"its axis {name} is empty: there is nothing in it")
+    bad = ~(np.abs(np.ravel(values.values).astype(np.float64)) <= LARGEST_LAM)  # also nan
     if bad.any():
-        raise _Unsound(f"λ = {np.ravel(lam.values)[bad][0]:g} is none: λ has to lie within ±{LARGEST_LAM:g}")
+        raise _Unsound(f"{along.at(np.ravel(values)[bad][0])} is none: {symbol} has to lie within ±{LARGEST_LAM:g}")
 
 
 def _check_values(data: xarray.Dataset) -> None:
@@ -108,7 +113,8 @@ def _check_values(data: xarray.Dataset) -> None:
 
 
 def _check_attributes(data: xarray.Dataset) -> None:
-    for name, count in _NUMBERS.items():
+    ranges = [str(name) for name in data.attrs if str(name).startswith("trained_") and name != "trained_gaps"]
+    for name, count in (_NUMBERS | dict.fromkeys(parameters(), 1) | dict.fromkeys(ranges, 2)).items():
         if name in data.attrs:
             values = _floats(data.attrs[name])
             if len(values) != count or not (np.abs(values) <= _LARGEST).all():

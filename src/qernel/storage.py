@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from qernel import soundness
+from qernel.along import axis
 from qernel.errors import DamagedFile, RunError
 from qernel.files import PARTIAL, regular
 from qernel.integrity import CHECKSUM, check_digest, check_extent, check_sums, content_digest
@@ -48,7 +49,7 @@ IMPOSSIBLE_MEANING = "1 where the energies break a bound of the Hamiltonian, or 
 
 
 def outside(point: Mapping[Any, Any]) -> str:
-    """In words which of the flags `OUTSIDE` is set for a point (a row, or a data set at one λ); empty if none is."""
+    """In words which of the flags `OUTSIDE` is set for a point (a row or a data set); empty if none is."""
     words = {"extrapolating": "extrapolating", "in_gap": "in a gap"}
     return next((words[name] for name in OUTSIDE if name in point and bool(point[name])), "")
 
@@ -62,8 +63,8 @@ def save(dataset: xarray.Dataset, path: str | Path, *, compact: bool = False) ->
     Args:
         dataset: what to write.
         path: the file; an existing one is replaced.
-        compact: write arrays (not single numbers against λ) compressed and in single precision, whose rounding is far
-            below any statistical error.
+        compact: write arrays (not single numbers against a parameter) compressed and in single precision, the
+            rounding of which is far below any statistical error.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,8 +83,9 @@ def _encoding(dataset: xarray.Dataset, compact: bool) -> dict[Any, dict[str, Any
     """How each variable is written. HDF5 has no checksum for single numbers and for text."""
     packed = {"dtype": "float32", "compression": "gzip", "compression_opts": 6, "shuffle": True}
     result: dict[Any, dict[str, Any]] = {}
+    along = axis(dataset).name
     for name, array in dataset.variables.items():
-        pack = compact and name in dataset.data_vars and set(array.dims) - {"lam"} and array.dtype.kind == "f"
+        pack = compact and name in dataset.data_vars and set(array.dims) - {along} and array.dtype.kind == "f"
         checked = {"fletcher32": True} if array.size and array.ndim and array.dtype.kind in "fiub" else {}
         if pack or checked:
             result[name] = {**(packed if pack else {}), **checked}
@@ -161,18 +163,19 @@ def measured(dataset: xarray.Dataset) -> list[str]:
 
 
 def tables(dataset: xarray.Dataset) -> dict[str, pandas.DataFrame]:
-    """The data set as tables: one of all single numbers (a row for each λ), and one for each array.
+    """The data set as tables: one of all single numbers (a row for each point), and one for each array.
 
     Returns:
         ``scalars`` and the names of the arrays → data frames; an array has a row for each element, with its
         coordinates, value and error.
     """
-    arrays = [name for name in measured(dataset) if set(dataset[name].dims) - {"lam"}]
-    flat = [name for name in dataset.data_vars if not set(dataset[name].dims) - {"lam"}]
+    along = axis(dataset).name
+    arrays = [name for name in measured(dataset) if set(dataset[name].dims) - {along}]
+    flat = [name for name in dataset.data_vars if not set(dataset[name].dims) - {along}]
     result = {}
     if flat:
         frame = dataset[flat]
-        rows = frame if "lam" in frame.dims else frame.expand_dims("lam" if "lam" in frame.coords else "point")
+        rows = frame if along in frame.dims else frame.expand_dims(along if along in frame.coords else "point")
         result["scalars"] = rows.to_dataframe().reset_index()
     for name in arrays:
         pair = [name, *([f"{name}_error"] if f"{name}_error" in dataset else [])]

@@ -12,7 +12,7 @@ from typing import Any
 
 from qernel.config.explain import clean, show
 from qernel.config.schema import Config
-from qernel.config.sections import MATERIAL_KEYS, RANGE_KEYS, REDUCED_KEYS, SECTIONS
+from qernel.config.sections import MATERIAL_KEYS, REDUCED_KEYS, SECTIONS, range_keys
 from qernel.config.twist import as_stored, belongs_to_run, doubts
 from qernel.errors import ConfigError, QernelWarning
 from qernel.files import read_bytes
@@ -213,7 +213,7 @@ def _merge(base: Table, top: Table) -> Table:
         given = top.get("system")
         new = set(given) if isinstance(given, dict) else set()
         ranges = top.get("family")
-        dropped = set(RANGE_KEYS).intersection(ranges if isinstance(ranges, dict) else ())
+        dropped = set(range_keys()).intersection(ranges if isinstance(ranges, dict) else ())
         dropped |= {"twist_along"} if "twist" in new else set()
         if new.intersection(REDUCED_KEYS):
             dropped |= set(MATERIAL_KEYS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from qernel.along import axis
 from qernel.estimators.quantity import Quantity
 from qernel.hamiltonian.bounds import SLACK, bounds
 
@@ -59,24 +60,24 @@ def impossible(
 
 
 def impossible_in(dataset: xarray.Dataset, hamiltonian: Hamiltonian) -> dict[float, str]:
-    """The same for everything measured along λ in a data set: by λ, why it is no answer.
+    """The same for everything measured along a parameter in a data set: by its value, why it is no answer.
 
     Args:
         dataset: of `qernel scan` or `qernel observe`; energies and acceptance count where they are in it.
         hamiltonian: that it was measured for.
     """
     found = {}
-    for index, lam in enumerate(np.atleast_1d(dataset["lam"].values).tolist()):
+    along = axis(dataset).name
+    for index, here in enumerate(np.atleast_1d(dataset[along].values).tolist()):
 
         def value(name: str, index: int = index) -> float:
             return float(np.atleast_1d(dataset[name].values)[index])
 
-        constants = {name: float(dataset[name]) for name in hamiltonian.parameters if name != "lam"}
-        point = [lam if name == "lam" else constants[name] for name in hamiltonian.parameters]
+        point = [here if name == along else float(dataset[name]) for name in hamiltonian.parameters]
         names = [name for name in _WORDS if name in dataset and f"{name}_error" in dataset]
         energies = {name: Quantity(value(name), abs(value(f"{name}_error"))) for name in names}
         acceptance = value("acceptance") if "acceptance" in dataset else None
-        found[lam] = impossible(hamiltonian, point, energies, acceptance)
+        found[here] = impossible(hamiltonian, point, energies, acceptance)
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from qernel.estimators.doubts import stored_doubts
 from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.explore.catalogue import Entry
-from qernel.measure.dataset import parameter_attributes
+from qernel.hamiltonian.terms import parameter
 from qernel.plots.lattice import wigner_seitz_cell
 from qernel.plots.training import read_metrics
 
@@ -31,8 +31,6 @@ _MAPS = {"density": "density", "conditional_density": "density of the others, gi
 _PLACE = re.compile(r"one at r0 = \((\S+), (\S+)\) a_M")
 """Where the given electron of a conditional density is, as its description says it."""
 
-_SYMBOLS = {"lam": "λ", "U": "U", "phase_deg": "φ", "gate_distance": "d"}
-
 
 def describe(entry: Entry) -> dict[str, Any]:
     """A model for the selector: its parameters with bounds, its geometry, its curves against λ."""
@@ -43,13 +41,13 @@ def describe(entry: Entry) -> dict[str, Any]:
     cell, allowed = model.hamiltonian.supercell, model.reach
     parameters = []
     for name, (low, high) in model.ranges.items():
-        unit = parameter_attributes(name)
+        about_it = parameter(name)
         parameters.append(
             {
                 "name": name,
-                "symbol": _SYMBOLS[name],
-                "label": unit["long_name"],
-                "unit": "" if unit["units"] == "1" else unit["units"],
+                "symbol": about_it.symbol,
+                "label": about_it.meaning,
+                "unit": "" if about_it.unit == "1" else about_it.unit,
                 "trained": [low, high],
                 "gaps": [list(gap) for gap in model.hamiltonian.gaps] if name == "lam" else [],
                 "bounds": allowed[name],

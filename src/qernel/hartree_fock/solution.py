@@ -45,7 +45,7 @@ class Solution:
     @property
     def lam(self) -> float:
         """λ."""
-        return self.field.value("lam")
+        return self.field.values["lam"]
 
     @property
     def energy(self) -> float:

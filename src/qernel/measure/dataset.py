@@ -10,6 +10,7 @@ import numpy as np
 from qernel.errors import QernelError
 from qernel.estimators.doubts import stored_doubts
 from qernel.estimators.possible import impossible_in
+from qernel.hamiltonian.terms import parameter
 from qernel.observables.base import Samples, Variable
 from qernel.provenance import model_attributes
 from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, OUTSIDE
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
     import xarray
 
     from qernel.measure import State
-
-_PARAMETERS = {
-    "lam": ("1", "factor λ on the moiré depth V0"),
-    "U": ("E0 a_M", "interaction strength"),
-    "phase_deg": ("degree", "moiré phase"),
-    "gate_distance": ("a_M", "distance to the gate(s)"),
-}
-"""Unit and description of what a family can be conditioned on."""
 
 
 def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *, acceptance: float) -> xarray.Dataset:
@@ -74,8 +67,8 @@ def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *,
 
 def parameter_attributes(name: str) -> dict[str, str]:
     """Unit and description of a parameter of the family."""
-    unit, text = _PARAMETERS[name]
-    return {"units": unit, "long_name": text}
+    about = parameter(name)
+    return {"units": about.unit, "long_name": about.meaning}
 
 
 def along_lam(points: Sequence[xarray.Dataset]) -> xarray.Dataset:

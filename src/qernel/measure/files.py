@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qernel.cli.shared.results import DIAGNOSTICS, ENERGIES, ORDER, Measured, row
+from qernel.hamiltonian.terms import parameter
 from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, OUTSIDE
 
 if TYPE_CHECKING:
@@ -130,8 +131,7 @@ def table(rows: Sequence[Mapping[str, Any]], others: Mapping[str, float], more: 
 
 def units(others: Mapping[str, float], more: Sequence[str]) -> dict[str, str]:
     """Unit of each column of the table."""
-    conditions = {"U": "E0 a_M", "phase_deg": "degrees", "gate_distance": "a_M"}
-    found = {"lam": "V0 (factor on the moiré depth)"} | {name: conditions[name] for name in others}
+    found = {"lam": "V0 (factor on the moiré depth)"} | {name: parameter(name).units or "1" for name in others}
     for name in ENERGIES:
         found |= {name: "E0 per electron", f"{name}_error": "E0 per electron, one standard error"}
     return found | {

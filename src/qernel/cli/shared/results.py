@@ -193,9 +193,7 @@ def system(config: Config, hamiltonian: Hamiltonian, others: Mapping[str, float]
         "electrons": [up, down] if down else up,
         "cells": config.system.cells,
         **twist,
-        "V0": hamiltonian.V0,
-        "U": others.get("U", hamiltonian.U),
-        "phase_deg": others.get("phase_deg", hamiltonian.phase_deg),
+        **hamiltonian.described(others),
         "energy_unit_meV": config.energy_unit_meV,
     }
 

@@ -1,0 +1,35 @@
+"""Relations between configuration values: problems that stop a run, and remarks that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import TYPE_CHECKING
+
+from qernel.config.checks import model, system, train
+from qernel.config.checks.model import READERS
+from qernel.config.checks.notes import notes
+from qernel.config.checks.problem import Problem
+
+if TYPE_CHECKING:
+    from qernel.config.schema import Config
+
+__all__ = ["READERS", "Problem", "notes", "problems"]
+
+_CHECKS = (
+    system.cell,
+    system.strengths,
+    system.parameters,
+    system.gaps,
+    train.focus,
+    model.network,
+    model.orbital_waves,
+    model.real,
+    train.exchange,
+    train.starts,
+)
+
+
+def problems(config: Config, sections: Container[str]) -> list[Problem]:
+    """Everything that keeps these sections of a configuration, their values individually valid, from being used."""
+    found = [problem for check in _CHECKS for problem in check(config)]
+    return [problem for problem in found if all(key.partition(".")[0] in sections for key in problem.keys)]

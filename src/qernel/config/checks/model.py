@@ -1,0 +1,123 @@
+"""Relations between values of [model], and what [system] asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from qernel.config import plane_waves
+from qernel.config.checks.problem import CELL_KEYS, Problem, round_up
+from qernel.config.checks.system import usable
+from qernel.config.sections import MATERIAL_KEYS, REDUCED_KEYS
+
+if TYPE_CHECKING:
+    from qernel.config.schema import Config
+
+READERS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("kv_heads", "experts", "active_experts", "expert_width", "shared_width", "expert_balance"), ("qernel",)
+    ),
+    "mlp_width": ("psiformer",),
+    **dict.fromkeys(
+        ("width", "blocks", "heads", "determinants", "harmonics", "moire_harmonics", "conditioning_width"),
+        ("qernel", "psiformer"),
+    ),
+    **dict.fromkeys(
+        ("film", "parameter_features", "crystal_seed", "symmetric_along", "envelope", "envelope_shells"),
+        ("qernel", "psiformer"),
+    ),
+    "hf_trained": ("qernel", "psiformer"),
+    "backflow": ("qernel", "psiformer"),
+    **dict.fromkeys(("jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"), ("qernel", "psiformer")),
+}
+"""[model] keys that only some ansätze read, and which."""
+
+
+def network(config: Config) -> Iterator[Problem]:
+    """Widths, heads and experts that fit together, and orbitals they can make."""
+    model, system = config.model, config.system
+    if model.ansatz == "slater":
+        return
+    if model.width % model.heads:
+        yield Problem(
+            ("model.width", "model.heads", "model.ansatz"),
+            f"model.width = {model.width} is not a multiple of model.heads = {model.heads}: "
+            f"give e.g. width = {round_up(model.width, model.heads)}",
+        )
+    if model.heads % model.key_value_heads:
+        yield Problem(
+            ("model.heads", "model.kv_heads", "model.ansatz"),
+            f"model.heads = {model.heads} is not a multiple of model.kv_heads = {model.kv_heads}: "
+            "each key/value head serves the same number of query heads, give e.g. kv_heads = 1",
+        )
+    if model.ansatz == "qernel" and model.active_experts >= model.experts:
+        yield Problem(
+            ("model.experts", "model.active_experts", "model.ansatz"),
+            f"model.active_experts = {model.active_experts} must be fewer than model.experts = {model.experts}: "
+            f"give e.g. experts = {2 * model.active_experts}",
+        )
+    if model.crystal_seed:
+        yield from _crystal(config)
+    if model.backflow and (model.orbitals == "network" or model.crystal_seed):
+        yield Problem(
+            ("model.backflow", "model.orbitals", "model.crystal_seed"),
+            "model.backflow = true displaces the electrons in Bloch or Hartree–Fock orbitals alone: use it with "
+            "orbitals = 'hartree_fock' or 'bloch', and without crystal_seed",
+        )
+    most = max(system.electrons)
+    if model.orbitals == "network" and model.width < most:
+        yield Problem(
+            ("model.width", "model.orbitals", "model.ansatz", "system.electrons"),
+            f"model.width = {model.width} is less than the {most} electrons of one spin: a determinant of orbitals "
+            f"from the network alone would be exactly zero; give e.g. width = {round_up(most, model.heads)} "
+            "or orbitals = 'bloch'",
+        )
+
+
+def orbital_waves(config: Config) -> Iterator[Problem]:
+    """Orbitals made of plane waves need some for each electron, and no more than can be handled."""
+    model = config.model
+    key = {"hartree_fock": "hf_cutoff", "bloch": "bloch_cutoff"}.get(model.orbitals)
+    if key is None and model.ansatz == "slater":  # it has no network that could make orbitals
+        key = "bloch_cutoff"
+    if key is None or not usable(config):
+        return
+    depth = [f"system.{name}" for name in (*REDUCED_KEYS, *MATERIAL_KEYS, "twist")]
+    for text in plane_waves.cutoff_faults(config, key):
+        keys = (f"model.{key}", "model.orbitals", "model.ansatz", "family.lam", *CELL_KEYS, *depth)
+        yield Problem(keys, text)
+
+
+def _crystal(config: Config) -> Iterator[Problem]:
+    model, system = config.model, config.system
+    if model.orbitals == "hartree_fock":
+        yield Problem(
+            ("model.crystal_seed", "model.orbitals"),
+            "model.crystal_seed = true and model.orbitals = 'hartree_fock' both place the crystal: use one of them",
+        )
+    keys = ("model.crystal_seed", "model.determinants", *CELL_KEYS)
+    if not crystallises(config) or system.electrons[1] or model.determinants < 2:
+        yield Problem(
+            keys,
+            f"model.crystal_seed = true needs polarised electrons at filling 1/3 or 2/3 of a triangular supercell that "
+            f"holds the √3×√3 crystal, and at least 2 determinants; here electrons = {list(system.electrons)} in "
+            f"{system.cells} cells with determinants = {model.determinants}: use crystal_seed = false",
+        )
+
+
+def crystallises(config: Config) -> bool:
+    """Whether the √3×√3 crystal fits the supercell and its filling."""
+    system = config.system
+    (a, b), (c, d) = system.supercell
+    fits = system.lattice == "triangular" and (2 * a + b) % 3 == 0 and (2 * c + d) % 3 == 0
+    return fits and 3 * system.count in (system.cells, 2 * system.cells)
+
+
+def real(config: Config) -> Iterator[Problem]:
+    """ψ cannot be real at a twist."""
+    system = config.system
+    if config.model.complex is False and system.cells and any(turns % 1 for turns in system.reduced_twist):
+        yield Problem(
+            ("model.complex", "system.twist", "system.twist_along", "system.supercell", "system.lattice"),
+            f"model.complex = false cannot satisfy system.twist = {list(system.twist)}: use complex = 'auto'",
+        )

@@ -1,0 +1,64 @@
+"""Remarks on a configuration that can be used."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from qernel.config.checks.model import READERS
+from qernel.config.checks.problem import listed
+from qernel.config.sections import ModelConfig
+
+if TYPE_CHECKING:
+    from qernel.config.schema import Config
+
+LARGE_SOLVE = 4096
+"""Walkers in all beyond which the natural-gradient solve dominates a step."""
+
+# One rotation of each lattice in the basis of its vectors: by 120° and by 90°.
+_ROTATIONS = {"triangular": ((-1, 1), (-1, 0)), "square": ((0, 1), (-1, 0))}
+
+
+def notes(config: Config) -> list[str]:
+    """Remarks on a usable configuration: true, worth knowing, and no reason to stop."""
+    system, model, train = config.system, config.model, config.train
+    filling = Fraction(system.count, system.cells)
+    remarks = [f"filling {filling}: {system.count} electrons on {system.cells} moiré cells"]
+    if not _symmetric(system.supercell, system.lattice):
+        axis = "threefold" if system.lattice == "triangular" else "fourfold"
+        remarks.append(f"the supercell breaks the {axis} rotation symmetry of the lattice")
+    commensurate = all((a - b) % 3 == 0 for a, b in system.supercell)
+    if system.lattice == "triangular" and filling in (Fraction(1, 3), Fraction(2, 3)) and not commensurate:
+        remarks.append(f"the √3×√3 crystal of filling {filling} does not fit the supercell")
+    if not (system.depth_meV if system.material else system.V0):
+        remarks.append("λ has no effect: the moiré depth is zero")
+    default = ModelConfig()
+    idle = [
+        key
+        for key, ansatze in READERS.items()
+        if model.ansatz not in ansatze and getattr(model, key) != getattr(default, key)
+    ]
+    if idle:
+        remarks.append(f"no effect with ansatz '{model.ansatz}': model {listed(idle)}")
+    low, high = config.family.lam
+    blind = model.ansatz != "slater" and model.orbitals == "network" and not (model.film or model.parameter_features)
+    if blind and low < high:
+        remarks.append(
+            "determinants do not depend on λ: film = false, and parameter_features = false keeps λ out of the inputs"
+        )
+    total = train.groups * train.walkers
+    if train.optimiser == "spring" and total > LARGE_SOLVE:
+        remarks.append(
+            f"spring solves a {total}×{total} system each step (groups × walkers): "
+            f"beyond {LARGE_SOLVE} this takes most of the time"
+        )
+    return remarks
+
+
+def _symmetric(supercell: tuple[tuple[int, int], tuple[int, int]], lattice: str) -> bool:
+    """Whether S R S⁻¹ is an integer matrix: the rotated supercell is the same crystal."""
+    (a, b), (c, d) = supercell
+    (p, q), (r, s) = _ROTATIONS[lattice]
+    determinant = a * d - b * c
+    rotated = ((a * p + b * r, a * q + b * s), (c * p + d * r, c * q + d * s))
+    return all((x * d - y * c) % determinant == 0 and (-x * b + y * a) % determinant == 0 for x, y in rotated)

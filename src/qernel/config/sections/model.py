@@ -1,0 +1,111 @@
+"""[model]: the wavefunction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from qernel.config.sections.base import Section
+from qernel.config.types import (
+    Copies,
+    Cutoff,
+    Depth,
+    Expects,
+    Flag,
+    MaybeStep,
+    NonNegative,
+    Positive,
+    Shells,
+    Size,
+)
+from qernel.wavefunction.registry import ANSATZE, ORBITALS
+
+if TYPE_CHECKING:
+    Ansatz: TypeAlias = str
+    Orbitals: TypeAlias = str
+else:
+    Ansatz, Orbitals = Literal[tuple(ANSATZE)], Literal[("network", *ORBITALS)]
+
+
+class ModelConfig(Section):
+    """[model]: the wavefunction."""
+
+    ansatz: Ansatz = Field(
+        default="qernel", description="Experts and grouped-query attention, plain self-attention, or one-body Slater."
+    )
+    width: Size = Field(default=32, description="Feature width of the electron stream.")
+    blocks: Depth = Field(default=2, description="Attention blocks.")
+    heads: Size = Field(default=4, description="Query heads per block; divides width.")
+    kv_heads: Size = Field(default=1, description="Key/value heads shared by the query heads (qernel).")
+    experts: Copies = Field(default=4, description="Routed experts per block (qernel).")
+    active_experts: Copies = Field(default=2, description="Experts that may act on one configuration (qernel).")
+    expert_width: Size = Field(default=16, description="Hidden width of a routed expert (qernel).")
+    shared_width: Size = Field(default=16, description="Hidden width of the expert that always acts (qernel).")
+    mlp_width: Size = Field(default=64, description="Hidden width of the MLP after attention (psiformer).")
+    expert_balance: NonNegative = Field(
+        default=0.0,
+        description="Logits by which an iteration moves router biases towards equal load; 0: they follow the energy.",
+        examples=[0.02],
+    )
+    determinants: Copies = Field(default=2, description="Determinants summed in ψ.")
+    orbitals: Orbitals = Field(
+        default="network",
+        description="Orbitals from the network alone, or one-body Bloch or Hartree–Fock orbitals it dresses.",
+    )
+    crystal_seed: Flag = Field(
+        default=False,
+        description="Start every determinant but the first from the √3×√3 crystal (fillings 1/3 and 2/3, polarised).",
+    )
+    symmetric_along: MaybeStep = Field(
+        default=None,
+        description="Sum ψ over the multiples of this moiré lattice vector, in units of a1, a2: momentum 0 along it.",
+        examples=[[1, 0]],
+    )
+    harmonics: Annotated[Shells, Field(ge=1)] = Field(
+        default=1, description="Shells of supercell reciprocal vectors among the input features."
+    )
+    moire_harmonics: Shells = Field(
+        default=1, description="Shells of moiré reciprocal vectors among the input features."
+    )
+    conditioning_width: Size = Field(default=16, description="Width of the embedding of the family parameters.")
+    film: Flag = Field(default=True, description="Condition every block on the family parameters by FiLM.")
+    parameter_features: Flag = Field(
+        default=False, description="Append the family parameters, scaled to [-1, 1], to the input features."
+    )
+    jastrow: Flag = Field(default=True, description="Pair Jastrow factor with electron cusp and long-range waves.")
+    envelope: Flag = Field(default=True, description="One-body Jastrow factor of moiré harmonics.")
+    jastrow_order: Depth = Field(default=6, description="Free coefficients of the pair Jastrow polynomial.")
+    jastrow_range: Positive = Field(
+        default=2.5, description="Longest range of the pair Jastrow in a_M; at most the inscribed radius is used."
+    )
+    jastrow_shells: Shells = Field(
+        default=4, description="Shells of supercell reciprocal vectors in the long-range Jastrow."
+    )
+    envelope_shells: Shells = Field(
+        default=2, description="Shells of moiré reciprocal vectors in the one-body envelope."
+    )
+    bloch_order: Depth = Field(default=8, description="Chebyshev terms along λ of the Bloch orbitals.")
+    bloch_cutoff: Cutoff = Field(default=250.0, description="Kinetic cut-off of the Bloch orbitals in E0.")
+    hf_order: Depth = Field(default=5, description="Values of λ, and Chebyshev terms, of the Hartree–Fock orbitals.")
+    hf_cutoff: Cutoff = Field(default=150.0, description="Kinetic cut-off of the Hartree–Fock orbitals in E0.")
+    hf_trained: Flag = Field(
+        default=True,
+        description="Whether Hartree–Fock orbitals are trained, or stay as they are, dressed by a network.",
+    )
+    backflow: Flag = Field(
+        default=False,
+        description="Evaluate Bloch or Hartree–Fock orbitals at coordinates displaced by network and pairs.",
+    )
+    complex: Annotated[Literal["auto"] | Flag, Expects('"auto", true or false')] = Field(
+        default="auto", description="Complex ψ; auto: only where a boundary twist demands it."
+    )
+
+    def is_complex(self, twisted: bool) -> bool:
+        """Whether ψ is complex; "auto": if there is a twist. Without one the ground state can be chosen real."""
+        return twisted if self.complex == "auto" else self.complex
+
+    @property
+    def key_value_heads(self) -> int:
+        """Key/value heads in use: plain attention (psiformer) has one per query head."""
+        return self.heads if self.ansatz == "psiformer" else self.kv_heads
