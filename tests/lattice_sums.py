@@ -8,6 +8,7 @@ import numpy as np
 
 from qernel.lattice import LATTICES, FloatArray
 
+
 def basis_of(matrix: tuple[tuple[int, int], tuple[int, int]], lattice: str) -> FloatArray:
     """Superlattice vectors straight from the definition, not reduced."""
     vectors: FloatArray = np.array(matrix, float) @ LATTICES[lattice]

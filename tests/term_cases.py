@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from qernel.config.potentials import potential
+from qernel.config.sections.potentials import potential
 from qernel.hamiltonian.parameters import Parameter
 from qernel.hamiltonian.terms import interactions, potentials
 from qernel.hamiltonian.terms.base import Kernel, OneBody, Pair

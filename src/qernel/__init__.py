@@ -28,6 +28,7 @@ _PUBLIC = {
     "train": "qernel.training.run",
     "grow": "qernel.measure.grow",
     "load_config": "qernel.config",
+    "potential": "qernel.config.sections.potentials",
     "Config": "qernel.config",
     "Quantity": "qernel.estimators.quantity",
     "QernelError": "qernel.errors",

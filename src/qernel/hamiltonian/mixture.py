@@ -4,8 +4,9 @@ An interaction of two charges in empty space is written as
 
     v_∞(r) = (2/√π) ∫₀^∞ s(u) e^{−u²r²} du,        v_∞(q) = 2√π ∫₀^∞ s(u) e^{−q²/4u²} du/u²,
 
-with a weight s(u), 1 for 1/r. Cut at the splitting parameter η, the narrow Gaussians u > η make a part S(r) that has died
-out at r = 6.2/η, and the wide ones a smooth part L whose Fourier components have died out at q = 12.4 η, whatever s is:
+with a weight s(u), 1 for 1/r. Cut at the splitting parameter η, the narrow Gaussians u > η make a part S(r) that has
+died out at r = 6.2/η, and the wide ones a smooth part L whose Fourier components have died out at q = 12.4 η, whatever
+s is:
 
     v(r) = Σ_R S(r + R) + (1/A) Σ_{q≠0} L(q) cos q·r − S(q = 0)/A,    S(r) = v_∞(r) − L(r).
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -27,7 +29,8 @@ from numpy.polynomial import chebyshev, legendre
 from qernel.lattice import FloatArray, Supercell, displacement, lattice_points
 
 if TYPE_CHECKING:
-    from qernel.hamiltonian.terms.gaussian import GaussianPair, Values
+    from qernel.hamiltonian.terms.base import Values
+    from qernel.hamiltonian.terms.gaussian import GaussianPair
 
 _REACH = 6.2
 """η r and q/2η where both sums are cut: e^{−38}, 2e-17, is left."""
@@ -114,6 +117,12 @@ class PeriodicMixture:
         return lattice_points(vectors, self._cut + float(half_diagonal))
 
     @cached_property
+    def _distances(self) -> FloatArray:
+        """|R| up to where S has died out, 0 first."""
+        distance = np.linalg.norm(lattice_points(self.supercell.vectors, self._cut), axis=1)
+        return distance[distance < self._cut]
+
+    @cached_property
     def _waves(self) -> FloatArray:
         """One of each pair ±q, ``[n, 2]``."""
         q = lattice_points(self.supercell.reciprocal, 2.0 * self._eta * _REACH)[1:]
@@ -121,7 +130,7 @@ class PeriodicMixture:
 
     @cached_property
     def _wide(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Nodes u < η ``[m]``, and what takes s there to: 2L(q)/A ``[n, m]``, coefficients of L(r) ``[k, m]``, L(0)."""
+        """Nodes u < η, and what takes s there to 2L(q)/A ``[n, m]``, coefficients of L(r) ``[k, m]`` and Σ_R L(R)."""
         points, weights = graded_nodes()
         u = self._eta * points
         q = np.linalg.norm(self._waves, axis=1)
@@ -131,7 +140,8 @@ class PeriodicMixture:
         square = 0.5 * (chebyshev.chebpts1(_DEGREE) + 1.0) * self._cut**2
         samples = 2.0 / np.sqrt(np.pi) * self._eta * weights * np.exp(-square[:, None] * u**2)
         polynomial = chebyshev.chebfit(chebyshev.chebpts1(_DEGREE), samples, _DEGREE - 1)
-        return u, waves, polynomial, 2.0 / np.sqrt(np.pi) * self._eta * weights
+        lattice = np.exp(-(self._distances[:, None] ** 2) * u**2).sum(0)
+        return u, waves, polynomial, 2.0 / np.sqrt(np.pi) * self._eta * weights * lattice
 
     @cached_property
     def _narrow(self) -> tuple[FloatArray, FloatArray]:
@@ -140,15 +150,15 @@ class PeriodicMixture:
         return self._eta / points, 2.0 * np.sqrt(np.pi) / (self._eta * self.supercell.area) * weights
 
     def _pieces(self, values: Values) -> tuple[Array, Array, Array, Array]:
-        """2L(q)/A of every wave, coefficients of L(r), L(0) and S(q = 0)/A, in double precision."""
-        u, waves, polynomial, origin = self._wide
+        """2L(q)/A of every wave, coefficients of L(r), Σ_R L(R) and S(q = 0)/A, in double precision."""
+        u, waves, polynomial, lattice = self._wide
         wide = self.term.weight(jnp.asarray(u), values)
         nodes, background = self._narrow
         narrow = self.term.weight(jnp.asarray(nodes), values)
         return (
             jnp.asarray(waves) @ wide,
             jnp.asarray(polynomial) @ wide,
-            jnp.asarray(origin) @ wide,
+            jnp.asarray(lattice) @ wide,
             jnp.asarray(background) @ narrow,
         )
 
@@ -189,12 +199,11 @@ class PeriodicMixture:
 
     def self_image(self, values: Values) -> Array:
         """ξ in 1/a_M: Σ_{R≠0} S(R) + (1/A) Σ_{q≠0} L(q) − S(q = 0)/A − L(r = 0), and what is an electron's own."""
-        waves, polynomial, origin, background = self._pieces(values)
-        distance = np.linalg.norm(self._images[1:], axis=1)
-        inside = jnp.asarray(distance[distance < self._cut])
-        smooth = clenshaw(2.0 * (inside / self._cut) ** 2 - 1.0, polynomial)
-        near = (self.term.radial(inside, values) - smooth).sum()
-        return jnp.asarray(near + waves.sum() - background - origin + self.term.own(values))
+        waves, _, smooth, background = self._pieces(values)
+        # As constants they would lead XLA to rewrite polynomials of a few numbers in circles, and to complain.
+        inside = jax.lax.optimization_barrier(jnp.asarray(self._distances[1:]))
+        near = self.term.radial(inside, values).sum()
+        return jnp.asarray(near + waves.sum() - background - smooth + self.term.own(values))
 
     def require(self, values: Values) -> None:
         """Nothing is refused: the sums converge for all values."""

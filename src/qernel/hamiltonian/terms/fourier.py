@@ -1,8 +1,8 @@
 """Any potential with the period of the moiré lattice, by its waves: V(r) = λ Σ_n A_n cos(G_n·r + φ_n).
 
-λ scales the depth, as it does of the moiré potential: A_n holds at λ = 1. Waves are named by integers (i, j), G = i b₁ + j b₂
-with the reciprocal vectors b of the moiré lattice, b_i·a_j = 2πδ_ij. The moiré potential is A = −2V0 and φ on the star of
-(0, 1). Whatever the lattice is called, waves decide about the symmetry: two of them along one direction are stripes.
+λ scales the depth, as it does of the moiré potential: A_n holds at λ = 1. Waves are named by integers (i, j), with
+G = i b₁ + j b₂ and the reciprocal vectors b of the moiré lattice, b_i·a_j = 2πδ_ij. The moiré potential is A = −2V0 and
+φ on the star of (0, 1). Whatever the lattice is called, waves decide about the symmetry: one alone makes stripes.
 """
 
 from __future__ import annotations

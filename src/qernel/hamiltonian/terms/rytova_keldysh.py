@@ -2,9 +2,9 @@
 
 v(q) = 2π/[q(1 + r0 q)], in real space v(r) = F(r/r0)/r0 with F(x) = (π/2)[H₀(x) − Y₀(x)] = ∫₀^∞ e^{−xs}/√(1 + s²) ds
 (Rytova 1967; Keldysh, JETP Lett. 29, 658; Cudazzo, Tokatly and Rubio, PRB 84, 085406), and s(u) = √π x erfcx(x) with
-x = 1/(2ur0). Far from a charge it is 1/r. Close to it, −(ln r)/r0 is all that is left of the divergence: ψ has no linear
-cusp, but a term −(U/8r0) r² ln r for like and −(U/4r0) r² ln r for unlike electrons, which keeps the local energy finite.
-ξ has images and background only: v − 1/r has no limit.
+x = 1/(2ur0). Far from a charge it is 1/r. Close to it, −(ln r)/r0 is all that is left of the divergence: ψ has no
+linear cusp, but a term −(U/8r0) r² ln r for like and −(U/4r0) r² ln r for unlike electrons, which keeps the local
+energy finite. ξ has images and background only: v − 1/r has no limit.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Annotated, Any
 
-from pydantic import Field, Strict
+from pydantic import Field, Strict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from qernel.config.sections.base import Section
 from qernel.config.types import Expects, Flag, Number
@@ -35,20 +36,48 @@ class WaveConfig(Section):
     )
 
 
+Waves = tuple[WaveConfig, ...]
+"""All entries of [[system.potential]]."""
+
+
+def named_or_waves(value: Any, names: Container[str]) -> Any:
+    """What [system] potential is: a name as it is, or a list of tables as waves.
+
+    Raises:
+        PydanticCustomError: naming the entry and its key that cannot be used.
+    """
+    if isinstance(value, str) and value in names:
+        return value
+    if not isinstance(value, list | tuple) or not value:
+        raise PydanticCustomError("unusable", "is neither the name of a potential nor a list of waves")
+    waves = []
+    for number, entry in enumerate(value, 1):
+        try:
+            waves.append(WaveConfig.model_validate(entry))
+        except ValidationError as error:
+            found = error.errors()[0]
+            key = ".".join(str(part) for part in found["loc"][:1])
+            known = ", ".join(WaveConfig.model_fields)
+            raise PydanticCustomError(
+                "unusable",
+                "cannot be used, because its entry {number} is wrong at {key} (an entry has {known})",
+                {"number": number, "key": key or "all", "known": known},
+            ) from None
+    return tuple(waves)
+
+
 def term(waves: Sequence[WaveConfig], lattice: str, energy_unit_meV: float | None) -> Fourier:
     """The term that these waves are.
 
     Args:
-        waves: entries of [[system.potential]], free of `faults`.
+        waves: entries of [[system.potential]].
         lattice: a key of `qernel.lattice.LATTICES`.
         energy_unit_meV: E0 in meV; None in reduced units.
     """
     summed = []
     for entry in waves:
-        amplitude = entry.amplitude
-        if amplitude is None:
-            assert entry.amplitude_meV is not None and energy_unit_meV is not None, "guaranteed by `faults`"
-            amplitude = entry.amplitude_meV / energy_unit_meV
+        # What `faults` refuses is zero here: other checks look at the term before all of them have been heard.
+        amplitude = entry.amplitude or (entry.amplitude_meV or 0.0) / (energy_unit_meV or 1.0)
         turns = star(entry.wave, lattice) if entry.star else (entry.wave,)
         summed += [Wave(one, amplitude, entry.phase_deg) for one in turns]
     return Fourier(tuple(summed))
@@ -79,14 +108,15 @@ def potential(function: Callable[[Any], Any], lattice: str = "triangular") -> li
 
     The configuration holds the waves and not the function: models trained with it are read without it.
 
+    >>> import numpy as np
     >>> def square(r):
     ...     return -6.0 * (np.cos(2 * np.pi * r[..., 0]) + np.cos(2 * np.pi * r[..., 1]))
     >>> potential(square, "square")
     [{'wave': [0, 1], 'amplitude': -6.0}, {'wave': [1, 0], 'amplitude': -6.0}]
 
     Args:
-        function: takes positions ``[n, 2]`` in a_M, returns ``[n]`` in E0 at λ = 1, with the period of the moiré lattice
-            (a1 along x).
+        function: takes positions ``[n, 2]`` in a_M, returns ``[n]`` in E0 at λ = 1, with the period of the moiré
+            lattice (a1 along x).
         lattice: "triangular" or "square".
 
     Returns:
