@@ -92,7 +92,7 @@ class ModelConfig(Section):
     bloch_cutoff: Cutoff = Field(default=250.0, description="Kinetic cut-off of the Bloch orbitals in E0.")
     hf_order: Depth = Field(default=5, description="Values of λ, and Chebyshev terms, of the Hartree–Fock orbitals.")
     hf_order_others: Depth = Field(
-        default=4, description="Values of each other parameter, and Chebyshev terms, of the Hartree–Fock orbitals."
+        default=3, description="Values of each other parameter, and Chebyshev terms, of the Hartree–Fock orbitals."
     )
     hf_cutoff: Cutoff = Field(default=150.0, description="Kinetic cut-off of the Hartree–Fock orbitals in E0.")
     hf_trained: Flag = Field(
