@@ -25,7 +25,7 @@ from qernel import runtime
 from qernel.cli import entry, main
 from qernel.cli.commands import demo
 from qernel.cli.parser import COMMANDS, build_parser
-from qernel.cli.shared import tables
+from qernel import text
 from qernel.cli.shared.arguments import flatten, lam_values
 from qernel.cli.shared.progress import PartsProgress, TrainingProgress
 from qernel.config import Config, load_config, presets
@@ -403,7 +403,7 @@ def test_json_has_no_nan() -> None:
 
 
 def test_texts() -> None:
-    assert doctest.testmod(tables).failed == 0
+    assert doctest.testmod(text).failed == 0
 
 
 # Models

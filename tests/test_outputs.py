@@ -15,7 +15,8 @@ import pytest
 from figure_data import dataset
 from qernel.cli import main
 from qernel.cli.parser import COMMANDS, build_parser
-from qernel.cli.shared import outputs, progress
+from qernel import outputs
+from qernel.cli.shared import progress
 from qernel.config import load_config
 from qernel.errors import RunError, command_line, resume_command
 from qernel.files import require_writable
@@ -150,7 +151,7 @@ def test_a_folder_of_long_work_is_held(tmp_path: Path) -> None:
 @pytest.fixture
 def other(here: Path) -> Iterator[str]:
     """Another process that works in the folder ``out``."""
-    text = "import sys, time, pathlib; from qernel.cli import outputs\n"
+    text = "import sys, time, pathlib; from qernel import outputs\n"
     text += "with outputs.held(pathlib.Path('out'), []): print('held', flush=True); time.sleep(100)"
     source = str(Path(__file__).parents[1] / "src")
     line = [sys.executable, "-c", text]

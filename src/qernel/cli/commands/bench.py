@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import qernel
 from qernel import runtime
-from qernel.cli.shared import outputs
+from qernel import outputs
 from qernel.cli.shared.arguments import whole
 from qernel.cli.shared.options import add_json, add_overrides
-from qernel.cli.shared.tables import columns
+from qernel.text import columns
 from qernel.errors import RunError
 from qernel.storage import to_json
 

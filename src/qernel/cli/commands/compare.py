@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import qernel
-from qernel.cli.shared import outputs
+from qernel import outputs
 from qernel.cli.shared.arguments import flatten, positive, whole
 from qernel.cli.shared.compare_runs import measure_all, train_all
 from qernel.cli.shared.compare_tables import report
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     outputs.claim(out, BUDGET_FILE, budget._asdict(), "comparison with the budget")
 
-    with outputs.held(out, [DATA]), outputs.resumable(out, options.line):
+    with outputs.held(out, [DATA]), outputs.resumable(out, shlex.join(options.line)):
         train_all(models, options.seeds, budget, out, shlex.join(options.line))
         return _compare(models, lam, budget, known, out, options)
 

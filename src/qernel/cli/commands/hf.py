@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import qernel
 from qernel import runtime
-from qernel.cli.shared import outputs
+from qernel import outputs
 from qernel.cli.shared.arguments import flatten, positive
 from qernel.cli.shared.options import add_config, add_json, add_lam
 from qernel.cli.shared.progress import PartsProgress
 from qernel.cli.shared.results import ENERGIES, system, warn
-from qernel.cli.shared.tables import columns, describe
+from qernel.text import columns, describe
 from qernel.config import Config, load_config
 from qernel.errors import RunError
 from qernel.records import to_record

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import qernel
-from qernel.cli.shared import outputs
+from qernel import outputs
 from qernel.cli.shared.arguments import flatten, whole
 from qernel.cli.shared.compare_runs import train_all
 from qernel.cli.shared.compare_tables import interpolation_report
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     outputs.claim(out, PLAN_FILE, _claimed(plan), "comparison of")
     command = shlex.join(options.line)
-    with outputs.held(out, [RECORD]), outputs.resumable(out, options.line):
+    with outputs.held(out, [RECORD]), outputs.resumable(out, shlex.join(options.line)):
         train_all(plan.shared, options.seeds, plan.budget, out, command)
         train_all(plan.singles, options.seeds, plan.single_budget, out, command)
         return _compare(plan, known, out, options)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qernel import runtime
 from qernel.cli.shared.options import add_json
-from qernel.cli.shared.tables import columns, describe
+from qernel.text import columns, describe
 from qernel.storage import to_json
 
 if TYPE_CHECKING:

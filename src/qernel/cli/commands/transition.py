@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qernel.cli.shared import outputs
 from qernel.cli.shared.arguments import number
 from qernel.cli.shared.options import add_json, add_resampling
-from qernel.cli.shared.tables import columns
+from qernel.text import columns
 from qernel.errors import QernelError
 from qernel.records import to_record
 
@@ -72,15 +72,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _found(options: argparse.Namespace) -> Any:
     """The analysis of one scan, or of two."""
-    from qernel.transition import analyse, compare_phases, read_scan
+    from qernel.transition.verb import transition
 
-    scans = [read_scan(path) for path in (options.scan, options.against) if path]
-    if options.between:
-        low, high = options.between
-        if not low < high:
-            raise QernelError(f"--between {low:g} {high:g}: the lower λ comes first")
-        scans = [scan.between(low, high) for scan in scans]
-    return (compare_phases if options.against else analyse)(*scans, resamples=options.resamples, seed=options.seed)
+    settings = {"resamples": options.resamples, "seed": options.seed}
+    return transition(options.scan, against=options.against or None, between=options.between, **settings)
 
 
 def _maps(options: argparse.Namespace) -> list[Map]:

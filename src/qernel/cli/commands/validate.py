@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qernel import runtime
 from qernel.cli.shared.options import add_config
-from qernel.cli.shared.tables import duration, size
+from qernel.text import duration, size
 from qernel.config import Config, load_config
 
 if TYPE_CHECKING:

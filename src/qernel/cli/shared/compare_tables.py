@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qernel.cli.shared.tables import columns
+from qernel.text import columns
 from qernel.estimators.quantity import parenthesis
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from qernel.cli.shared.tables import duration
+from qernel.text import duration
 from qernel.estimators.quantity import parenthesis
 
 if TYPE_CHECKING:
