@@ -9,10 +9,10 @@ from qernel.along import Axis
 from qernel.errors import warn
 from qernel.estimators.doubts import sentences
 from qernel.lattice import FloatArray
-from qernel.measure.parts import Parts, Told
 from qernel.measure.points import Points, warn_outside
 from qernel.measure.replicas import exchanged
 from qernel.measure.sweeps import swept
+from qernel.progress import Parts, Told
 
 if TYPE_CHECKING:
     from qernel.estimators.chains import Record

@@ -37,8 +37,9 @@ class Energies(NamedTuple):
     ``values`` has every parameter of the family at this point, ``lam`` among them.
     ``extrapolating``: outside the interval the model was trained on; ``in_gap``: in a gap of it, so interpolated.
     ``order_parameter`` is ⟨|ρ_K|²⟩ of the same samples, None where K is no wave vector of the supercell. ``direction``
-    says where the chains came from: ``fresh``, carried ``up`` or ``down``, or all points together with ``exchange``; or
-    ``reweighted``, from records at the value ``reweighted_from`` of which the share ``effective_fraction`` is effective.
+    says where the chains came from: ``fresh``, carried ``up`` or ``down``, or all points together with ``exchange``;
+    or ``reweighted``, from records at the value ``reweighted_from``, of which a share is effective:
+    ``effective_fraction``.
     ``rhat``, ``autocorrelation`` and ``effective_samples`` are those of the energy; each number has its own ``doubts``.
     ``impossible`` says why the numbers are no answer (`qernel.estimators.possible`); empty if they may be one.
     """

@@ -18,13 +18,12 @@ from qernel.along import Axis, named
 from qernel.errors import QernelError, RunError
 from qernel.measure.dataset import joined
 from qernel.measure.files import DATA, FILES, RECORD, parameter_unit
-from qernel.measure.parts import Told
 from qernel.measure.points import Points, about
 from qernel.measure.scan import Options, Scan, ascending, asked, scan, stored_request
+from qernel.progress import Told
 from qernel.records import read_json, to_record
-from qernel.storage import IMPOSSIBLE
+from qernel.storage import IMPOSSIBLE, to_json
 from qernel.storage import open as open_results
-from qernel.storage import to_json
 
 if TYPE_CHECKING:
     import xarray

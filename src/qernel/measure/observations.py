@@ -14,10 +14,10 @@ from qernel.estimators.doubts import sentences, stored_doubts
 from qernel.measure.dataset import joined
 from qernel.measure.files import OBSERVED
 from qernel.measure.folder import remembering
-from qernel.measure.parts import Parts, Told
 from qernel.measure.points import Points, warn_outside
 from qernel.measure.scan import ascending
 from qernel.observables.registry import make
+from qernel.progress import Parts, Told
 from qernel.storage import measured, save, to_json
 from qernel.storage import open as open_results
 

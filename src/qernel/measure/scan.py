@@ -25,10 +25,10 @@ from qernel.measure.energies import Energies
 from qernel.measure.files import DATA, FIGURE, FILES, OBSERVED, RECORD, TABLE
 from qernel.measure.folder import remembering
 from qernel.measure.kept import Kept
-from qernel.measure.parts import Told
 from qernel.measure.points import Points, about
 from qernel.measure.tables import energy_table, observed_table, reweighted_table
 from qernel.observables.registry import make
+from qernel.progress import Told
 from qernel.records import read_json, to_record
 from qernel.storage import save as save_dataset
 from qernel.storage import to_json

@@ -8,27 +8,29 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy.typing as npt
 
+from qernel.progress import shown
+
 if TYPE_CHECKING:
     import xarray
 
     from qernel.measure.energies import Energies
     from qernel.measure.map import Map
     from qernel.measure.model import Model
-    from qernel.measure.parts import Told
     from qernel.measure.points import Where
     from qernel.measure.scan import Options, Scan
     from qernel.observables import Observable
+    from qernel.progress import Told
 
 
 def query(
-    model: Model, values: npt.ArrayLike, *, progress: Told | None = None, **where: Unpack[Where]
+    model: Model, values: npt.ArrayLike, *, progress: Told | bool | None = None, **where: Unpack[Where]
 ) -> list[Energies]:
     """Energies at values of λ or of another parameter, as ``qernel query`` measures them.
 
     Args:
         model: to measure.
         values: of the parameter, a number or several.
-        progress: called with what is measured and the fraction done of everything.
+        progress: called with what is measured and the fraction done of everything; True: a bar on standard error.
         where: ``along``, the parameter (λ); ``at``, values of the others (the middle of the trained interval for
             those that are not given); ``samples``, ``walkers`` and ``seed`` of the chains at each value (as in the
             model's ``[sample]`` section); ``extrapolate``, to be answered beyond `reach` as well.
@@ -40,7 +42,8 @@ def query(
     from qernel.measure.chains import measured
     from qernel.measure.points import points
 
-    return measured(points(model, values, **where), tell=progress).sweeps["fresh"]
+    with shown(progress) as tell:
+        return measured(points(model, values, **where), tell=tell).sweeps["fresh"]
 
 
 def scan(
@@ -53,7 +56,7 @@ def scan(
     reweight: int = 0,
     observables: Sequence[str | Observable] = (),
     out: str | Path | None = None,
-    progress: Told | None = None,
+    progress: Told | bool | None = None,
     **where: Unpack[Where],
 ) -> Scan:
     """Energies over values of λ or of another parameter, as ``qernel scan`` measures them.
@@ -69,7 +72,7 @@ def scan(
         reweight: so many energies between each two values, from the records of the nearest one.
         observables: measured on the same samples, by name or as instances.
         out: folder for the files; a scan that was stopped goes on where it was when it is asked for again.
-        progress: called with what is measured and the fraction done of everything.
+        progress: called with what is measured and the fraction done of everything; True: a bar on standard error.
         where: as of `query`.
 
     Raises:
@@ -80,16 +83,17 @@ def scan(
     from qernel.measure.points import points
     from qernel.measure.scan import scan as measured
 
-    return measured(
-        points(model, values, **where),
-        sweeps=sweeps,
-        exchange=exchange,
-        start=start,
-        reweight=reweight,
-        observables=observables,
-        out=None if out is None else Path(out),
-        tell=progress,
-    )
+    with shown(progress) as tell:
+        return measured(
+            points(model, values, **where),
+            sweeps=sweeps,
+            exchange=exchange,
+            start=start,
+            reweight=reweight,
+            observables=observables,
+            out=None if out is None else Path(out),
+            tell=tell,
+        )
 
 
 def map(
@@ -98,7 +102,7 @@ def map(
     over: tuple[str, Sequence[float]],
     *,
     out: str | Path | None = None,
-    progress: Told | None = None,
+    progress: Told | bool | None = None,
     options: Options | None = None,
     **where: Unpack[Where],
 ) -> Map:
@@ -109,7 +113,7 @@ def map(
         values: of the first parameter, along each scan.
         over: the second parameter and its values, for instance ``("U", [8, 9, 10])``.
         out: folder for the files; scans that are complete in it are not measured again.
-        progress: called with what is measured and the fraction done of everything.
+        progress: called with what is measured and the fraction done of everything; True: a bar on standard error.
         options: ``sweeps``, ``exchange``, ``start``, ``reweight`` and ``observables`` as of `scan`.
         where: as of `query`.
 
@@ -122,7 +126,8 @@ def map(
     from qernel.measure.points import points
 
     folder = None if out is None else Path(out)
-    return phase_map(points(model, values, **where), over, out=folder, tell=progress, **(options or {}))
+    with shown(progress) as tell:
+        return phase_map(points(model, values, **where), over, out=folder, tell=tell, **(options or {}))
 
 
 def observe(
@@ -131,7 +136,7 @@ def observe(
     observables: Sequence[str | Observable],
     *,
     out: str | Path | None = None,
-    progress: Told | None = None,
+    progress: Told | bool | None = None,
     **where: Unpack[Where],
 ) -> xarray.Dataset:
     """Observables over values of λ or of another parameter, as ``qernel observe`` measures them.
@@ -141,7 +146,7 @@ def observe(
         values: of the parameter.
         observables: names (`qernel.observables.names`), or instances where options differ from the defaults.
         out: folder for the file; a measurement that was stopped goes on where it was when it is asked for again.
-        progress: called with what is measured and the fraction done of everything.
+        progress: called with what is measured and the fraction done of everything; True: a bar on standard error.
         where: as of `query`.
 
     Returns:
@@ -156,4 +161,5 @@ def observe(
     from qernel.measure.points import points
 
     folder = None if out is None else Path(out)
-    return observations(points(model, values, **where), observables, out=folder, tell=progress)
+    with shown(progress) as tell:
+        return observations(points(model, values, **where), observables, out=folder, tell=tell)

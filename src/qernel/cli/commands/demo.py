@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from qernel import runtime
+from qernel import outputs, runtime
 from qernel.cli.commands.scan import scan
 from qernel.cli.commands.train import train_with_progress
-from qernel import outputs
 from qernel.cli.shared.arguments import lam_values
 from qernel.cli.shared.devices import share_out
 from qernel.config import load_config

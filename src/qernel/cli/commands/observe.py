@@ -15,10 +15,10 @@ from qernel import runtime
 from qernel.cli.shared.arguments import option
 from qernel.cli.shared.options import add_json, add_measurement
 from qernel.cli.shared.points import asked_points
-from qernel.cli.shared.progress import PartsProgress
 from qernel.cli.shared.results import refused
 from qernel.errors import QernelError
 from qernel.observables.registry import BUILT_IN
+from qernel.progress import Bar
 from qernel.storage import IMPOSSIBLE, OUTSIDE, measured, to_json
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def run(options: argparse.Namespace) -> int:
     model = load(options.run)
     out = Path(options.out) if options.out else default_folder(model, options.run, "observe")
     where = asked_points(model, options)
-    with PartsProgress() as progress:
-        dataset = observations(where, chosen, out=out, command=shlex.join(options.line), tell=progress.show)
+    with Bar() as progress:
+        dataset = observations(where, chosen, out=out, command=shlex.join(options.line), tell=progress)
     why = impossible_in(dataset, model.hamiltonian)
     if options.json:
         print(to_json(_payload(where, dataset, out / OBSERVED, why)))

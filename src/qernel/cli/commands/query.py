@@ -7,8 +7,8 @@ import argparse
 from qernel import runtime
 from qernel.cli.shared.options import add_json, add_measurement
 from qernel.cli.shared.points import asked_points
-from qernel.cli.shared.progress import PartsProgress
 from qernel.cli.shared.results import refused
+from qernel.progress import Bar
 from qernel.storage import to_json
 
 
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     from qernel.measure.scan import Scan
 
     where = asked_points(load(options.run), options)
-    with PartsProgress() as progress:
-        found = Scan(where, measured(where, tell=progress.show).sweeps)
+    with Bar() as progress:
+        found = Scan(where, measured(where, tell=progress).sweeps)
     print(to_json(found.as_dict()) if options.json else found.table())
     return refused(found.impossible, where.axis.symbol)

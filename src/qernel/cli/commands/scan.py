@@ -14,9 +14,9 @@ from qernel import runtime
 from qernel.cli.shared.arguments import NamedValues, whole
 from qernel.cli.shared.options import add_json, add_measurement
 from qernel.cli.shared.points import asked_points
-from qernel.cli.shared.progress import PartsProgress
 from qernel.cli.shared.results import refused
 from qernel.observables.registry import BUILT_IN, SCANNED
+from qernel.progress import Bar
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def scan(where: Points, out: Path, wanted: Options, line: list[str], *, json: bo
     from qernel.measure.files import FILES
     from qernel.measure.scan import scan as measured
 
-    with PartsProgress() as progress:
-        found = measured(where, out=out, command=shlex.join(line), tell=progress.show, **wanted)
+    with Bar() as progress:
+        found = measured(where, out=out, command=shlex.join(line), tell=progress, **wanted)
     if json:
         print(to_json(found.as_dict()))
     else:
@@ -113,9 +113,9 @@ def _map(where: Points, out: Path, wanted: Options, options: argparse.Namespace)
     """The same at each value of a second parameter."""
     from qernel.measure.map import MAP, phase_map
 
-    with PartsProgress() as progress:
+    with Bar() as progress:
         command = shlex.join(options.line)
-        found = phase_map(where, options.over, out=out, command=command, tell=progress.show, **wanted)
+        found = phase_map(where, options.over, out=out, command=command, tell=progress, **wanted)
     if options.json:
         print(to_json(found.as_dict()))
     else:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from qernel.cli.shared import outputs
 from qernel.cli.shared.arguments import number
 from qernel.cli.shared.options import add_json, add_resampling
-from qernel.text import columns
 from qernel.errors import QernelError
 from qernel.records import to_record
+from qernel.text import columns
 
 if TYPE_CHECKING:
     from qernel.transition import Transition
