@@ -20,7 +20,6 @@ UNFINISHED = {
     "qernel.estimators.chains",
     "qernel.estimators.statistics",
     "qernel.hartree_fock.minimise",
-    "qernel.measure.files",
     "qernel.plots.energies",
     "qernel.sampling.metropolis",
     "qernel.training.run",
@@ -32,6 +31,9 @@ UNFINISHED = {
 UPWARDS = {
     ("qernel.hartree_fock.figure", "plots"),  # solutions draw themselves
     ("qernel.measure.density", "plots"),  # so do densities
+    ("qernel.measure.mean_field", "plots"),  # and what is measured
+    ("qernel.measure.scan", "plots"),
+    ("qernel.measure.scan", "transition"),
 }
 """The modules that import a package further down in the table of docs/architecture.md."""
 
@@ -98,7 +100,7 @@ def test_modules_and_functions_are_short() -> None:
 def test_imports_go_round_in_no_circle() -> None:
     try:
         TopologicalSorter(
-            {name: imports(name) - {name} for name in modules() if package(name) not in ("measure", "transition")}
+            {name: imports(name) - {name} for name in modules() if package(name) != "transition"}
         ).prepare()
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")

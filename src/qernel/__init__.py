@@ -30,6 +30,7 @@ _PUBLIC = {
     "transition": "qernel.transition",
     "Scan": "qernel.measure",
     "Map": "qernel.measure",
+    "grow": "qernel.measure.grow",
     "load_config": "qernel.config",
     "Config": "qernel.config",
     "Quantity": "qernel.estimators.quantity",
