@@ -139,7 +139,7 @@ def _take(found: Map, folder: Path, value: float) -> None:
 
 def _places(where: Points, name: str, values: Sequence[float]) -> dict[float, Points]:
     """The points of each scan."""
-    if name == where.axis.name:
+    if name in (where.axis.name, *where.given):
         raise QernelError(f"{name} is given twice: a map is over two parameters")
     asked_for = sorted(dict.fromkeys(float(value) for value in values))
     if len(asked_for) < 2:

@@ -34,6 +34,7 @@ class Points:
         walkers: chains at each point.
         seed: of the chains.
         extrapolate: whether points far outside the trained range are answered.
+        given: names in ``at`` that were asked for; the others are in the middle of their intervals.
     """
 
     model: Model
@@ -44,6 +45,7 @@ class Points:
     walkers: int | None = None
     seed: int | None = None
     extrapolate: bool = False
+    given: tuple[str, ...] = ()
 
     @property
     def states(self) -> list[State]:
@@ -137,7 +139,8 @@ def points(
     asked = tuple(dict.fromkeys(np.atleast_1d(np.asarray(values, dtype=np.float64)).tolist()))
     if not asked:
         raise QernelError(f"there is no value of {along} to measure at: give at least one")
-    found = Points(model, named(along), asked, middle | dict(at or {}), samples, walkers, seed, extrapolate)
+    others = middle | dict(at or {})
+    found = Points(model, named(along), asked, others, samples, walkers, seed, extrapolate, tuple(at or ()))
     assert found.states  # which refuses what is out of reach
     return found
 
