@@ -24,7 +24,7 @@ from qernel.training.checkpoint import Checkpoints
 from qernel.training.folder import save_model
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.wavefunction import parameter_layout
-from qernel.wavefunction.orbitals.base import chebyshev_fit
+from qernel.wavefunction.orbitals.chebyshev import Series, chebyshev_fit
 from qernel.wavefunction.orbitals.hartree_fock import HartreeFockOrbitals
 from qernel.wavefunction.transfer import amplitudes, as_before
 from runs import TINY
@@ -138,10 +138,11 @@ def test_orbitals_are_brought_back(case: str) -> None:
     cell, rng = family.supercell, np.random.default_rng(5)
     low, high = family.ranges[0]
     lam = 0.5 * (low + high) + 0.5 * (high - low) * np.cos(np.pi * (np.arange(2) + 0.5) / 2)
+    nodes = [{"lam": value} for value in lam]
     tables, wanted = [], []
     for spin in range(len(old.amplitudes)):
-        turns, _ = amplitudes(new, spin, lam)
-        old_turns, z = amplitudes(old, spin, lam)
+        turns, _ = amplitudes(new, spin, nodes)
+        old_turns, z = amplitudes(old, spin, nodes)
         row = {tuple(turn): index for index, turn in enumerate(turns.tolist())}
         padded = np.zeros((*z.shape[:-1], len(turns)), complex)
         padded[..., [row[tuple(turn)] for turn in old_turns.tolist()]] = z
@@ -158,10 +159,10 @@ def test_orbitals_are_brought_back(case: str) -> None:
     assert len(overlaps) == len(wanted) * 2 * determinants
     np.testing.assert_allclose([one.value for one in overlaps], 1.0, atol=1e-9)
     for spin, expected in enumerate(wanted):
-        assert np.abs(amplitudes(disguised, spin, lam)[1] - expected).max() > 0.1
-        np.testing.assert_allclose(amplitudes(found, spin, lam)[1], expected, atol=1e-9)
+        assert np.abs(amplitudes(disguised, spin, nodes)[1] - expected).max() > 0.1
+        np.testing.assert_allclose(amplitudes(found, spin, nodes)[1], expected, atol=1e-9)
 
 
 def started(family: Hamiltonian, determinants: int, *, cutoff: float, order: int) -> HartreeFockOrbitals:
-    options: Any = {"order": order, "cutoff": cutoff, "complex": any(family.twist), "dtype": jnp.float64}
-    return HartreeFockOrbitals(family, determinants, **options).started()
+    options: Any = {"cutoff": cutoff, "complex": any(family.twist), "dtype": jnp.float64}
+    return HartreeFockOrbitals(Series(family, ("lam",), (order,)), determinants, **options).started()

@@ -19,12 +19,10 @@ LONGEST_MODULE, LONGEST_FUNCTION = 300, 60
 UNFINISHED = {
     "qernel.estimators.chains",
     "qernel.estimators.statistics",
-    "qernel.hartree_fock.minimise",
     "qernel.plots.energies",
     "qernel.sampling.metropolis",
     "qernel.training.run",
     "qernel.training.step",
-    "qernel.wavefunction.orbitals.base",
 }
 """Modules that do not keep the rules yet."""
 

@@ -32,7 +32,7 @@ CONFIG = load_config(
 
 
 class Independent:
-    """Stands in for `ChainSampler`: independent records whose energies are known at every point, E = 6 − 5λ − U per electron."""
+    """Stands in for `ChainSampler`: independent records with known energies, 6 − 5λ − U per electron."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[float, ...]] = []
@@ -193,7 +193,7 @@ def test_a_map_is_scans_in_folders(
     (tmp_path / "mine" / "U=9").mkdir(parents=True)
     (tmp_path / "mine" / "U=9" / "energies.nc").write_text("mine")
     chains(model).asked.clear()
-    with pytest.raises(RunError, match="U=9 already has energies.nc of another scan"):
+    with pytest.raises(RunError, match=r"U=9 already has energies\.nc of another scan"):
         model.map([0.6, 0.8], ("U", [8, 9]), out=tmp_path / "mine")
     assert not chains(model).asked
 

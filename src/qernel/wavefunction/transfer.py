@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,9 +12,8 @@ import numpy as np
 
 from qernel.hartree_fock.alignment import nearest
 from qernel.hartree_fock.basis import ComplexArray
-from qernel.lattice import FloatArray, Integers
+from qernel.lattice import Integers
 from qernel.wavefunction.base import Wavefunction
-from qernel.wavefunction.orbitals.base import chebyshev_fit, chebyshev_nodes
 from qernel.wavefunction.orbitals.hartree_fock import HartreeFockOrbitals
 
 _SILENT = (".attention.output", ".experts.shared_out", ".experts.experts_out")
@@ -27,13 +27,13 @@ class Overlap(NamedTuple):
     """How alike two determinants of Hartree–Fock orbitals are.
 
     Attributes:
-        lam: λ.
+        point: of the family, by parameter.
         determinant: counted from 1.
         spin: species, counted from 0.
         value: |⟨Φ_old|Φ_new⟩| in [0, 1].
     """
 
-    lam: float
+    point: dict[str, float]
     determinant: int
     spin: int
     value: float
@@ -62,7 +62,7 @@ def transferred(source: Wavefunction, target: Wavefunction) -> tuple[Wavefunctio
         target: one with initial parameters, its orbitals started.
 
     Returns:
-        The wavefunction, and how alike the Hartree–Fock determinants of both are at the nodes in λ.
+        The wavefunction, and how alike the Hartree–Fock determinants of both are at the points they are solved at.
     """
     known, before = _arrays(source), _hartree_fock(source)
     overlaps: list[Overlap] = []
@@ -119,11 +119,10 @@ def one_determinant(source: Wavefunction, target: Wavefunction, index: int) -> W
 
 def as_before(new: HartreeFockOrbitals, old: HartreeFockOrbitals) -> tuple[HartreeFockOrbitals, list[Overlap]]:
     """``new`` with each determinant translated, and its orbitals rotated, to be closest to those of ``old``."""
-    low, high = new.hamiltonian.ranges[0]
-    lam = 0.5 * (low + high) + 0.5 * (high - low) * chebyshev_nodes(new.order)
+    points = [dict(zip(new.hamiltonian.parameters, point, strict=True)) for point in new.series.nodes.tolist()]
     cell, tables, overlaps = new.hamiltonian.supercell, [], []
     for spin in range(len(new.amplitudes)):
-        (turns, found), (old_turns, before) = (amplitudes(orbitals, spin, lam) for orbitals in (new, old))
+        (turns, found), (old_turns, before) = (amplitudes(orbitals, spin, points) for orbitals in (new, old))
         # For real orbitals G stands for −G as well, and the mean square of a cosine is ½.
         weights = np.ones(len(turns)) if new.complex else np.where((turns == 0).all(1), 1.0, 0.5)
         phases = np.exp(-1j * (turns @ cell.reciprocal) @ cell.translations.T).T
@@ -131,20 +130,24 @@ def as_before(new: HartreeFockOrbitals, old: HartreeFockOrbitals) -> tuple[Hartr
         for place in np.ndindex(found.shape[:2]):
             moved = (nearest(found[place] * p, known[place], weights=weights, real=not new.complex) for p in phases)
             found[place], likeness = max(moved, key=lambda one: one[1])
-            overlaps.append(Overlap(float(lam[place[0]]), place[1] + 1, spin, float(np.exp(likeness))))
+            overlaps.append(Overlap(points[place[0]], place[1] + 1, spin, float(np.exp(likeness))))
         parts = [found.real, found.imag if new.complex else -found.imag]
-        tables.append(chebyshev_fit(np.moveaxis(np.stack(parts, axis=1), -1, 2)))
+        tables.append(new.series.fit(np.moveaxis(np.stack(parts, axis=1), -1, 2)))
     dtype = new.amplitudes[0].dtype
     return eqx.tree_at(lambda o: o.amplitudes, new, [jnp.asarray(table, dtype) for table in tables]), overlaps
 
 
-def amplitudes(orbitals: HartreeFockOrbitals, spin: int, lam: FloatArray) -> tuple[Integers, ComplexArray]:
-    """Waves ``[waves, 2]`` as integers and z ``[λ, determinants, n, waves]`` with φ = Re Σ_G z_G e^{iG·r} at some λ.
+def amplitudes(
+    orbitals: HartreeFockOrbitals, spin: int, points: Sequence[Mapping[str, float]]
+) -> tuple[Integers, ComplexArray]:
+    """Waves ``[waves, 2]`` as integers and z ``[points, determinants, n, waves]`` with φ = Re Σ_G z_G e^{iG·r}.
 
-    Without Re where orbitals are complex.
+    Without Re where orbitals are complex. Points are values of parameters by name; those of the family that are not
+    named are taken in the middle of their intervals.
     """
-    _, *middle = orbitals.hamiltonian.middle.values()
-    waves = [orbitals.orbitals(jnp.asarray([value, *middle]))[spin] for value in lam]
+    middle = orbitals.hamiltonian.middle
+    places = [jnp.asarray([point.get(name, middle[name]) for name in middle]) for point in points]
+    waves = [orbitals.orbitals(place)[spin] for place in places]
     even, odd = (np.stack([np.asarray(part) for part in parts]) for parts in zip(*(w[2:] for w in waves), strict=True))
     z = even if orbitals.complex else even - 1j * odd
     return np.asarray(waves[0].turns), np.moveaxis(z, 1, -1).astype(np.complex128)

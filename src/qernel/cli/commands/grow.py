@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qernel.along import named
 from qernel.cli.shared.arguments import whole
 from qernel.cli.shared.devices import share_out
 from qernel.cli.shared.options import add_json, add_overrides
@@ -47,7 +48,9 @@ def run(options: argparse.Namespace) -> int:
 
     found = grow(options.source, config, out, determinant=options.determinant)
     if options.json:
-        overlaps = [one._asdict() for one in found.overlaps]
+        overlaps = [
+            one.point | {"determinant": one.determinant, "spin": one.spin, "value": one.value} for one in found.overlaps
+        ]
         record = {"run": str(out), "source": options.source, "overlaps": overlaps, "rescaled": found.rescaled}
         print(to_record({**record, "deviation": found.deviation, "same": found.same}))
         return 0
@@ -58,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
 def sentences(found: Grown, source: str) -> list[str]:
     """What was made of what."""
     lines = [
-        f"λ = {one.lam:.3f}, determinant {one.determinant}{', spin down' * one.spin}: overlap {one.value:.4f}"
+        f"{', '.join(named(name).at(round(value, 3)) for name, value in one.point.items())}, "
+        f"determinant {one.determinant}{', spin down' * one.spin}: overlap {one.value:.4f}"
         for one in found.overlaps
     ]
     close = "a start" if found.deviation is None else f"log|ψ| differs by {found.deviation:.1g}"
