@@ -5,7 +5,9 @@ Lengths are measured in the moiré period a_M, energies in E0 = ħ²/(m* a_M²).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 BOHR_RADIUS_NM = 0.0529177210544
 HBAR_MEV_PS = 0.6582119569509066
@@ -45,3 +47,44 @@ class Material:
     def U(self) -> float:
         """Interaction strength U = (a_M/a_B)(m*/m_e)/ε, in E0 a_M."""
         return self.period_nm / BOHR_RADIUS_NM * self.effective_mass / self.dielectric
+
+    def laboratory(self, name: str, unit: str) -> Laboratory | None:
+        """What a parameter of the Hamiltonian is in the laboratory; None where nothing is known of it.
+
+        >>> dielectric = Material().laboratory("U", "E0 a_M")
+        >>> f"{dielectric.symbol} = {dielectric.convert(10.0):.2f}"
+        'ε = 5.31'
+
+        Args:
+            name: ``lam`` (the depth in meV), ``U`` (the dielectric constant that gives it), or any other.
+            unit: of the parameter: lengths in ``a_M`` become nm, energies in ``E0`` meV.
+        """
+        if name == "lam":
+            return Laboratory("depth", "meV", lambda value: value * self.depth_meV)
+        if name == "U":
+            at_one = self.U * self.dielectric
+            return Laboratory("ε", "", lambda value: at_one / value if value else float("inf"))
+        if unit == "a_M":
+            return Laboratory("", "nm", lambda value: value * self.period_nm)
+        if unit == "E0":
+            return Laboratory("", "meV", lambda value: value * self.energy_unit_meV)
+        return None
+
+
+class Laboratory(NamedTuple):
+    """A parameter in laboratory units: what it is called there (empty: the same), its unit, and its value."""
+
+    symbol: str
+    unit: str
+    convert: Callable[[float], float]
+
+    def text(self, value: float) -> str:
+        """A value with its unit, behind the symbol where it has one of its own.
+
+        >>> Material().laboratory("lam", "1").text(1.05)
+        'depth 15.8 meV'
+        """
+        number = f"{self.convert(value):.3g}"
+        if not self.unit:
+            return f"{self.symbol} = {number}"
+        return f"{self.symbol} {number} {self.unit}".strip()

@@ -106,7 +106,7 @@ def table(found: Transition) -> str:
     from qernel.transition.words import NAMES
 
     best = found.candidates[0]
-    rows = [["ΔAICc", "ΔBIC", "χ²", "dof", "p", "λ", "curve"]]
+    rows = [["ΔAICc", "ΔBIC", "χ²", "dof", "p", found.scan.axis.symbol, "curve"]]
     for one in found.candidates:
         place = one.fit.place[0]
         rows.append(
