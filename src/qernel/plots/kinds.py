@@ -6,6 +6,7 @@ A new kind is a function from a data set to figures and a line in `KINDS`. Impor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qernel.along import axis, gaps, named, others, trained
@@ -55,6 +56,23 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
         there = ", ".join(str(name) for name in data.data_vars)
         raise QernelError(f"{kind} needs {' and '.join(missing)}, and the file has {there}")
     return KINDS[kind].draw(points)
+
+
+def draw_map(folder: Path, variable: str | None = None) -> Figures:
+    """A phase map and its boundary.
+
+    Args:
+        folder: of ``qernel scan --over``.
+        variable: the single number that the colour shows; default: the order parameter, else the interaction energy.
+
+    Raises:
+        QernelError: if the folder is no map, or its scans do not hold the variable.
+    """
+    from qernel.plots.phase_map import phase_map
+    from qernel.transition import boundary, read_map
+
+    scans = read_map(folder)
+    return {"": phase_map(scans, boundary(scans), variable)}
 
 
 def _phase_diagram(data: xarray.Dataset) -> Figures:
@@ -244,7 +262,7 @@ def _fixed(data: xarray.Dataset) -> str:
     return "".join(f", {at(named(name), value)}" for name, value in others(data, axis(data).name).items())
 
 
-VERSUS_LAM, TRANSITION = "versus_lam", "transition"
+VERSUS_LAM, TRANSITION, PHASE_MAP = "versus_lam", "transition", "phase_map"
 
 KINDS: dict[str, Kind] = {
     "phase_diagram": Kind(
@@ -275,4 +293,4 @@ KINDS: dict[str, Kind] = {
     ),
     "momentum_distribution": Kind(("momentum_distribution",), _momentum, "n(k) against |k|, a colour for each λ"),
 }
-"""Figures of a file of results, by name; `VERSUS_LAM`, `TRANSITION` and the convergence of a run are the others."""
+"""Figures of a file of results, by name; others are `VERSUS_LAM`, `TRANSITION`, `PHASE_MAP`, and those of a run."""

@@ -84,7 +84,7 @@ def _coloured(
         axes.pcolormesh(edges, heights[row : row + 2], numbers[None, order], cmap="YlGnBu", norm=norm, rasterized=True)
     bar = fig.colorbar(ScalarMappable(norm, "YlGnBu"), ax=axes, pad=0.14, aspect=26)
     bar.set_label(name)
-    bar.outline.set_linewidth(0.0)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.0)
 
 
 def _edges(points: FloatArray) -> FloatArray:

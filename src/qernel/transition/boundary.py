@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def boundary(
     points = tuple(_point(scans, value, group, between, resamples, seed) for value, group in pairs)
     places = [point for point in points if point.place is not None]
     q, curve = np.array([point.value for point in places]), _curve([point.place for point in places])
-    described, reason = _described(q, curve)
+    described, reason = _described(q, curve, min((point.grid for point in places), default=0.0))
     return Boundary(scans, points, described, reason, _agreement(points), resamples, seed)
 
 
@@ -120,9 +121,19 @@ def _point(
         parts = [_cut(scan, between) for scan in group]
         found = (analyse if len(parts) == 1 else compare_phases)(*parts, resamples=resamples, seed=seed)
     except RunError as error:
-        return Point(value, None, str(error), None, source)
+        return Point(value, None, str(error), None, 0.0, source)
     reason = found.reason if isinstance(found, Phases) else "; ".join(found.reasons)
-    return Point(value, found.place, reason, clausius_clapeyron(found, scans.along, scans.over, value), source)
+    slope = clausius_clapeyron(found, scans.along, scans.over, value)
+    return Point(value, found.place, reason, slope, _grid(found), source)
+
+
+def _grid(found: Transition | Phases) -> float:
+    """The error of a place between two points of its scan, if all of it were due to that."""
+    if isinstance(found, Phases) or found.place is None:
+        return 0.0
+    points = found.scan.points
+    above = int(np.clip(np.searchsorted(points, found.place.value), 1, len(points) - 1))
+    return min(found.place.error, float(points[above] - points[above - 1]) / math.sqrt(12))
 
 
 def _cut(scan: Scan | str, between: tuple[float, float] | None) -> Scan:
@@ -163,8 +174,8 @@ def _curve(quantities: Sequence[Quantity | None]) -> Curve:
     return Curve(np.array([one.value for one in known]), np.array([one.error for one in known]))
 
 
-def _described(q: FloatArray, places: Curve) -> tuple[Polynomial | None, str]:
-    """The polynomial of the smallest AICc, and why there is none."""
+def _described(q: FloatArray, places: Curve, shared: float) -> tuple[Polynomial | None, str]:
+    """The polynomial of the smallest AICc, and why there is none; ``shared`` is an error common to all places."""
     if len(q) < FEWEST:
         return None, f"{len(q)} points of it are known, {FEWEST} are needed"
     if not (places.errors > 0).all():
@@ -174,7 +185,10 @@ def _described(q: FloatArray, places: Curve) -> tuple[Polynomial | None, str]:
     best = min(fits, key=lambda fit: fit.chi2 + penalty(len(fit.coefficients), len(q)))
     if best.p_value < LEAST_CHANCE:
         return None, f"no polynomial up to degree {len(fits) - 1} describes it (p = {best.p_value:.2g} for the best)"
-    return best, ""
+    # Fitted as if independent, which averages it away.
+    covariance = best.covariance.copy()
+    covariance[0, 0] += shared**2
+    return replace(best, covariance=covariance), ""
 
 
 def _agreement(points: Sequence[Point]) -> Agreement | None:

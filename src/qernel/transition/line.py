@@ -19,6 +19,8 @@ class Point(NamedTuple):
         place: of the transition along the first one; None if there is none.
         reason: why there is none; empty if there is one.
         slope: of the boundary there by Clausius–Clapeyron; None where the jumps do not give it.
+        grid: the part of the error of ``place`` that scans on the same grid may share: a sharp transition can be
+            anywhere between two points; 0 where energies of two phases cross.
         source: file, or files, of the scan.
     """
 
@@ -26,6 +28,7 @@ class Point(NamedTuple):
     place: Quantity | None
     reason: str
     slope: Quantity | None
+    grid: float
     source: str
 
 
@@ -36,7 +39,8 @@ class Line:
     Attributes:
         map: what was analysed.
         points: of each value of the second parameter, increasing.
-        curve: a polynomial p_c(q) through the places; None if none is justified.
+        curve: a polynomial p_c(q) through the places, whose covariance holds the error that they share; None if none
+            is justified.
         reason: why there is no curve; empty if there is one.
         clausius_clapeyron: differences of neighbouring places against the integral of the slopes; None where fewer
             than two neighbours have both.
