@@ -5,7 +5,7 @@ Lengths are measured in the moiré period a_M, energies in E0 = ħ²/(m* a_M²).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,23 +60,33 @@ class Material:
             unit: of the parameter: lengths in ``a_M`` become nm, energies in ``E0`` meV.
         """
         if name == "lam":
-            return Laboratory("depth", "meV", lambda value: value * self.depth_meV)
+            return Laboratory("depth", "meV", self.depth_meV)
         if name == "U":
-            at_one = self.U * self.dielectric
-            return Laboratory("ε", "", lambda value: at_one / value if value else float("inf"))
-        if unit == "a_M":
-            return Laboratory("", "nm", lambda value: value * self.period_nm)
-        if unit == "E0":
-            return Laboratory("", "meV", lambda value: value * self.energy_unit_meV)
-        return None
+            return Laboratory("ε", "", self.U * self.dielectric, inverse=True)
+        known = {"a_M": ("nm", self.period_nm), "E0": ("meV", self.energy_unit_meV)}
+        return Laboratory("", *known[unit]) if unit in known else None
 
 
 class Laboratory(NamedTuple):
-    """A parameter in laboratory units: what it is called there (empty: the same), its unit, and its value."""
+    """A parameter in laboratory units.
+
+    Attributes:
+        symbol: what it is called there; empty: the same.
+        unit: there; empty for a pure number.
+        factor: its value there is ``factor`` times, or where ``inverse`` divided by, the one in our units.
+        inverse: whether it is divided.
+    """
 
     symbol: str
     unit: str
-    convert: Callable[[float], float]
+    factor: float
+    inverse: bool = False
+
+    def convert(self, value: float) -> float:
+        """The value in the laboratory."""
+        if self.inverse:
+            return self.factor / value if value else math.inf
+        return self.factor * value
 
     def text(self, value: float) -> str:
         """A value with its unit, behind the symbol where it has one of its own.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from qernel.plots.style import BLUE, equal_columns, figure, sequential, style, t
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_THIN: dict[str, Any] = {"markersize": 2.6, "linewidth": 0.8, "elinewidth": 0.8, "capsize": 1.2}
 
 
 def curves_of_lam(
@@ -57,18 +60,8 @@ def curves_of_lam(
         if reference is not None:
             axes.axhline(reference, color="#999999", linewidth=0.6, zorder=0)
         for depth, row, bars in zip(depths, y, error, strict=True):
-            axes.errorbar(
-                places[order],
-                row[order],
-                bars[order],
-                color=shades.to_rgba(depth),
-                marker="o",
-                markersize=2.6,
-                linestyle="-" if joined else "none",
-                linewidth=0.8,
-                elinewidth=0.8,
-                capsize=1.2,
-            )
+            look: dict[str, Any] = {"color": shades.to_rgba(depth), "linestyle": "-" if joined else "none"}
+            axes.errorbar(places[order], row[order], bars[order], marker="o", **look, **_THIN)
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         ticks(axes)

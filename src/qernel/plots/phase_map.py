@@ -82,7 +82,7 @@ def _coloured(
         order = np.argsort(points)
         edges = _edges(points[order])
         axes.pcolormesh(edges, heights[row : row + 2], numbers[None, order], cmap="YlGnBu", norm=norm, rasterized=True)
-    bar = fig.colorbar(ScalarMappable(norm, "YlGnBu"), ax=axes, pad=0.14, aspect=26)
+    bar = fig.colorbar(ScalarMappable(norm, "YlGnBu"), ax=axes, pad=0.04, aspect=26)
     bar.set_label(name)
     bar.outline.set_linewidth(0.0)
 
@@ -100,13 +100,19 @@ def _frame(axes: Axes, scans: PhaseMap) -> None:
     left, right, bottom, top = axes.axis()
     dots: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": ":"}
     first, second = (trained(scans.datasets[0], axis.name) for axis in (scans.along, scans.over))
-    for end in first or ():
-        if left < end < right:
-            axes.axvline(end, **dots)
-    for end in second or ():
-        if bottom < end < top:
-            axes.axhline(end, **dots)
+    for end in _passed(first, np.concatenate([data[scans.along.name].values for data in scans.datasets])):
+        axes.axvline(end, **dots)
+    for end in _passed(second, np.array(scans.values)):
+        axes.axhline(end, **dots)
     axes.axis((left, right, bottom, top))
+
+
+def _passed(interval: tuple[float, float] | None, points: FloatArray) -> list[float]:
+    """The ends of a trained interval beyond which there are points."""
+    if interval is None:
+        return []
+    low, high = interval
+    return [low] * bool(points.min() < low - 1e-9) + [high] * bool(points.max() > high + 1e-9)
 
 
 def _boundary(axes: Axes, line: Line) -> None:
