@@ -33,7 +33,7 @@ from qernel.observables.registry import SCANNED, make
 from qernel.sampling.starts import registry_positions, settle, start_walkers
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.transition import Curve, read_scan
-from qernel.transition.scan import merged
+from qernel.transition.reading import merged
 from runs import TINY
 
 SMALL = load_config({**TINY, "model": {"ansatz": "slater"}, "sample": {"walkers": 6, "samples": 12, "burn_in": 4}})

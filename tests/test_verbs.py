@@ -188,6 +188,8 @@ def test_a_map_is_scans_in_folders(
     assert found.dataset["energy"].dims == ("U", "lam")
     expected = [[6.0 - 5.0 * lam - u for lam in (0.6, 0.8)] for u in (8.0, 9.0, 10.0)]
     np.testing.assert_allclose(found.dataset["energy"], expected, atol=0.01)
+    stored, here = qernel.transition(out, resamples=100), found.transition(resamples=100)
+    assert stored.evidence[0] == here.evidence[0] == "None of 3 scans shows a transition: no λ_c(U)."
     assert main([*line[:-2], "--out", str(out), "--seed", "5"]) == 2
     assert "another map" in capsys.readouterr().err
     (tmp_path / "mine" / "U=9").mkdir(parents=True)

@@ -73,6 +73,13 @@ class Map:
             found[value] = {row[along]: row[IMPOSSIBLE] for row in rows if row[IMPOSSIBLE]}
         return found
 
+    def transition(self, **options: Any) -> Any:
+        """Where the phases meet; options as of `qernel.transition.verb.transition`."""
+        from qernel.transition import assembled
+        from qernel.transition.verb import transition
+
+        return transition(assembled(self.scans, self.over.name), **options)
+
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain data, which ``--json`` prints."""
         names = {"along": self.points.axis.name, "over": self.over.name}
