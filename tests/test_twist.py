@@ -17,7 +17,6 @@ import tomlkit
 from ansatz_cases import SMALL, energies, quick_jit, random_positions
 from qernel.cli.commands.validate import _units
 from qernel.cli.entry import main
-from qernel.cli.shared.results import system
 from qernel.config import Config, load_config
 from qernel.config.twist import earlier_meaning
 from qernel.errors import OtherRun, QernelWarning
@@ -27,6 +26,7 @@ from qernel.hamiltonian.twist import reduced_turns, row_turns
 from qernel.hartree_fock.search import lowest, mean_field, search
 from qernel.lattice import LATTICES, Supercell
 from qernel.measure import Model, load
+from qernel.measure.points import system
 from qernel.observables.base import Samples
 from qernel.observables.one_body import plane_waves
 from qernel.provenance import model_attributes
