@@ -19,7 +19,6 @@ from families import family as family_of
 from families import moire_bands
 from qernel.cli.commands.validate import _units
 from qernel.cli.entry import main
-from qernel.cli.shared.results import system
 from qernel.config import Config, load_config
 from qernel.config.earlier import meanings
 from qernel.config.twist import earlier_meaning
@@ -28,6 +27,7 @@ from qernel.hamiltonian.twist import reduced_turns, row_turns
 from qernel.hartree_fock.search import lowest, mean_field, search
 from qernel.lattice import LATTICES, Supercell
 from qernel.measure import Model, load
+from qernel.measure.points import system
 from qernel.observables.base import Samples
 from qernel.observables.one_body import plane_waves
 from qernel.provenance import model_attributes
