@@ -150,7 +150,7 @@ def test_a_folder_of_long_work_is_held(tmp_path: Path) -> None:
 @pytest.fixture
 def other(here: Path) -> Iterator[str]:
     """Another process that works in the folder ``out``."""
-    text = "import sys, time, pathlib; from qernel.cli import outputs\n"
+    text = "import sys, time, pathlib; from qernel.cli.shared import outputs\n"
     text += "with outputs.held(pathlib.Path('out'), []): print('held', flush=True); time.sleep(100)"
     source = str(Path(__file__).parents[1] / "src")
     line = [sys.executable, "-c", text]
@@ -187,7 +187,7 @@ def test_what_is_made_of_a_file_goes_to_the_working_directory(
     assert files(here) - before == {written} and written in capsys.readouterr().out
 
 
-def test_json_alone_writes_nothing(
+def test_timings_are_written_only_where_asked(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("qernel.benchmark.measure.run", lambda *_: iter([]))
@@ -196,8 +196,9 @@ def test_json_alone_writes_nothing(
     line = ["bench", "--electrons", "2"]
     assert main([*line, "--json"]) == 0
     assert capsys.readouterr().out.startswith("{") and files(here) == before
-    assert main(line) == 0
-    assert files(here) - before == {"qernel-bench", "qernel-bench/bench.txt", "qernel-bench/bench.json"}
+    assert main(line) == 0 and files(here) == before
+    assert main([*line, "--out", "times"]) == 0
+    assert files(here) - before == {"times", "times/bench.txt", "times/bench.json"}
 
 
 @pytest.mark.parametrize("name", ["my runs/n 6", "it's", "a$b;c", "-x", "[λ]"])
