@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from figure_data import dataset
+from qernel import outputs, progress
 from qernel.cli import main
 from qernel.cli.parser import COMMANDS, build_parser
-from qernel.cli.shared import outputs, progress
+from qernel.cli.shared.progress import TrainingProgress
 from qernel.config import load_config
 from qernel.errors import RunError, command_line, resume_command
 from qernel.files import require_writable
@@ -30,6 +31,7 @@ SETTINGS = {**TINY, "model": {"ansatz": "slater"}}
 
 LINES = {
     "train": "tiny.toml",
+    "grow": "run tiny.toml",
     "demo": "",
     "compare": "tiny.toml",
     "interpolate": "tiny.toml --lam 0.5 0.7 1.2",
@@ -86,8 +88,8 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     def begun(*_: Any, **__: Any) -> None:
         raise AssertionError("work has begun")
 
-    monkeypatch.setattr(progress.PartsProgress, "__enter__", begun)
-    monkeypatch.setattr(progress.TrainingProgress, "__call__", begun)
+    monkeypatch.setattr(progress.Bar, "__call__", begun)
+    monkeypatch.setattr(TrainingProgress, "__call__", begun)
     monkeypatch.setattr("qernel.benchmark.measure.run", begun)
     monkeypatch.setattr("qernel.training.run.initial_wavefunction", begun)
     monkeypatch.setattr("qernel.plots.density.density_map", begun)
@@ -150,7 +152,7 @@ def test_a_folder_of_long_work_is_held(tmp_path: Path) -> None:
 @pytest.fixture
 def other(here: Path) -> Iterator[str]:
     """Another process that works in the folder ``out``."""
-    text = "import sys, time, pathlib; from qernel.cli.shared import outputs\n"
+    text = "import sys, time, pathlib; from qernel import outputs\n"
     text += "with outputs.held(pathlib.Path('out'), []): print('held', flush=True); time.sleep(100)"
     source = str(Path(__file__).parents[1] / "src")
     line = [sys.executable, "-c", text]
@@ -187,7 +189,7 @@ def test_what_is_made_of_a_file_goes_to_the_working_directory(
     assert files(here) - before == {written} and written in capsys.readouterr().out
 
 
-def test_timings_are_written_only_where_asked(
+def test_json_alone_writes_nothing(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("qernel.benchmark.measure.run", lambda *_: iter([]))
@@ -196,9 +198,8 @@ def test_timings_are_written_only_where_asked(
     line = ["bench", "--electrons", "2"]
     assert main([*line, "--json"]) == 0
     assert capsys.readouterr().out.startswith("{") and files(here) == before
-    assert main(line) == 0 and files(here) == before
-    assert main([*line, "--out", "times"]) == 0
-    assert files(here) - before == {"times", "times/bench.txt", "times/bench.json"}
+    assert main(line) == 0
+    assert files(here) - before == {"qernel-bench", "qernel-bench/bench.txt", "qernel-bench/bench.json"}
 
 
 @pytest.mark.parametrize("name", ["my runs/n 6", "it's", "a$b;c", "-x", "[λ]"])
