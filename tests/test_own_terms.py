@@ -59,7 +59,7 @@ def test_parameters_are_keys_of_the_configuration() -> None:
     config = load_config(ridges({"interaction": "cored"}, ridge_ratio=[0.2, 0.8], core=[0.2, 0.4]))
     family = config.hamiltonian()
     assert family.parameters == ("lam", "ridge_ratio", "core")
-    assert family.constants == pytest.approx(
+    assert dict(family.constants) == pytest.approx(
         {"lam": 1.0, "U": 3.0, "ridge_height": 2.0, "ridge_ratio": 0.5, "core": 0.3}
     )
     assert [term.name for term in family.terms] == ["ridges", "cored"]
