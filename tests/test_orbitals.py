@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,10 @@ import pytest
 from ansatz_cases import FAMILY, SMALL, SQRT3, THREE, evaluate, random_points, random_positions
 from families import changed, moire_bands
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.hamiltonian.terms.moire import WAVE_VECTORS
+from qernel.hamiltonian.parameters import Parameter
+from qernel.hamiltonian.terms.base import Components, OneBody, Values
+from qernel.hamiltonian.terms.coulomb import Coulomb
+from qernel.hamiltonian.terms.moire import WAVE_VECTORS, Moire
 from qernel.laplacian.determinant import log_det
 from qernel.wavefunction import build
 from qernel.wavefunction.orbitals.bloch import BlochOrbitals
@@ -203,6 +206,31 @@ def test_crystal_orbitals_sit_on_the_sites_of_their_registry(family: Hamiltonian
     x = random_positions(family, 1, 9)[0]
     moved = orbitals(x.at[0].add(THREE.vectors[0] - THREE.vectors[1]), POINT)[0]
     np.testing.assert_allclose(moved, orbitals(x, POINT)[0], rtol=1e-10)
+
+
+@dataclass(frozen=True)
+class Sliding(OneBody):
+    """The moiré potential at φ = 0, moved by φ/100 periods along a1."""
+
+    name: ClassVar[str] = "sliding"
+    summary: ClassVar[str] = "wells that move"
+    parameters: ClassVar[tuple[Parameter, ...]] = Moire.parameters
+
+    def components(self, values: Values) -> Components:
+        waves, amplitudes = Moire().components({**values, "phase_deg": 0.0})
+        return Components(waves, amplitudes * np.exp(-2j * np.pi * waves[:, 0] * float(values["phase_deg"]) / 100))
+
+
+def test_crystal_orbitals_follow_their_wells() -> None:
+    base = replace(SIX, parameters=("lam", "phase_deg"), ranges=((0.3, 1.6), (10.0, 60.0)))
+    family = changed(base, terms=(Sliding(), Coulomb()))
+    orbitals = CrystalOrbitals(family, 4, dtype=jnp.float64)
+    still = CrystalOrbitals(SIX, 4, dtype=jnp.float64)
+    x = random_positions(SIX, 1, 9)[0]
+    for phase in (10.0, 23.0, 57.0):
+        well = phase / 100 * THREE.primitive[0]
+        moved = orbitals(x + well, jnp.asarray([0.7, phase]))[0]
+        np.testing.assert_allclose(moved, still(x, POINT)[0], rtol=1e-7)
 
 
 def test_registries_are_translations_of_each_other() -> None:

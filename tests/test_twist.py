@@ -19,14 +19,15 @@ from families import family as family_of
 from families import moire_bands
 from qernel.cli.commands.validate import _units
 from qernel.cli.entry import main
-from qernel.cli.shared.results import system
 from qernel.config import Config, load_config
+from qernel.config.earlier import meanings
 from qernel.config.twist import earlier_meaning
 from qernel.errors import OtherRun, QernelWarning
 from qernel.hamiltonian.twist import reduced_turns, row_turns
 from qernel.hartree_fock.search import lowest, mean_field, search
 from qernel.lattice import LATTICES, Supercell
 from qernel.measure import Model, load
+from qernel.measure.points import system
 from qernel.observables.base import Samples
 from qernel.observables.one_body import plane_waves
 from qernel.provenance import model_attributes
@@ -305,7 +306,8 @@ def test_resuming_a_run_of_another_twist_names_the_way(start: Any, tmp_path: Pat
     assert earlier is not None
     Checkpoints(tmp_path, earlier.fingerprint(), 3).save(state, finished=False)
     with pytest.raises(OtherRun, match=r"resume with .*config.toml, or add --set system.twist_along=reduced"):
-        Checkpoints(tmp_path, config.fingerprint(), 3, earlier=earlier.fingerprint()).load(state)
+        known = {one.config.fingerprint(): (one.what, one.override) for one in meanings(config)}
+        Checkpoints(tmp_path, config.fingerprint(), 3, earlier=known).load(state)
     assert Checkpoints(tmp_path, earlier.fingerprint(), 3).load(state).path.exists()
 
 

@@ -85,6 +85,11 @@ def gaps(dataset: xarray.Dataset, name: str) -> list[tuple[float, float]]:
     return list(zip(ends[::2], ends[1::2], strict=True))
 
 
+def point(dataset: xarray.Dataset) -> dict[str, float]:
+    """The parameters of results at one point, λ first."""
+    return {"lam": float(dataset["lam"]), **others(dataset, "lam")}
+
+
 def others(dataset: xarray.Dataset, name: str) -> dict[str, float]:
     """The parameters that are the same at every point: those of the model, and λ, beside the one along the axis."""
     there = [str(key) for key, array in dataset.coords.items() if array.dims == () and array.dtype.kind in "fiu"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo, model_validator
 
 from qernel.config import checks
+from qernel.config.earlier import uncounted
 from qernel.config.explain import explain
 from qernel.config.sections import (
     EXTENT,
@@ -135,6 +136,8 @@ class Config(Section):
         # What there is besides the way it is written.
         data["system"]["twist"] = list(self.system.reduced_twist)
         del data["system"]["twist_along"]
+        for key in uncounted(self):
+            data["model"].pop(key)
         for left_out in (UNCOUNTED,) if extent else (UNCOUNTED, EXTENT):
             for section, keys in left_out.items():
                 for key in keys:

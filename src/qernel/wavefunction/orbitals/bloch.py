@@ -41,7 +41,9 @@ class BlochOrbitals(PlaneWaveOrbitals):
     @classmethod
     def of(cls, model: Any, hamiltonian: Hamiltonian, free: Choice, *, complex: bool, dtype: Any) -> Self:
         """See `Orbitals.of`."""
-        series = Series(hamiltonian, ("lam",), (model.bloch_order,))
+        read = {parameter.name for term in hamiltonian.potentials for parameter in term.parameters}
+        orders = dict.fromkeys(read, model.bloch_order_others) | {"lam": model.bloch_order}
+        series = Series.following(hamiltonian, orders)
         return cls(series, cutoff=model.bloch_cutoff, complex=complex, dtype=dtype, dressed=free)
 
     def started(self) -> Self:
