@@ -1,6 +1,6 @@
 """When an error bar is not to be trusted: the reasons, in words that are the same everywhere.
 
-Where the limits come from: docs/errors.md, measured by studies/coverage.py.
+Where the limits come from: docs/errors.md, measured by studies/error_bars/coverage.py.
 """
 
 from __future__ import annotations

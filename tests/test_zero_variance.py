@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-HERE = Path(__file__).parents[1] / "studies"
+HERE = Path(__file__).parents[1] / "studies" / "zero_variance"
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def study() -> Any:
 
 @pytest.mark.parametrize("name", ["n24", "n54"])
 def test_the_record_is_computed_from_the_training_records(study: Any, name: str) -> None:
-    recorded = json.loads((HERE / name / "variance.json").read_text(encoding="utf-8"))[0]
+    recorded = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))[0]
     table = study.rows(name)
     for entry in recorded["energies"]:
         points = study.usable(table, study.STUDIES[name].phases[entry["phase"]], recorded["largest_variance"])

@@ -1,7 +1,7 @@
 """How often error bars hold the truth.
 
-    python studies/coverage.py [REPETITIONS]                 made-up chains whose mean is known
-    python studies/coverage.py MODEL LAM [CHAINS [RECORDS]]  a model: many chains, cut into small measurements
+    coverage.py [REPETITIONS]                 made-up chains whose mean is known
+    coverage.py MODEL LAM [CHAINS [RECORDS]]  a model: many chains, cut into small measurements
 
 The first prints the share of REPETITIONS (1000) whose bar holds the exact mean, without and with the widening of
 `qernel.estimators.student`; 68 % is nominal. The second draws CHAINS (704) of RECORDS (500) with the settings of the

@@ -1,6 +1,6 @@
 """Is the direction of an update downhill for walkers that did not make it?
 
-    python studies/directions.py RUN [BATCHES]
+    python studies/step_length/directions.py RUN [BATCHES]
 
 The parameters of a run are frozen; its walkers (64 a group at most) move on and leave BATCHES (16) batches of score
 rows Ō and residuals ε. Directions φ come from the first three quarters, and the slope ε·Ōφ is measured with the last

@@ -1,6 +1,6 @@
 """Energies of the liquid and of the crystal at zero variance, from what training recorded, and where they cross.
 
-    python studies/variance.py n24|n54 [OUT]
+    python studies/zero_variance/variance.py n24|n54 [OUT]
 
 A wavefunction close to an eigenstate has an energy too high in proportion to the variance of its local energy. Training
 passes through many wavefunctions: every row of the `*.csv.gz` of a study is one of them, at one λ, with energy and
@@ -13,7 +13,7 @@ and noise in v makes a fitted slope too small), with weights from their error ba
 Errors are those of 400 resamplings of the stretches. The rows are of parameters that still move, not of the averaged
 ones that are shipped, and a straight line in v is an assumption: several limits on v show what it costs.
 
-Writes ``variance.json`` and ``variance.png`` into OUT (default: the folder of the study).
+Writes ``n24.json`` and ``n24.png`` (or of ``n54``) into OUT, which is this folder if not given.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Study(NamedTuple):
 
 
 STUDIES = {
-    "n24": Study(("ninth", "tenth"), {"liquid": (0.35, 0.8), "crystal": (0.9, 1.5)}, (0.12, 0.07, 0.05)),
-    "n54": Study(("fourth",), {"liquid": (0.35, 0.76), "crystal": (0.92, 1.5)}, (0.1, 0.03, 0.02)),
+    "n24": Study(("bloch-liquid", "momentum-0.5"), {"liquid": (0.35, 0.8), "crystal": (0.9, 1.5)}, (0.12, 0.07, 0.05)),
+    "n54": Study(("bloch-liquid",), {"liquid": (0.35, 0.76), "crystal": (0.92, 1.5)}, (0.1, 0.03, 0.02)),
 }
 LAM_0 = 0.8
 BLOCK, RESAMPLINGS, BIN = 50, 400, 0.1
@@ -64,7 +64,7 @@ def rows(name: str) -> np.ndarray:
     """λ, energy, variance, error of the energy, block, one row for each group and recorded iteration."""
     found = []
     for number, stage in enumerate(STUDIES[name].stages):
-        with gzip.open(HERE / name / f"{stage}.csv.gz", "rt", encoding="utf-8") as file:
+        with gzip.open(HERE.parent / name / f"{stage}.csv.gz", "rt", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 iteration = int(row["iteration"])
                 if iteration > SETTLED:
@@ -177,9 +177,9 @@ def main(name: str, out: Path) -> None:
     results = [analysis(table, study.phases, limit) for limit in study.limits]
     for result in results:
         print(json.dumps(result, ensure_ascii=False))
-    (out / "variance.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    drawn(table, study, out / "variance.png")
+    (out / f"{name}.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    drawn(table, study, out / f"{name}.png")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else HERE / sys.argv[1])
+    main(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else HERE)
