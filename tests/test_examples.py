@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -11,43 +10,47 @@ from pathlib import Path
 import pytest
 
 import qernel
+from qernel.measure import Model, State
 
-MODULES = (
-    "qernel.measure.library",
-    "qernel.measure.mean_field",
-    "qernel.measure.model",
-    "qernel.measure.points",
-    "qernel.measure.state",
-    "qernel.measure.tables",
-    "qernel.measure.train",
-    "qernel.measure.verbs",
-    "qernel.transition.verb",
-)
+ALONE = ("qernel.measure.mean_field", "qernel.measure.points", "qernel.measure.tables", "qernel.transition.verb")
+
+SAMPLING = ("qernel.measure.library", "qernel.measure.model", "qernel.measure.state", "qernel.measure.verbs")
+"""Their examples ask one model, which is compiled once."""
 
 
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[None]:
-    """A model that is opened twice is compiled once."""
-    before = qernel.load
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(qernel, "load", cache(before))
-        yield
-
-
-@pytest.mark.filterwarnings("ignore::qernel.errors.QernelWarning")
-@pytest.mark.parametrize("name", MODULES)
-def test_examples(name: str, loaded: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in which examples may write, and read the stored results."""
     (tmp_path / "studies").symlink_to(Path(__file__).parents[1] / "studies")
     monkeypatch.chdir(tmp_path)
+
+
+def check(name: str) -> None:
     found = doctest.testmod(import_module(name))
     assert found.attempted > 0 and found.failed == 0
 
 
-def test_every_public_verb_has_an_example() -> None:
-    verbs = [qernel.train, qernel.load, qernel.transition, qernel.hartree_fock]
-    examples = "\n".join(Path(import_module(name).__file__ or "").read_text("utf-8") for name in MODULES)
-    for verb in ("train", "load", "transition", "hartree_fock"):
-        assert f">>> found = qernel.{verb}(" in examples or f"qernel.{verb}(" in examples.split('"""')[0] or verb
-    for verb in ("query", "scan", "observe"):
-        assert getattr(qernel.Model, verb).__doc__.count(">>>") > 1
-    assert all(callable(verb) for verb in verbs)
+@pytest.mark.parametrize("name", ALONE)
+def test_examples(name: str) -> None:
+    check(name)
+
+
+@pytest.mark.filterwarnings("ignore::qernel.errors.QernelWarning")
+def test_examples_with_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qernel, "load", cache(qernel.load))
+    for name in SAMPLING:
+        check(name)
+
+
+@pytest.mark.slow
+def test_the_example_that_trains() -> None:
+    check("qernel.measure.train")
+
+
+def test_every_verb_has_an_example() -> None:
+    where = {"load": "measure.library", "train": "measure.train", "hartree_fock": "measure.mean_field"}
+    where["transition"] = "transition.verb"
+    verbs = [getattr(import_module(f"qernel.{module}"), name) for name, module in where.items()]
+    verbs += [getattr(Model, name) for name in ("at", "query", "scan", "map", "observe")]
+    verbs += [getattr(State, name) for name in ("energy", "observe", "sample", "density", "log_psi")]
+    assert not [verb for verb in verbs if ">>> " not in (verb.__doc__ or "")]

@@ -46,7 +46,7 @@ def load(run: str | Path) -> Model:
 
     >>> import qernel
     >>> qernel.load("n6").parameters
-    15760
+    33659
     """
     runtime.refuse_forked()
     path, config, file = _read(run)

@@ -87,14 +87,14 @@ class Model:
     def at(self, lam: float, *, extrapolate: bool = False, **others: float) -> State:
         """The state at λ and, for models conditioned on more, the other parameters.
 
-            Args:
-                lam: factor on the moiré depth.
-                extrapolate: answer beyond `reach` as well, where numbers mean little.
-                others: values of the other conditioning parameters; their mid-range by default.
+        Args:
+            lam: factor on the moiré depth.
+            extrapolate: answer beyond `reach` as well, where numbers mean little.
+            others: values of the other conditioning parameters; their mid-range by default.
 
-            Raises:
-                RunError: for a parameter the model does not have, a value that is not a number, or one beyond `reach`.
-                QernelError: for a gate closer than those it was trained on: its interaction is not summed for them.
+        Raises:
+            RunError: for a parameter the model does not have, a value that is not a number, or one beyond `reach`.
+            QernelError: for a gate closer than those it was trained on: its interaction is not summed for them.
 
         >>> import qernel
         >>> qernel.load("n6").at(1.05)
