@@ -268,6 +268,18 @@ def test_hartree_fock_is_the_command(tmp_path: Path, capsys: pytest.CaptureFixtu
         qernel.hartree_fock(config, 0.5, cutoff=1.0)
 
 
+def test_hartree_fock_elsewhere_in_the_family() -> None:
+    """dE/dU is the interaction energy over U, by Hellmann–Feynman."""
+    below, here, above = (qernel.hartree_fock(CONFIG, 0.7, at={"U": U}, cutoff=30.0) for U in (8.98, 9.0, 9.02))
+    assert here.at == {"U": 9.0} and here.as_dict()["system"]["U"] == 9.0 and "U = 9" in here.table()
+    slope = (above.solutions[0].energy - below.solutions[0].energy) / 0.04
+    assert slope == pytest.approx(here.as_dict()["results"][0]["interaction"] / 9.0, rel=1e-3)
+    with pytest.raises(QernelError, match="V is no parameter of this family, which has lam, U"):
+        qernel.hartree_fock(CONFIG, 0.7, at={"V": 9.0}, cutoff=30.0)
+    with pytest.raises(QernelError, match="lam is given twice"):
+        qernel.hartree_fock(CONFIG, 0.7, at={"lam": 0.7}, cutoff=30.0)
+
+
 def test_no_verb_is_missing() -> None:
     assert set(qernel.__all__) == set(dir(qernel))
     for name in qernel.__all__:

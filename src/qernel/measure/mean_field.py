@@ -8,6 +8,7 @@ DIR/density-BRANCH.png/.pdf  density of the crystal and of the other branch, whe
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +19,12 @@ import numpy.typing as npt
 
 import qernel
 from qernel import outputs
+from qernel.along import named
 from qernel.config import Config, load_config
 from qernel.config.plane_waves import WAVES
 from qernel.errors import QernelError, RunError, warn
 from qernel.hartree_fock import Branches, PlaneWaves, Solution, lowest, search, transition
+from qernel.hartree_fock.record import UNITS, row
 from qernel.hartree_fock.search import CUTOFF
 from qernel.measure.dataset import parameter_attributes
 from qernel.measure.energies import ENERGIES
@@ -41,20 +44,6 @@ RECORD, FIGURE = "hartree_fock.json", "branches"
 KINDS = ("crystal", "other", "symmetric")
 """Branches that are followed in λ (`Solution.kind`)."""
 
-UNITS = {
-    "lam": "V0 (factor on the moiré depth)",
-    **dict.fromkeys(ENERGIES, "E0 per electron"),
-    "order_parameter": "1 (⟨|ρ_K|²⟩, ρ_K = (1/N) Σ exp(iK·r)); null where K does not fit the supercell",
-    "broken_symmetry": "1 (largest |⟨ρ_q⟩|² that translations of H leave open; crystal: > 0.05, density wave: > 0.01)",
-    "q": "reciprocal vectors of the moiré lattice; where |⟨ρ_q⟩|² is broken_symmetry, null for a liquid",
-    "starts": "1 (determinants minimised from, at a cut-off of 60 E0; of symmetric states: those with symmetry)",
-    "agreed": "1 (of these, how many led to this state, within 1e-4 E0 per electron)",
-    "residual": "E0",
-    "cutoff": "E0",
-    "basis_error": "E0 per electron",
-    "transition": "V0; crossing of the crystal and the lowest other state",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class HartreeFock:
@@ -63,6 +52,7 @@ class HartreeFock:
     Attributes:
         config: of the system and its family.
         found: the branches at each λ, in increasing order.
+        at: values of all other parameters of the family.
         cutoff: kinetic cut-off of the plane waves in E0.
         seconds: that it took.
         command: what was typed, or the name of the function.
@@ -70,6 +60,7 @@ class HartreeFock:
 
     config: Config
     found: list[Branches] = field(repr=False)
+    at: Mapping[str, float]
     cutoff: float
     seconds: float = field(default=0.0, repr=False)
     command: str = field(default="qernel.hartree_fock", repr=False)
@@ -116,9 +107,8 @@ class HartreeFock:
 
     def as_dict(self) -> dict[str, Any]:
         """The lowest state at each λ as plain data, which ``--json`` prints."""
-        hamiltonian = self.config.hamiltonian()
         return {
-            "system": system(self.config, hamiltonian, hamiltonian.middle),
+            "system": system(self.config, self.config.hamiltonian(), self.at),
             "results": [row(state) for state in self.solutions],
             "transition": self.crossing,
             "transition_between": self.sides,
@@ -143,7 +133,8 @@ class HartreeFock:
                 ]
             )
         unit = self.config.energy_unit_meV
-        title = f"{self._title}, energies per electron in E0"
+        title = ", ".join([self._title, *(named(name).at(value) for name, value in self.at.items())])
+        title += ", energies per electron in E0"
         title += "" if unit is None else f" = {unit:.6g} meV"
         end = "\n\nagreed: starts that led to the lowest state; q in reciprocal vectors of the moiré lattice"
         alone = [f"{lowest(branches).lam:g}" for branches in self.found if lowest(branches).agreed < 2]
@@ -202,6 +193,7 @@ def hartree_fock(
     source: Config | Model | str | Path,
     lam: npt.ArrayLike,
     *,
+    at: Mapping[str, float] | None = None,
     cutoff: float | None = None,
     out: str | Path | None = None,
     command: str | None = None,
@@ -209,11 +201,10 @@ def hartree_fock(
 ) -> HartreeFock:
     """The lowest Slater determinants found in plane waves, as ``qernel hf`` finds them.
 
-    Parameters of the family other than λ are taken in the middle of their intervals.
-
     Args:
         source: a configuration, the path of one, the name of a preset, or a trained model for its system.
         lam: values of λ.
+        at: values of the other parameters of the family; in the middle of their intervals where they are not given.
         cutoff: kinetic cut-off of the plane waves in E0; default 300.
         out: folder for the record and the figures.
         command: what was typed, for the record.
@@ -221,7 +212,7 @@ def hartree_fock(
 
     Raises:
         ConfigError: for a configuration that cannot be used.
-        QernelError: for no λ at all.
+        QernelError: for no λ at all, or a parameter that the family does not have.
         RunError: for a cut-off that is too low, or a folder that is not empty or cannot be written.
 
     >>> import qernel
@@ -234,7 +225,7 @@ def hartree_fock(
     with outputs.held(folder, [RECORD]), shown(progress) as tell:
         if folder is not None:
             outputs.refuse_occupied(folder)
-        found = _solved(config, lam, cutoff or CUTOFF, command, tell)
+        found = _solved(config, lam, dict(at or {}), cutoff or CUTOFF, command, tell)
         loose = [f"{state.lam:g}" for state in found.solutions if not state.converged]
         if loose:
             where = ", ".join(loose)
@@ -253,37 +244,24 @@ def _config(source: Config | Model | str | Path) -> Config:
 
 
 def _solved(
-    config: Config, lam: npt.ArrayLike, cutoff: float, command: str | None, progress: Told | None
+    config: Config,
+    lam: npt.ArrayLike,
+    at: dict[str, float],
+    cutoff: float,
+    command: str | None,
+    progress: Told | None,
 ) -> HartreeFock:
     points = sorted(dict.fromkeys(np.atleast_1d(np.asarray(lam, dtype=np.float64)).tolist()))
     if not points:
         raise QernelError("there is no λ to solve at: give at least one")
+    if "lam" in at:
+        raise QernelError("lam is given twice: its values are those along which is solved")
     _enough(config, cutoff)
-    begin = time.monotonic()
-    found = search(config.hamiltonian(), points, cutoff=cutoff, progress=progress)
-    return HartreeFock(config, found, cutoff, time.monotonic() - begin, command or HartreeFock.command)
-
-
-def row(solution: Solution) -> dict[str, Any]:
-    """One solution as plain numbers; energies per electron in E0."""
-    count = solution.field.hamiltonian.count
-    return {
-        "lam": solution.lam,
-        "energy": solution.energy,
-        **{name: getattr(solution.parts, name) / count for name in ENERGIES[1:]},
-        "order_parameter": solution.order_parameter,
-        "branch": solution.branch,
-        "label": solution.order.label,
-        "q": [float(x) for x in solution.order.wave] if solution.order.q else None,
-        "starts": solution.starts,
-        "agreed": solution.agreed,
-        "converged": solution.converged,
-        "residual": solution.residual,
-        "cutoff": solution.field.basis.cutoff,
-        "basis_error": solution.basis_error,
-        "broken_symmetry": solution.broken_symmetry,
-        "origin": solution.origin,
-    }
+    hamiltonian, begin = config.hamiltonian(), time.monotonic()
+    places = [{"lam": value, **at} for value in points]
+    found = search(hamiltonian, places, cutoff=cutoff, progress=progress)
+    others = {name: value for name, value in (hamiltonian.middle | at).items() if name != "lam"}
+    return HartreeFock(config, found, others, cutoff, time.monotonic() - begin, command or HartreeFock.command)
 
 
 def _enough(config: Config, cutoff: float) -> None:

@@ -7,7 +7,8 @@ import shlex
 
 from qernel import runtime
 from qernel.cli.shared.arguments import flatten, positive
-from qernel.cli.shared.options import add_config, add_json, add_lam
+from qernel.cli.shared.options import add_at, add_config, add_json, add_lam
+from qernel.cli.shared.points import asked_values
 from qernel.config import load_config
 from qernel.progress import Bar
 from qernel.storage import to_json
@@ -17,11 +18,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``qernel hf``."""
     parser.description = (
         "The lowest Slater determinants found in plane waves, from many starts and sweeps up and down in λ: the "
-        "crystal, what competes with it, and the state with the symmetry of the moiré lattice. Parameters of the "
-        "family other than λ are taken in the middle of their intervals."
+        "crystal, what competes with it, and the state with the symmetry of the moiré lattice."
     )
     add_config(parser)
     add_lam(parser)
+    add_at(parser, "the other parameters of the family")
     parser.add_argument(
         "--cutoff", metavar="E0", type=positive, help="kinetic cut-off of the plane waves in E0 (default: 300)"
     )
@@ -40,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         found = hartree_fock(
             config,
             flatten(options.lam),
+            at=asked_values(options),
             cutoff=options.cutoff,
             out=options.out,
             command=command,

@@ -51,6 +51,19 @@ def add_lam(parser: argparse._ActionsContainer, *, required: bool = True) -> Non
     )
 
 
+def add_at(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--at`` for values of parameters that are not varied; ``what`` they are."""
+    parser.add_argument(
+        "--at",
+        metavar="NAME=VALUE",
+        nargs="+",
+        type=assignment,
+        action="extend",
+        default=[],
+        help=f"values of {what}, e.g. --at U=9.5 (default: the middle of their intervals)",
+    )
+
+
 def add_chains(parser: argparse.ArgumentParser) -> None:
     """``--samples`` and ``--walkers``: how much is measured at each λ."""
     parser.add_argument("--samples", metavar="N", type=whole(2), help="records per chain (default: as configured)")
@@ -70,16 +83,7 @@ def add_measurement(parser: argparse.ArgumentParser) -> None:
         help="values of another parameter the model is conditioned on, and its λ with --at, "
         "e.g. --along U 8:12:5 --at lam=1",
     )
-    parser.add_argument(
-        "--at",
-        metavar="NAME=VALUE",
-        nargs="+",
-        type=assignment,
-        action="extend",
-        default=[],
-        help="values of the other parameters the model is conditioned on, e.g. --at U=9.5 "
-        "(default: the middle of their trained intervals)",
-    )
+    add_at(parser, "the other parameters the model is conditioned on")
     parser.add_argument(
         "--extrapolate",
         action="store_true",

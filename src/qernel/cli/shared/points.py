@@ -23,8 +23,18 @@ def asked_points(model: Model, options: argparse.Namespace) -> Points:
     from qernel.measure.points import points
 
     along, values = options.along or ("lam", flatten(options.lam))
-    twice = [name for name, _ in options.at if sum(name == other for other, _ in options.at) > 1]
+    chains = {"samples": options.samples, "walkers": options.walkers, "seed": options.seed}
+    return points(model, values, along=along, at=asked_values(options), extrapolate=options.extrapolate, **chains)
+
+
+def asked_values(options: argparse.Namespace) -> dict[str, float]:
+    """The values of ``--at``.
+
+    Raises:
+        QernelError: for a parameter that is given twice.
+    """
+    names = [name for name, _ in options.at]
+    twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise QernelError(f"--at {twice[0]} is given twice: give it once")
-    chains = {"samples": options.samples, "walkers": options.walkers, "seed": options.seed}
-    return points(model, values, along=along, at=dict(options.at), extrapolate=options.extrapolate, **chains)
+    return dict(options.at)
