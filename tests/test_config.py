@@ -652,7 +652,7 @@ def test_later_keys_leave_old_fingerprints_alone() -> None:
     from qernel.training.checkpoint import MIGRATIONS
     from qernel.training.tensors import read_tensors
 
-    study = Path(__file__).parents[1] / "studies" / "n6" / "earlier"
+    study = Path(__file__).parent / "data" / "earlier_run"
     stored = read_tensors(study / "checkpoint.safetensors", MIGRATIONS).metadata["fingerprint"]
     assert load_config(study / "config.toml").fingerprint() == stored
     assert load_config(study / "config.toml", ["model.hf_order=3"]).fingerprint() != stored

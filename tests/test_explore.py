@@ -38,7 +38,7 @@ from qernel.explore.download import disposition
 from qernel.explore.serve import HOST, configuration, listen
 from qernel.explore.server import STREAMS, Explorer
 from qernel.measure import Model, load
-from qernel.measure.dataset import along_lam
+from qernel.measure.dataset import joined
 from qernel.plots.style import figure, literal, rendered, style
 from qernel.storage import open as open_results
 from qernel.storage import save
@@ -421,7 +421,7 @@ def test_new_parameters_of_a_training_run_compile_nothing(run: Path, model: Mode
 
 def test_stored_results_are_those_of_this_model(run: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     points = [model.at(lam, U=10.0).observe("energy", "density", samples=3) for lam in (0.5, 0.9)]
-    data, folder = along_lam(points), run.parent / "stored"
+    data, folder = joined(points, "lam"), run.parent / "stored"
     (folder / "observe").mkdir(parents=True)
     (folder / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
     save(data, folder / "observe" / "observables.nc")

@@ -19,18 +19,19 @@ LONGEST_MODULE, LONGEST_FUNCTION = 300, 60
 UNFINISHED = {
     "qernel.estimators.chains",
     "qernel.estimators.statistics",
-    "qernel.hartree_fock.minimise",
-    "qernel.measure.files",
     "qernel.sampling.metropolis",
     "qernel.training.run",
     "qernel.training.step",
-    "qernel.wavefunction.orbitals.base",
 }
 """Modules that do not keep the rules yet."""
 
 UPWARDS = {
     ("qernel.hartree_fock.figure", "plots"),  # solutions draw themselves
     ("qernel.measure.density", "plots"),  # so do densities
+    ("qernel.measure.mean_field", "plots"),  # and what is measured
+    ("qernel.measure.scan", "plots"),
+    ("qernel.measure.scan", "transition"),
+    ("qernel.measure.map", "transition"),
 }
 """The modules that import a package further down in the table of docs/architecture.md."""
 
@@ -96,7 +97,7 @@ def test_modules_and_functions_are_short() -> None:
 
 def test_imports_go_round_in_no_circle() -> None:
     try:
-        TopologicalSorter({name: imports(name) - {name} for name in modules() if package(name) != "measure"}).prepare()
+        TopologicalSorter({name: imports(name) - {name} for name in modules()}).prepare()
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
 

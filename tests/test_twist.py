@@ -17,7 +17,6 @@ import tomlkit
 from ansatz_cases import SMALL, energies, quick_jit, random_positions
 from qernel.cli.commands.validate import _units
 from qernel.cli.entry import main
-from qernel.cli.shared.results import system
 from qernel.config import Config, load_config
 from qernel.config.twist import earlier_meaning
 from qernel.errors import OtherRun, QernelWarning
@@ -27,6 +26,7 @@ from qernel.hamiltonian.twist import reduced_turns, row_turns
 from qernel.hartree_fock.search import lowest, mean_field, search
 from qernel.lattice import LATTICES, Supercell
 from qernel.measure import Model, load
+from qernel.measure.points import system
 from qernel.observables.base import Samples
 from qernel.observables.one_body import plane_waves
 from qernel.provenance import model_attributes
@@ -34,7 +34,8 @@ from qernel.training.checkpoint import Checkpoints
 from qernel.training.folder import save_model
 from qernel.training.tensors import write_tensors
 from qernel.wavefunction import build, log_psi
-from qernel.wavefunction.orbitals.base import BlochOrbitals
+from qernel.wavefunction.orbitals.bloch import BlochOrbitals
+from qernel.wavefunction.orbitals.chebyshev import Series
 
 LINE: dict[str, Any] = {
     "electrons": 2,
@@ -117,7 +118,7 @@ def test_every_list_of_plane_waves_takes_the_twist_of_the_rows() -> None:
         family = Hamiltonian(cell, (1, 0), V0=depth, U=0.0, phase_deg=45.0, twist=twist)
         basis = mean_field(family, 1.0, 60.0).basis
         bands = one_body_bands(cell, depth, np.pi / 4, 8, cutoff=400.0, twist=twist)
-        orbitals = BlochOrbitals(family, order=1, cutoff=60.0, complex=True, dtype=jnp.float64)
+        orbitals = BlochOrbitals(Series(family, ("lam",), (1,)), cutoff=60.0, complex=True, dtype=jnp.float64)
         samples = Samples(np.zeros((1, 1, 1, 2)), family, np.ones(1))
         for waves in (
             basis.momenta,

@@ -15,6 +15,7 @@ import numpy as np
 from qernel import runtime
 from qernel.config import Config
 from qernel.errors import RunError
+from qernel.measure import verbs
 from qernel.measure.card import Card
 from qernel.measure.state import State
 from qernel.provenance import identity
@@ -35,7 +36,7 @@ class Model:
         wavefunction: the ansatz with its trained parameters.
         card: what is known about it (accuracy, range, caveats); None for a plain run.
         journal: where records of its chains are kept (`remembering`).
-        start: where its chains start (`started`); None: as the configuration says.
+        start: where its chains start (`with_start`); None: as the configuration says.
         training: how far its run had come; None where its file does not say (shipped models, earlier versions).
     """
 
@@ -135,7 +136,7 @@ class Model:
         yield replace(self, journal=journal)
         journal.clear()
 
-    def started(self, start: str) -> Model:
+    def with_start(self, start: str) -> Model:
         """The same model, whose chains start ``spread`` over the cell, or as crystals in their three ``registries``.
 
         Raises:
@@ -152,6 +153,8 @@ class Model:
         """λ from which chains start as crystals; None: never."""
         chosen = {"spread": None, "registries": 0.0}
         return self.config.sample.crystal_from if self.start is None else chosen[self.start]
+
+    query, scan, map, observe = verbs.query, verbs.scan, verbs.map, verbs.observe
 
     def sampled_like(self, other: Model) -> Model:
         """This model, sampled by what is compiled for another one of the same configuration, if it is of the same.

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from qernel.measure.density import Density
+from qernel.errors import RunError
+from qernel.measure.density import DensityMap
 from qernel.measure.energies import Energies, summary
 
 if TYPE_CHECKING:
@@ -35,6 +36,24 @@ class State:
         return float(self.point[0])
 
     @property
+    def values(self) -> dict[str, float]:
+        """Every parameter of the family at this point, λ first."""
+        return dict(zip(self.model.ranges, self.point.tolist(), strict=True))
+
+    def moved(self, name: str, value: float) -> State:
+        """The state beside this one, at another value of one parameter.
+
+        Raises:
+            RunError: if the model does not have this parameter.
+        """
+        names = list(self.model.ranges)
+        if name not in names:
+            raise RunError(f"{self.model.name} is not conditioned on {name}, only on {', '.join(names)}")
+        point = self.point.copy()
+        point[names.index(name)] = value
+        return State(self.model, point)
+
+    @property
     def extrapolating(self) -> bool:
         """Whether any parameter lies outside the interval the model was trained on."""
         ranges = self.model.ranges.values()
@@ -47,7 +66,7 @@ class State:
         return any(low + 1e-9 < self.lam < high - 1e-9 for low, high in self.model.hamiltonian.gaps)
 
     def __repr__(self) -> str:
-        return f"State(model={self.model.name!r}, lam={self.lam:g})"
+        return f"State(model={self.model.name!r}, {', '.join(f'{name}={x:g}' for name, x in self.values.items())})"
 
     def log_psi(self, positions: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """ψ = sign · exp(log) of configurations.
@@ -104,13 +123,16 @@ class State:
             keep(self, records, seed)
         return self.energies_of(records, seed)
 
-    def reweighted(self, lam: float, records: Sequence[Record], seed: int, **options: float) -> Energies:
-        """Energies at another λ from records of this state; see `qernel.measure.reweight.reweighted`.
+    def reweighted(
+        self, value: float, records: Sequence[Record], seed: int, *, along: str = "lam", **options: float
+    ) -> Energies:
+        """Energies beside this state from its records; see `qernel.measure.reweight.reweighted`.
 
         Args:
-            lam: wanted; the other parameters stay.
+            value: wanted, of λ or of another parameter; all others stay.
             records: of this state, from `records`.
             seed: they were drawn with.
+            along: the parameter.
             options: ``least``, the effective fraction below which it refuses.
 
         Raises:
@@ -118,8 +140,7 @@ class State:
         """
         from qernel.measure.reweight import reweighted
 
-        target = State(self.model, np.array([lam, *self.point[1:]]))
-        return reweighted(self, target, records, seed, **options)
+        return reweighted(self, self.moved(along, value), records, seed, along=along, **options)
 
     def energies_of(
         self, records: Sequence[Record], seed: int, *, log_weights: npt.ArrayLike | None = None
@@ -151,13 +172,13 @@ class State:
         *,
         walkers: int | None = None,
         seed: int | None = None,
-    ) -> Density:
+    ) -> DensityMap:
         """Electron density on a ``grid × grid`` mesh of the supercell; integrates to N exactly."""
-        from qernel.observables.density import Density as Observed
+        from qernel.observables.density import Density
 
-        measured = self.observe(Observed(grid=grid), samples=samples, walkers=walkers, seed=seed)
+        measured = self.observe(Density(grid=grid), samples=samples, walkers=walkers, seed=seed)
         cell = self.model.hamiltonian.supercell
-        return Density(measured["density"].values, measured["density_error"].values, cell.vectors, cell.primitive)
+        return DensityMap(measured["density"].values, measured["density_error"].values, cell.vectors, cell.primitive)
 
     def observe(
         self,

@@ -1,5 +1,7 @@
 """Where a scan shows a phase transition: fits, their comparison, and checks from the same file.
 
+``qernel.transition("scan-n6")`` is `qernel.transition.verb.transition`.
+
 >>> from qernel.transition import analyse, read_scan
 >>> found = analyse(read_scan("scan-n6"))    # doctest: +SKIP
 >>> found.lambda_c, found.evidence           # doctest: +SKIP
@@ -11,6 +13,7 @@ Over two parameters, from the folder of a map:
 >>> line.points, line.evidence               # doctest: +SKIP
 """
 
+from qernel.lazy import callable_as
 from qernel.transition.analysis import Transition, analyse
 from qernel.transition.boundary import Boundary, boundary
 from qernel.transition.phase_map import PhaseMap, assembled, is_map, read_map
@@ -34,3 +37,5 @@ __all__ = [
     "read_map",
     "read_scan",
 ]
+
+callable_as(__name__, "qernel.transition.verb", "transition")

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qernel
-from qernel import runtime
-from qernel.cli.shared import outputs
+from qernel import outputs, runtime
 from qernel.cli.shared.arguments import whole
 from qernel.cli.shared.options import add_json, add_overrides
-from qernel.cli.shared.tables import columns
 from qernel.errors import RunError
 from qernel.storage import to_json
+from qernel.text import columns
 
 if TYPE_CHECKING:
     from qernel.benchmark.measure import Timing

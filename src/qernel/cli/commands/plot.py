@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qernel.cli.shared import outputs
+from qernel import outputs
 from qernel.errors import QernelError, RunError
 from qernel.files import require_writable
 from qernel.plots.kinds import KINDS, PHASE_MAP, TRANSITION, VERSUS_LAM, draw, draw_map

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from qernel.cli.shared import outputs
 from qernel.cli.shared.arguments import number
 from qernel.cli.shared.options import add_json, add_resampling
-from qernel.cli.shared.tables import columns
 from qernel.errors import QernelError
 from qernel.records import to_record
+from qernel.text import columns
 
 if TYPE_CHECKING:
     from qernel.transition import Transition
@@ -61,12 +61,7 @@ def run(options: argparse.Namespace) -> int:
     """Analyse, print the sentences or the JSON object, and write both where a folder is given."""
     from qernel.transition import is_map
 
-    maps = [is_map(path) for path in (options.scan, options.against) if path]
-    if any(maps) and not all(maps):
-        raise QernelError(
-            f"one of {options.scan} and {options.against} is a map and the other is not: compare a map with a map"
-        )
-    return _over_two(options) if maps[0] else _along_one(options)
+    return _over_two(options) if is_map(options.scan) else _along_one(options)
 
 
 def _along_one(options: argparse.Namespace) -> int:
@@ -82,20 +77,18 @@ def _along_one(options: argparse.Namespace) -> int:
 
 def _over_two(options: argparse.Namespace) -> int:
     """The boundary of a map."""
-    from qernel.transition import boundary, read_map
+    from qernel.transition import read_map
     from qernel.transition.line_words import table
 
     if options.density:
         raise QernelError("--density goes with the figure of one scan, not with a map: leave out --density")
     paths = outputs.analysis_paths(options.out, MAP)
-    maps = [read_map(path) for path in (options.scan, options.against) if path]
-    between = _between(options, maps[0].along.symbol)
-    found = boundary(*maps, between=between, resamples=options.resamples, seed=options.seed)
+    found = _found(options)
     data = to_record(found.as_dict())
     if paths:
         from qernel.plots.phase_map import phase_map
 
-        outputs.write_analysis(paths, data, phase_map(maps[0], found))
+        outputs.write_analysis(paths, data, phase_map(read_map(options.scan), found))
     _show(options, found, data, columns(table(found)), paths)
     return 0
 
@@ -113,23 +106,11 @@ def _show(options: argparse.Namespace, found: Any, data: str, rows: str | None, 
 
 
 def _found(options: argparse.Namespace) -> Any:
-    """The analysis of one scan, or of two."""
-    from qernel.transition import analyse, compare_phases, read_scan
+    """The analysis of one scan or map, or of two."""
+    from qernel.transition.verb import transition
 
-    scans = [read_scan(path) for path in (options.scan, options.against) if path]
-    between = _between(options, scans[0].axis.symbol)
-    if between is not None:
-        scans = [scan.between(*between) for scan in scans]
-    return (compare_phases if options.against else analyse)(*scans, resamples=options.resamples, seed=options.seed)
-
-
-def _between(options: argparse.Namespace, symbol: str) -> tuple[float, float] | None:
-    if not options.between:
-        return None
-    low, high = options.between
-    if not low < high:
-        raise QernelError(f"--between {low:g} {high:g}: the lower {symbol} comes first")
-    return low, high
+    settings = {"resamples": options.resamples, "seed": options.seed}
+    return transition(options.scan, against=options.against or None, between=options.between or None, **settings)
 
 
 def _densities(options: argparse.Namespace) -> list[Map]:

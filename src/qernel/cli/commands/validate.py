@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from qernel import runtime
 from qernel.cli.shared.options import add_config
-from qernel.cli.shared.tables import duration, size
 from qernel.config import Config, load_config
+from qernel.text import duration, size
 
 if TYPE_CHECKING:
     from qernel.hamiltonian.family import Hamiltonian
