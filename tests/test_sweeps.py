@@ -23,7 +23,7 @@ from qernel.config import load_config
 from qernel.errors import ConfigError, NotFinite, RunError
 from qernel.estimators.chains import ChainSampler, Record, Replicas
 from qernel.estimators.order_parameter import crystal_order
-from qernel.hamiltonian.moire import moire_potential
+from qernel.hamiltonian.terms.moire import moire_potential
 from qernel.lattice import displacement, wrap
 from qernel.measure import Model
 from qernel.measure.kept import Kept

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from qernel.along import named
+from qernel.hamiltonian.terms import parameter
 from qernel.measure.dataset import parameter_attributes
 from qernel.measure.energies import DIAGNOSTICS, ENERGIES, ORDER
 from qernel.observables.energy import PARTS
@@ -183,4 +184,4 @@ def units(at: Mapping[str, float], more: Sequence[str], along: str = "lam") -> d
 
 def parameter_unit(name: str) -> str:
     """Unit of a parameter in a record."""
-    return "V0 (factor on the moiré depth)" if name == "lam" else named(name).unit
+    return "V0 (factor on the moiré depth)" if name == "lam" else parameter(name).units or "1"

@@ -10,7 +10,7 @@ import equinox as eqx
 
 from qernel import runtime
 from qernel.config import Config
-from qernel.config.twist import as_stored
+from qernel.config.earlier import as_stored
 from qernel.errors import RunError
 from qernel.files import readable_name
 from qernel.measure.card import read_card

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ import numpy as np
 from qernel import runtime
 from qernel.config import Config
 from qernel.errors import RunError
+from qernel.hamiltonian.terms import parameter
 from qernel.measure import verbs
 from qernel.measure.card import Card
 from qernel.measure.state import State
@@ -74,14 +74,16 @@ class Model:
     def reach(self) -> dict[str, tuple[float, float]]:
         """The interval in which each parameter may be asked for: half a training interval more on both sides.
 
-        λ and U do not go below zero, and a gate no closer than in training: the interaction is tabulated from there.
+        No parameter leaves its bounds, and none goes below its training interval whose smallest value decides how many
+        waves an interaction is summed over: a gate.
         """
         result = {}
         for name, (low, high) in self.ranges.items():
             margin = 0.5 * (high - low) if high > low else 0.25 * abs(high) or 0.25
-            floor = {"lam": 0.0, "U": 0.0, "gate_distance": low}.get(name, -math.inf)
+            about = parameter(name)
+            floor = low if about.reach else about.least
             # Rounded, because it is printed and the page sends it back; a floor is never crossed.
-            result[name] = (max(round(low - margin, 9), floor), round(high + margin, 9))
+            result[name] = (max(round(low - margin, 9), floor), min(round(high + margin, 9), about.most))
         return result
 
     def at(self, lam: float, *, extrapolate: bool = False, **others: float) -> State:
@@ -105,7 +107,7 @@ class Model:
         if not (np.abs(point) <= LARGEST_LAM).all():
             within = f"must be numbers within ±{LARGEST_LAM:g}"
             raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} {within}")
-        self.hamiltonian.kernel.require(self.hamiltonian.value("gate_distance", point))
+        self.hamiltonian.interaction.require(self.hamiltonian.numbers(point))
         if not extrapolate:
             self._refuse_far(dict(zip(ranges, point.tolist(), strict=True)))
         return State(self, point)

@@ -190,8 +190,6 @@ def system(config: Config, hamiltonian: Hamiltonian, at: Mapping[str, float]) ->
         "electrons": [up, down] if down else up,
         "cells": config.system.cells,
         **twist,
-        "V0": hamiltonian.V0,
-        "U": at.get("U", hamiltonian.U),
-        "phase_deg": at.get("phase_deg", hamiltonian.phase_deg),
+        **hamiltonian.described(at),
         "energy_unit_meV": config.energy_unit_meV,
     }

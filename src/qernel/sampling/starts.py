@@ -17,7 +17,6 @@ from jax import Array
 
 from qernel.errors import RunError
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.hamiltonian.moire import moire_potential
 from qernel.lattice import FloatArray, Supercell, holds_root_three, wrap
 from qernel.sampling.metropolis import LogModulus, Walkers, spread_walkers
 
@@ -109,10 +108,10 @@ def registry_positions(hamiltonian: Hamiltonian, walkers: int, *, seed: int) -> 
     """Crystals in the three registries, one after the other.
 
     At filling 2/3 a registry is the √3×√3 sublattice of wells that stays empty, at filling 1/3 the one that is
-    occupied. The wells are the deepest high-symmetry points of the moiré cell.
+    occupied. The wells are the deepest places of the moiré cells.
 
     Args:
-        hamiltonian: electrons, supercell and moiré phase (in the middle of its interval where it is a parameter).
+        hamiltonian: electrons, supercell and potential (parameters in the middle of their intervals).
         walkers: number of configurations W.
         seed: of the small displacements, and of which electron sits where.
 
@@ -125,9 +124,7 @@ def registry_positions(hamiltonian: Hamiltonian, walkers: int, *, seed: int) -> 
     require_registries(hamiltonian)
     cell, count = hamiltonian.supercell, hamiltonian.count
     rng = np.random.default_rng([seed, 3])
-    points = np.stack([np.zeros(2), cell.primitive.sum(0) / 3, 2 * cell.primitive.sum(0) / 3])
-    depth = np.asarray(moire_potential(jnp.asarray(points), np.deg2rad(hamiltonian.phase_deg)))
-    well = points[int(np.argmin(depth))]
+    well = hamiltonian.minima(hamiltonian.constants)[0][0]
     occupied = [cell.crystal(registry, count) for registry in range(3)]
     sites = np.stack([rng.permutation(cell.translations[occupied[walker % 3]]) for walker in range(walkers)])
     result: FloatArray = sites + well + _WIDTH * rng.normal(size=sites.shape)
