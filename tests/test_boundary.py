@@ -15,7 +15,7 @@ from matplotlib.collections import QuadMesh
 from qernel.along import LAM, named
 from qernel.cli import main
 from qernel.errors import QernelError, RunError
-from qernel.plots.phase_map import phase_map
+from qernel.plots.over_two import phase_map
 from qernel.plots.transition import transition_figure
 from qernel.records import to_record
 from qernel.storage import save

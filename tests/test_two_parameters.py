@@ -10,7 +10,6 @@ import pytest
 
 import qernel
 from qernel.cli import main
-from qernel.config import load_config
 from runs import TINY
 
 TRAIN = {**TINY["train"], "iterations": 40, "walkers": 32, "groups": 4}
@@ -27,7 +26,7 @@ CONFIG = {
 def test_two_electrons_over_both_parameters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two electrons in their cell have no transition: none is claimed, and everything else is answered."""
     run = tmp_path / "run"
-    qernel.train(load_config(CONFIG), out=run)
+    qernel.train(CONFIG, out=run)
     common = ["--samples", "24", "--walkers", "32", "--observable"]
     lam, folder = "0.5:1.1:7", run / "map"
     assert main(["scan", str(run), "--lam", lam, "--over", "U", "8", "10", "12", "--out", str(folder), *common]) == 0
