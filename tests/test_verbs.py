@@ -204,6 +204,8 @@ def test_a_map_is_scans_in_folders(
     np.testing.assert_allclose(found.dataset["energy"], expected, atol=0.01)
     stored, here = qernel.transition(out, resamples=100), found.transition(resamples=100)
     assert stored.evidence[0] == here.evidence[0] == "None of 3 scans shows a transition: no λ_c(U)."
+    mesh = found.plot("energy").axes[0].collections[1]
+    np.testing.assert_allclose(np.ravel(mesh.get_array()), found.dataset["energy"].values[1])  # type: ignore[arg-type]
     assert main([*line[:-2], "--out", str(out), "--seed", "5"]) == 2
     assert "another map" in capsys.readouterr().err
     (tmp_path / "mine" / "U=9").mkdir(parents=True)
