@@ -25,7 +25,7 @@ _PUBLIC = {
     "shipped": "qernel.measure",
     "Model": "qernel.measure",
     "State": "qernel.measure",
-    "train": "qernel.training.run",
+    "train": "qernel.measure.train",
     "hartree_fock": "qernel.hartree_fock",
     "transition": "qernel.transition",
     "Scan": "qernel.measure",

@@ -43,6 +43,10 @@ def load(run: str | Path) -> Model:
 
     Raises:
         RunError: if there is no such model, or its file is foreign or damaged.
+
+    >>> import qernel
+    >>> qernel.load("n6").parameters
+    33659
     """
     runtime.refuse_forked()
     path, config, file = _read(run)

@@ -223,6 +223,11 @@ def hartree_fock(
         ConfigError: for a configuration that cannot be used.
         QernelError: for no λ at all.
         RunError: for a cut-off that is too low, or a folder that is not empty or cannot be written.
+
+    >>> import qernel
+    >>> found = qernel.hartree_fock("n2", 0.9, cutoff=80.0)
+    >>> found.solutions[0].branch, round(found.solutions[0].energy, 2)
+    ('density wave', -17.21)
     """
     config = _config(source)
     folder = None if out is None else Path(out)

@@ -97,6 +97,10 @@ class Model:
         Raises:
             RunError: for a parameter the model does not have, a value that is not a number, or one beyond `reach`.
             QernelError: for a gate closer than those it was trained on: its interaction is not summed for them.
+
+        >>> import qernel
+        >>> qernel.load("n6").at(1.05)
+        State(model='n6', lam=1.05)
         """
         ranges = self.ranges
         unknown = sorted(set(others) - set(ranges))

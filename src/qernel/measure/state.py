@@ -76,6 +76,12 @@ class State:
 
         Returns:
             ``(sign, log)`` of shape ``[...]``; for complex ψ the log is complex and the sign 1.
+
+        >>> import numpy as np
+        >>> import qernel
+        >>> sign, log = qernel.load("n6").at(1.0).log_psi(np.random.default_rng(1).uniform(0.0, 3.0, (5, 6, 2)))
+        >>> sign.shape, bool(np.isfinite(log).all())
+        ((5,), True)
         """
         return self.amplitude.log_psi(positions)
 
@@ -116,6 +122,10 @@ class State:
             start: configurations ``[walkers, N, 2]`` in a_M before equilibration; default: see `Model.crystal_from`.
             keep: called with this state, its records and their seed.
             progress: called with the fraction done.
+
+        >>> import qernel
+        >>> round(qernel.load("n6").at(1.0).energy(4, walkers=16).energy.value)
+        -18
         """
         records = list(self.records(samples, walkers, seed, energies=True, start=start, progress=progress))
         seed = self.model.config.sample.seed if seed is None else seed
@@ -161,6 +171,10 @@ class State:
 
         Returns:
             Positions ``[chains, samples, N, 2]`` in a_M, inside the supercell.
+
+        >>> import qernel
+        >>> qernel.load("n6").at(1.0).sample(4, walkers=16).shape
+        (16, 4, 6, 2)
         """
         records = self.records(samples, walkers, seed, energies=False, progress=None)
         return np.stack([record.positions for record in records], axis=1)
@@ -173,7 +187,14 @@ class State:
         walkers: int | None = None,
         seed: int | None = None,
     ) -> DensityMap:
-        """Electron density on a ``grid × grid`` mesh of the supercell; integrates to N exactly."""
+        """Electron density on a ``grid × grid`` mesh of the supercell; integrates to N exactly.
+
+        >>> import numpy as np
+        >>> import qernel
+        >>> density = qernel.load("n6").at(1.0).density(12, 4, walkers=16)
+        >>> round(float(density.values.mean() * np.linalg.det(density.vectors)), 9)
+        6.0
+        """
         from qernel.observables.density import Density
 
         measured = self.observe(Density(grid=grid), samples=samples, walkers=walkers, seed=seed)
@@ -202,6 +223,11 @@ class State:
 
         Returns:
             A data set with ``X`` and its standard error ``X_error`` for everything measured, units in ``attrs``.
+
+        >>> import qernel
+        >>> data = qernel.load("n6").at(1.0).observe("order_parameter", samples=4, walkers=16)
+        >>> 0.0 < float(data["order_parameter"]) < 1.0
+        True
         """
         from qernel.measure.observe import observe
 

@@ -38,6 +38,12 @@ def query(
     Raises:
         QernelError: for a parameter that is given twice, or as one of ``at`` and is none of the model.
         RunError: for another parameter the model does not have, and for values beyond `reach`.
+
+    >>> import qernel
+    >>> model = qernel.load("n6")
+    >>> found = model.query([0.9, 1.0], samples=4, walkers=16)
+    >>> [round(one.energy.value) for one in found]
+    [-17, -18]
     """
     from qernel.measure.chains import measured
     from qernel.measure.points import points
@@ -79,6 +85,13 @@ def scan(
         QernelError: as `query`, and for chains that do not go together.
         RunError: as `query`, and if ``out`` holds another scan.
         Interrupted: when a scan into a folder is stopped.
+
+    >>> import qernel
+    >>> scan = qernel.load("n6").scan([0.9, 1.0], samples=4, walkers=16, observables=["order_parameter"])
+    >>> scan.dataset["energy"].dims, scan.observables["order_parameter"].shape
+    (('lam',), (2,))
+    >>> round(scan.rows[1].energy.value)
+    -18
     """
     from qernel.measure.points import points
     from qernel.measure.scan import scan as measured
@@ -121,6 +134,12 @@ def map(
         QernelError: as `scan`, and for a second parameter that is fixed or varied already.
         RunError: as `scan`, and for a second parameter that the model does not have.
         Interrupted: when a map into a folder is stopped.
+
+    >>> import qernel
+    >>> model = qernel.load("runs/of-lam-and-U")  # doctest: +SKIP
+    >>> found = model.map([0.9, 1.0, 1.1], over=("U", [8.0, 9.0]))  # doctest: +SKIP
+    >>> found.dataset["energy"].shape  # doctest: +SKIP
+    (2, 3)
     """
     from qernel.measure.map import phase_map
     from qernel.measure.points import points
@@ -156,6 +175,11 @@ def observe(
         QernelError: as `query`, and for an observable that does not exist.
         RunError: as `query`, and if ``out`` holds another measurement.
         Interrupted: when a measurement into a folder is stopped.
+
+    >>> import qernel
+    >>> data = qernel.load("n6").observe(1.0, ["site_charge", "energy"], samples=4, walkers=16)
+    >>> round(float(data["energy"][0]))
+    -18
     """
     from qernel.measure.observations import observations
     from qernel.measure.points import points

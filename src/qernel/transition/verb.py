@@ -40,6 +40,11 @@ def transition(
     Raises:
         QernelError: for a map and a scan together, or a range whose lower end does not come first.
         RunError: if there is no scan, or its numbers cannot be fitted.
+
+    >>> import qernel
+    >>> found = qernel.transition("studies/n6/scan", resamples=100)
+    >>> found.verdict, round(found.lambda_c.value, 1)
+    ('transition', 1.1)
     """
     mapped = [_mapped(one) for one in (source, against) if one is not None]
     if any(mapped) and not all(mapped):

@@ -26,13 +26,12 @@ from qernel.cli.shared.compare_tables import interpolation_report
 from qernel.cli.shared.devices import share_out
 from qernel.cli.shared.options import add_chains, add_config, add_json, add_lam
 from qernel.cli.shared.progress import TrainingProgress, line
-from qernel.cli.shared.results import warn
 from qernel.comparison import interpolation
 from qernel.comparison.interpolation import KINDS, Plan
 from qernel.comparison.reference import Reference, at, read_rows
 from qernel.comparison.work import measure_plan, sampling_of, train_all
 from qernel.config import Config, load_config
-from qernel.errors import QernelError
+from qernel.errors import QernelError, warn
 from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.progress import Bar
 from qernel.records import to_record

@@ -30,8 +30,3 @@ def refused(found: Mapping[float, str], symbol: str = "λ") -> int:
         flush=True,
     )
     return NO_ANSWER
-
-
-def warn(sentence: str) -> None:
-    """A warning on standard error."""
-    print(f"qernel: warning: {sentence}", file=sys.stderr, flush=True)
