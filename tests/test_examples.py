@@ -43,13 +43,14 @@ def test_examples_with_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_the_example_that_trains() -> None:
-    check("qernel.measure.train")
+@pytest.mark.parametrize("name", ["qernel.measure.train", "qernel.measure.grow"])
+def test_examples_that_begin_runs(name: str) -> None:
+    check(name)
 
 
 def test_every_verb_has_an_example() -> None:
     where = {"load": "measure.library", "train": "measure.train", "hartree_fock": "measure.mean_field"}
-    where["transition"] = "transition.verb"
+    where |= {"transition": "transition.verb", "grow": "measure.grow"}
     verbs = [getattr(import_module(f"qernel.{module}"), name) for name, module in where.items()]
     verbs += [getattr(Model, name) for name in ("at", "query", "scan", "map", "observe")]
     verbs += [getattr(State, name) for name in ("energy", "observe", "sample", "density", "log_psi")]
