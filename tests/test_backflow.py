@@ -64,9 +64,10 @@ def test_training_begins_where_it_would_without() -> None:
     def orbitals(wavefunction: Any) -> Any:
         # Amplitudes of their own: without a solution they are all zero.
         amplitudes = [
-            jnp.asarray(np.random.default_rng(0).normal(size=a.shape)) for a in psi.head.hartree_fock.amplitudes
+            jnp.asarray(np.random.default_rng(0).normal(size=a.shape))
+            for a in psi.head.dressings["hartree_fock"].amplitudes
         ]
-        return eqx.tree_at(lambda w: w.head.hartree_fock.amplitudes, wavefunction, amplitudes)
+        return eqx.tree_at(lambda w: w.head.dressings["hartree_fock"].amplitudes, wavefunction, amplitudes)
 
     psi, without, x = orbitals(psi), orbitals(without), random_positions(FAMILY, 2, 5)
     for one, other in zip(evaluate(psi, x, POINTS), evaluate(without, x, POINTS), strict=True):

@@ -27,9 +27,10 @@ from qernel.wavefunction import ANSATZE, build, log_psi
 from qernel.wavefunction.ansatz.frame import NetworkAnsatz
 from qernel.wavefunction.parts.conditioning import Conditioned, Embedding, Film, read, read_mean
 from qernel.wavefunction.parts.experts import Router
+from qernel.wavefunction.registry import ansatz_named
 
 FIXED_U = replace(FAMILY, ranges=((0.4, 1.4),))
-NETWORKS = [name for name, ansatz in ANSATZE.items() if isinstance(ansatz, type) and issubclass(ansatz, NetworkAnsatz)]
+NETWORKS = [name for name in ANSATZE if issubclass(ansatz_named(name), NetworkAnsatz)]
 
 
 def silenced(module: Any) -> Any:

@@ -30,6 +30,7 @@ SETTINGS = {**TINY, "model": {"ansatz": "slater"}}
 
 LINES = {
     "train": "tiny.toml",
+    "grow": "run tiny.toml",
     "demo": "",
     "compare": "tiny.toml",
     "interpolate": "tiny.toml --lam 0.5 0.7 1.2",

@@ -13,7 +13,7 @@ from qernel.laplacian import attention
 from qernel.laplacian.attention import attend
 from qernel.laplacian.determinant import log_det, readout_log_det
 from qernel.laplacian.jet import Jet
-from qernel.wavefunction.orbitals.base import weighted_sum
+from qernel.wavefunction.orbitals.determinants import weighted_sum
 from test_jet import X, constant, exact, local, own, quick, smooth
 
 HEADS, GROUPS, SIZE = 2, 3, 4

@@ -34,7 +34,8 @@ from qernel.training.checkpoint import Checkpoints
 from qernel.training.folder import save_model
 from qernel.training.tensors import write_tensors
 from qernel.wavefunction import build, log_psi
-from qernel.wavefunction.orbitals.base import BlochOrbitals
+from qernel.wavefunction.orbitals.bloch import BlochOrbitals
+from qernel.wavefunction.orbitals.chebyshev import Series
 
 LINE: dict[str, Any] = {
     "electrons": 2,
@@ -117,7 +118,7 @@ def test_every_list_of_plane_waves_takes_the_twist_of_the_rows() -> None:
         family = Hamiltonian(cell, (1, 0), V0=depth, U=0.0, phase_deg=45.0, twist=twist)
         basis = mean_field(family, 1.0, 60.0).basis
         bands = one_body_bands(cell, depth, np.pi / 4, 8, cutoff=400.0, twist=twist)
-        orbitals = BlochOrbitals(family, order=1, cutoff=60.0, complex=True, dtype=jnp.float64)
+        orbitals = BlochOrbitals(Series(family, ("lam",), (1,)), cutoff=60.0, complex=True, dtype=jnp.float64)
         samples = Samples(np.zeros((1, 1, 1, 2)), family, np.ones(1))
         for waves in (
             basis.momenta,

@@ -26,6 +26,7 @@ _PUBLIC = {
     "Model": "qernel.measure",
     "State": "qernel.measure",
     "train": "qernel.training.run",
+    "grow": "qernel.measure.grow",
     "load_config": "qernel.config",
     "Config": "qernel.config",
     "Quantity": "qernel.estimators.quantity",

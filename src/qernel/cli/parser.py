@@ -10,6 +10,7 @@ import qernel
 
 COMMANDS = {
     "train": "train one wavefunction over a range of λ",
+    "grow": "start a run from the network of a trained model",
     "query": "energies of a trained wavefunction at given λ",
     "scan": "a table of energies and the phase diagram over a grid of λ",
     "transition": "whether a scan shows a phase transition, and at which λ",

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from qernel.hamiltonian.family import Hamiltonian
+from qernel.hartree_fock.alignment import nearest
 from qernel.hartree_fock.functional import Orbitals
 from qernel.hartree_fock.search import Branches, mean_field, search
 from qernel.hartree_fock.solution import Solution, carried
@@ -80,17 +81,14 @@ def _followed(found: Sequence[Branches], kind: str) -> list[Solution] | None:
 
 
 def _aligned(chain: Sequence[Solution]) -> list[Orbitals]:
-    """The orbitals of each solution, rotated among themselves to be closest to those before (orthogonal Procrustes).
+    """The orbitals of each solution, rotated among themselves to be closest to those before.
 
     The determinant does not change, and its orbitals become smooth functions of λ, which can be interpolated.
     """
     result = [chain[0].orbitals]
     for solution in chain[1:]:
-        rotated = []
-        for block, before in zip(solution.orbitals, result[-1], strict=True):
-            u, _, v = np.linalg.svd(block.conj() @ before.T)
-            rotated.append((u @ v).T @ block)
-        result.append(rotated)
+        pairs = zip(solution.orbitals, result[-1], strict=True)
+        result.append([nearest(block, before)[0] for block, before in pairs])
     return result
 
 

@@ -64,23 +64,16 @@ def minimise(
             of their own make a determinant with the symmetry of the moiré lattice.
     """
     scale = 1.0 / np.sqrt(1.0 + field.basis.kinetic / _KINETIC_SCALE)
-    shapes = [block.shape for block in start]
-    allowed = [np.ones(shape, bool) for shape in shapes] if masks is None else list(masks)
+    allowed = [np.ones(block.shape, bool) for block in start] if masks is None else list(masks)
     spent, best = 0, (np.inf, Parts(0.0, 0.0, 0.0), list(start), np.inf)
-
-    def unpack(vector: FloatArray) -> list[ComplexArray]:
-        blocks, begin = [], 0
-        for shape, mask in zip(shapes, allowed, strict=True):
-            size = 2 * shape[0] * shape[1]
-            block = vector[begin : begin + size].view(complex).reshape(shape)
-            blocks.append(field.symmetrised(np.where(mask, block * scale, 0.0)))
-            begin += size
-        return blocks
 
     def objective(vector: FloatArray) -> tuple[float, FloatArray]:
         nonlocal spent, best
         check()
-        orbitals, roots = orthonormal(unpack(vector))
+        free = _blocks(vector, [block.shape for block in start])
+        orbitals, roots = orthonormal(
+            [field.symmetrised(np.where(mask, block * scale, 0.0)) for block, mask in zip(free, allowed, strict=True)]
+        )
         parts, fock = field.apply(orbitals)
         spent += 1
         gradient, square = [], 0.0
@@ -108,3 +101,13 @@ def minimise(
         # A line search that ends at the precision of the energy begins anew without its memory, which may still help.
         if best[3] < tolerance or spent >= evaluations or spent - before < 5:
             return Minimum(current, best[1], best[3], spent)
+
+
+def _blocks(vector: FloatArray, shapes: Sequence[tuple[int, ...]]) -> list[ComplexArray]:
+    """Complex blocks of these shapes, one after the other in a vector of real numbers."""
+    blocks, begin = [], 0
+    for rows, waves in shapes:
+        size = 2 * rows * waves
+        blocks.append(vector[begin : begin + size].view(complex).reshape(rows, waves))
+        begin += size
+    return blocks

@@ -1,93 +1,35 @@
-"""Wavefunctions: one small interface, several ansätze.
-
-Adding an ansatz: write a module with a `Wavefunction` subclass taking ``(model, hamiltonian, *, rng, dtype)``
-and enter it in `ANSATZE`.
-"""
+"""Wavefunctions: one small interface, several ansätze and kinds of orbitals (`registry`)."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jax import Array
+from qernel.lazy import exports
 
-from qernel.hamiltonian.family import Hamiltonian
-from qernel.wavefunction.ansatz.psiformer import PsiFormer
-from qernel.wavefunction.ansatz.qernel import Qernel
-from qernel.wavefunction.ansatz.slater import Slater
-from qernel.wavefunction.base import (
-    Builder,
-    ParameterLayout,
-    Wavefunction,
-    log_psi,
-    parameter_count,
-    parameter_layout,
-    trainable,
-)
-from qernel.wavefunction.orbitals.hartree_fock import started
-from qernel.wavefunction.parts.experts import mixtures
+if TYPE_CHECKING:
+    from qernel.wavefunction.assemble import active_parameter_count, build, outline
+    from qernel.wavefunction.base import (
+        ParameterLayout,
+        Wavefunction,
+        log_psi,
+        parameter_count,
+        parameter_layout,
+        trainable,
+    )
+    from qernel.wavefunction.registry import ANSATZE
 
-ANSATZE: dict[str, Builder] = {"qernel": Qernel, "psiformer": PsiFormer, "slater": Slater}
-"""Ansätze by the name used in ``[model] ansatz``."""
-
-
-def build(
-    model: Any,
-    hamiltonian: Hamiltonian,
-    *,
-    key: Array | None = None,
-    dtype: Any = jnp.float32,
-    start: bool = True,
-) -> Wavefunction:
-    """The wavefunction described by a ``[model]`` section, with initial parameters.
-
-    Args:
-        model: the section (`qernel.config.ModelConfig`).
-        hamiltonian: the family it is for.
-        key: random key of the initial parameters.
-        dtype: element type of the parameters.
-        start: compute the bands or solve Hartree–Fock where orbitals are to start from them. Without, as when trained
-            parameters are about to be filled in, those orbitals are zero.
-    """
-    rng = np.random.default_rng(0 if key is None else np.asarray(jax.random.key_data(key)))
-    wavefunction: Wavefunction = ANSATZE[model.ansatz](model, hamiltonian, rng=rng, dtype=dtype)
-    return started(wavefunction) if start else wavefunction
-
-
-def outline(model: Any, hamiltonian: Hamiltonian, *, dtype: Any = jnp.float32) -> Wavefunction:
-    """The wavefunction of `build` without its numbers: arrays of zeros that take no memory, however large.
-
-    For what only depends on shapes: counting, and tracing with other parameters.
-    """
-    rng: Any = _Undrawn()
-    shapes = eqx.filter_eval_shape(lambda: ANSATZE[model.ansatz](model, hamiltonian, rng=rng, dtype=dtype))
-    empty: Wavefunction = jax.tree.map(lambda leaf: np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape), shapes)
-    return empty
-
-
-class _Undrawn:
-    """In place of a random generator where nothing but shapes is wanted; for use inside a trace."""
-
-    def spawn(self, count: int) -> list[_Undrawn]:
-        return [self] * count
-
-    def standard_normal(self, shape: tuple[int, ...]) -> Array:
-        return jnp.zeros(shape)
-
-    def uniform(self, low: float, high: float, size: int) -> Array:
-        return jnp.zeros(size)
-
-
-def active_parameter_count(wavefunction: Wavefunction) -> int:
-    """Number of trainable real numbers that can act on one configuration: all but those of routed experts at rest.
-
-    An upper bound, since fewer than ``active_experts`` gates may be open (the observable ``routing`` counts them).
-    """
-    return parameter_count(wavefunction) - sum(layer.idle_parameters for layer in mixtures(wavefunction))
-
+_PUBLIC = {
+    "ANSATZE": "qernel.wavefunction.registry",
+    "ParameterLayout": "qernel.wavefunction.base",
+    "Wavefunction": "qernel.wavefunction.base",
+    "active_parameter_count": "qernel.wavefunction.assemble",
+    "build": "qernel.wavefunction.assemble",
+    "log_psi": "qernel.wavefunction.base",
+    "outline": "qernel.wavefunction.assemble",
+    "parameter_count": "qernel.wavefunction.base",
+    "parameter_layout": "qernel.wavefunction.base",
+    "trainable": "qernel.wavefunction.base",
+}
 
 __all__ = [
     "ANSATZE",
@@ -101,3 +43,5 @@ __all__ = [
     "parameter_layout",
     "trainable",
 ]
+
+__getattr__ = exports(__name__, _PUBLIC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -19,12 +19,19 @@ from qernel.config.types import (
     Shells,
     Size,
 )
+from qernel.wavefunction.registry import ANSATZE, ORBITALS
+
+if TYPE_CHECKING:
+    Ansatz: TypeAlias = str
+    Orbitals: TypeAlias = str
+else:
+    Ansatz, Orbitals = Literal[tuple(ANSATZE)], Literal[("network", *ORBITALS)]
 
 
 class ModelConfig(Section):
     """[model]: the wavefunction."""
 
-    ansatz: Literal["qernel", "psiformer", "slater"] = Field(
+    ansatz: Ansatz = Field(
         default="qernel", description="Experts and grouped-query attention, plain self-attention, or one-body Slater."
     )
     width: Size = Field(default=32, description="Feature width of the electron stream.")
@@ -42,7 +49,7 @@ class ModelConfig(Section):
         examples=[0.02],
     )
     determinants: Copies = Field(default=2, description="Determinants summed in ψ.")
-    orbitals: Literal["network", "bloch", "hartree_fock"] = Field(
+    orbitals: Orbitals = Field(
         default="network",
         description="Orbitals from the network alone, or one-body Bloch or Hartree–Fock orbitals it dresses.",
     )

@@ -1,4 +1,4 @@
-"""What the network ansätze share: correlation factor, network-to-determinant head, and the frame around blocks."""
+"""What the network ansätze share: the frame around blocks."""
 
 from __future__ import annotations
 
@@ -11,149 +11,14 @@ import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.expansion import Displaced
 from qernel.laplacian.jet import Jet, Operand, contract, pointwise
 from qernel.lattice import FloatArray
 from qernel.wavefunction.base import Wavefunction, dense
-from qernel.wavefunction.orbitals.base import (
-    BlochOrbitals,
-    CrystalOrbitals,
-    DeterminantSum,
-    NetworkOrbitals,
-    by_species,
-    weighted_sum,
-)
-from qernel.wavefunction.orbitals.hartree_fock import HartreeFockOrbitals
-from qernel.wavefunction.parts.backflow import Backflow
+from qernel.wavefunction.orbitals.determinants import weighted_sum
+from qernel.wavefunction.orbitals.head import OrbitalHead
 from qernel.wavefunction.parts.conditioning import Embedding, Film
+from qernel.wavefunction.parts.correlation import Correlation
 from qernel.wavefunction.parts.features import electron_features, feature_count, feature_waves
-from qernel.wavefunction.parts.jastrow import MoireEnvelope, PairJastrow, WaveJastrow
-
-
-class Correlation(eqx.Module):
-    """The Jastrow part of log ψ: pair cusp and long-range waves, and the one-body moiré envelope."""
-
-    pair: PairJastrow | None
-    waves: WaveJastrow | None
-    envelope: MoireEnvelope | None
-
-    def __init__(self, model: Any, hamiltonian: Hamiltonian, condition: int, *, dtype: Any):
-        cell = hamiltonian.supercell
-        paired = model.jastrow and hamiltonian.count > 1
-        self.pair = (
-            PairJastrow(hamiltonian, condition, model.jastrow_order, model.jastrow_range, dtype=dtype)
-            if paired
-            else None
-        )
-        self.waves = WaveJastrow(cell, condition, model.jastrow_shells, dtype=dtype) if paired else None
-        self.envelope = MoireEnvelope(cell, condition, model.envelope_shells, dtype=dtype) if model.envelope else None
-
-    def __call__(self, log: Any, positions: Array | Jet, point: Array, condition: Array) -> Any:
-        """Add the factor to log ψ of the determinant part."""
-        if self.pair is not None:
-            log = log + self.pair(positions, point, condition)
-        if self.waves is not None:
-            log = log + self.waves(positions, condition)
-        if self.envelope is not None:
-            log = log + self.envelope(positions, condition)
-        return log
-
-
-class OrbitalHead(eqx.Module):
-    """Features → orbital matrices → weighted sum of determinants.
-
-    ``orbitals="network"``: φ_j(i) = h_i·W_j. ``orbitals="bloch"``: φ_j(r_i; λ)(1 + h_i·W_j) with W almost 0 at
-    the start, so that ψ begins as the Slater determinant of the one-body bands and N is not limited by the
-    width. ``orbitals="hartree_fock"``: the same with Hartree–Fock orbitals, the liquid in the first determinant and
-    the crystal in the others. ``crystal_seed`` gives every determinant but the first crystal orbitals to dress. With
-    ``backflow`` the Bloch or Hartree–Fock orbitals are those at displaced coordinates.
-    """
-
-    network: NetworkOrbitals
-    bloch: BlochOrbitals | None
-    hartree_fock: HartreeFockOrbitals | None
-    crystal: CrystalOrbitals | None
-    backflow: Backflow | None
-    determinants: DeterminantSum
-
-    def __init__(
-        self,
-        model: Any,
-        hamiltonian: Hamiltonian,
-        condition: int,
-        *,
-        complex: bool,
-        rng: np.random.Generator,
-        dtype: Any,
-    ):
-        self.bloch = self.hartree_fock = self.crystal = None
-        count = model.determinants
-        # Dressed determinants start quiet, but not equal to each other: they would stay equal for ever.
-        loudness = jnp.ones(count, dtype)
-        if model.crystal_seed:
-            self.crystal = CrystalOrbitals(hamiltonian, count, dtype=dtype)
-            loudness = loudness.at[1:].set(0.1)
-        if model.orbitals == "bloch":
-            self.bloch = BlochOrbitals(
-                hamiltonian, order=model.bloch_order, cutoff=model.bloch_cutoff, complex=complex, dtype=dtype
-            )
-        if model.orbitals == "hartree_fock":
-            self.hartree_fock = HartreeFockOrbitals(
-                hamiltonian,
-                count,
-                order=model.hf_order,
-                cutoff=model.hf_cutoff,
-                complex=complex,
-                dtype=dtype,
-                frozen=not model.hf_trained,
-            )
-        if model.orbitals != "network":
-            loudness = jnp.minimum(loudness, 0.01).at[0].set(0.0)
-        network = NetworkOrbitals(
-            model.width, count, hamiltonian, condition=condition, complex=complex, rng=rng, dtype=dtype
-        )
-        quiet = [loudness[:, None] * leaf for leaf in (*network.weights, *network.bias)]
-        half = len(network.weights)
-        self.network = eqx.tree_at(lambda n: (n.weights, n.bias), network, (quiet[:half], quiet[half:]))
-        self.backflow = None
-        if model.backflow:
-            self.backflow = Backflow(
-                hamiltonian, model.width, condition, model.jastrow_order, model.jastrow_range, dtype=dtype
-            )
-        tilted = model.crystal_seed or self.hartree_fock is not None
-        self.determinants = DeterminantSum(count, condition, tilted=tilted, dtype=dtype)
-
-    def __call__(self, features: Operand, positions: Array | Jet, point: Array, condition: Array) -> tuple[Array, Any]:
-        """(sign, log) of the determinant part."""
-        first = jnp.zeros(self.determinants.count, positions.dtype).at[0].set(1.0)
-        bases: list[Any] = [None] * len(self.network.weights)
-        dressed = jnp.zeros_like(first)
-        if self.backflow is not None:
-            dressed = jnp.ones_like(first)
-            bases = self._displaced(self.backflow(features, positions, condition), point)
-        elif self.bloch is not None:
-            dressed = first if self.crystal is not None else jnp.ones_like(first)
-            orbitals = self.bloch(positions, point)
-            bases = [contract("nk,d->ndk", b, dressed) + (1.0 - dressed)[:, None] for b in orbitals]
-        elif self.hartree_fock is not None:
-            bases, dressed = self.hartree_fock(positions, point), jnp.ones_like(first)
-        if self.crystal is not None:
-            crystal = self.crystal(positions)
-            bases = [crystal if base is None else base * crystal for base in bases]
-            dressed = dressed + (1.0 - first)
-        return self.determinants(self.network(features, condition, bases, dressed), condition)
-
-    def _displaced(self, coordinates: Operand, point: Array) -> list[Any]:
-        """The dressed orbitals of every spin species at coordinates ``[N, 2]``: arrays, or `Displaced` for a jet."""
-        own = self.hartree_fock if self.hartree_fock is not None else self.bloch
-        assert own is not None
-        bases = []
-        for waves, x in by_species(own.hamiltonian, own.orbitals(point), coordinates):
-            if self.hartree_fock is None:  # the same orbitals in every determinant
-                even, odd = (jnp.repeat(part[:, None], self.determinants.count, 1) for part in waves[2:])
-                waves = waves._replace(even=even, odd=odd)
-            bases.append(Displaced(waves.expanded(x.value), x) if isinstance(x, Jet) else waves.at(x))
-        return bases
 
 
 class Identity(eqx.Module):
