@@ -17,13 +17,8 @@ SOURCE = ROOT / "src" / "qernel"
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 60
 
 UNFINISHED = {
-    "qernel.estimators.chains",
-    "qernel.estimators.statistics",
     "qernel.measure.files",
     "qernel.plots.energies",
-    "qernel.sampling.metropolis",
-    "qernel.training.run",
-    "qernel.training.step",
 }
 """Modules that do not keep the rules yet."""
 
