@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from families import family
 from qernel.config import ModelConfig
 from qernel.estimators.local_energy import LocalEnergy, local_energy
 from qernel.hamiltonian.family import Hamiltonian
@@ -27,14 +28,12 @@ from qernel.wavefunction.ansatz.frame import NetworkAnsatz
 MATERIAL = Material()
 SQRT3 = Supercell(((1, 1), (-1, 2)))
 THREE = Supercell(((3, 0), (0, 3)))
-FAMILY = Hamiltonian(THREE, (3, 0), V0=MATERIAL.V0, U=MATERIAL.U, phase_deg=45.0, ranges=((0.3, 1.6),))
+FAMILY = family(THREE, (3, 0), V0=MATERIAL.V0, U=MATERIAL.U, phase_deg=45.0, ranges=((0.3, 1.6),))
 
 SYSTEMS: dict[str, Hamiltonian] = {
     "polarised": FAMILY,
     "dressed": replace(FAMILY, electrons=(6, 0)),
-    "spinful": replace(
-        FAMILY, electrons=(2, 2), parameters=("lam", "U"), ranges=((0.3, 1.6), (8.0, 12.0)), interaction="coulomb"
-    ),
+    "spinful": replace(FAMILY, electrons=(2, 2), parameters=("lam", "U"), ranges=((0.3, 1.6), (8.0, 12.0))),
     "twisted": replace(FAMILY, supercell=SQRT3, twist=(0.2, -0.35)),
 }
 """N = 3; N = 6 on Bloch orbitals; [2, 2] conditioned on U as well; N = 3 with complex ψ."""

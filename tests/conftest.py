@@ -16,7 +16,15 @@ os.environ["QERNEL_CACHE"] = "off"  # tests of the command line compile what the
 os.environ.pop("QERNEL_DEVICES", None)
 from qernel import runtime
 
-runtime.configure(2)
+LITTLE_EFFORT = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+"""Compilation is most of what fast tests spend time on: without these it takes three to four times as long."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start JAX; only what is computed for minutes is worth compiling with effort."""
+    if config.getoption("markexpr") == "not slow":
+        os.environ["XLA_FLAGS"] = f"{LITTLE_EFFORT} {os.environ.get('XLA_FLAGS', '')}"
+    runtime.configure(2)
 
 
 @pytest.fixture(scope="session")

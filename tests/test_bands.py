@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qernel.hamiltonian.bands import Bands, one_body_bands, supercell_momenta
-from qernel.hamiltonian.moire import moire_potential
+from families import moire_bands
+from qernel.hamiltonian.bands import Bands, supercell_momenta
+from qernel.hamiltonian.terms.moire import moire_potential
 from qernel.lattice import FloatArray, Supercell, lattice_points
 
 PRIMITIVE = Supercell(((1, 0), (0, 1)))
@@ -39,7 +40,7 @@ def test_fermi_sea_matches_the_reference(reference: dict[str, Any], entry: int) 
     """The reference is converged to 1e-9 in total."""
     row = reference["one_body_fermi_sea_U0"][entry]
     cell = Supercell(((row["n"], 0), (0, row["n"])))
-    bands = one_body_bands(cell, row["V"], np.deg2rad(row["phi_deg"]), row["N"], cutoff=CONVERGED)
+    bands = moire_bands(cell, row["V"], np.deg2rad(row["phi_deg"]), row["N"], cutoff=CONVERGED)
     assert bands.energies.sum() == pytest.approx(row["E_total"], abs=2e-9)
     assert bands.energies[0] == pytest.approx(row["lowest_level"], abs=1e-10)
 
@@ -48,7 +49,7 @@ def test_fermi_sea_matches_the_reference(reference: dict[str, Any], entry: int) 
 @pytest.mark.parametrize("cell", [SQRT3, Supercell(((2, 1), (-1, 3))), Supercell(((1, 0), (0, 4)))])
 def test_without_a_potential_electrons_are_free(cell: Supercell, twist: tuple[float, float]) -> None:
     """½|Q + k_t|² over all reciprocal vectors Q of the supercell, on the basis that its rows give."""
-    bands = one_body_bands(cell, 0.0, 0.3, 40, twist=twist)
+    bands = moire_bands(cell, 0.0, 0.3, 40, twist=twist)
     index = np.arange(-40, 41)
     waves = np.stack(np.meshgrid(index, index, indexing="ij"), axis=-1).reshape(-1, 2) + twist
     free = 0.5 * np.sum((waves @ (2 * np.pi * np.linalg.inv(np.array(cell.matrix) @ cell.primitive).T)) ** 2, axis=1)
@@ -77,7 +78,7 @@ def test_the_sqrt3_cell_carries_the_corners_of_the_brillouin_zone() -> None:
 
 
 def test_states_are_normalised_orthogonal_and_ordered() -> None:
-    bands = one_body_bands(THREE, DEPTH, PHASE, 12, cutoff=150.0)
+    bands = moire_bands(THREE, DEPTH, PHASE, 12, cutoff=150.0)
     assert bands.energies.shape == bands.momentum.shape == (12,)
     assert np.all(np.diff(bands.energies) > -1e-9)
     offsets = (bands.waves - supercell_momenta(THREE)[bands.momentum][:, None]) @ PRIMITIVE.primitive.T / (2 * np.pi)
@@ -90,8 +91,8 @@ def test_states_are_normalised_orthogonal_and_ordered() -> None:
 def test_sum_of_all_levels_is_that_of_free_electrons() -> None:
     """w has no diagonal in plane waves, so the trace is kinetic; its square adds 6·½·V² per wave and neighbour."""
     everything = 10**6
-    free = one_body_bands(SQRT3, 0.0, PHASE, everything, cutoff=60.0)
-    bands = one_body_bands(SQRT3, DEPTH, PHASE, everything, cutoff=60.0)
+    free = moire_bands(SQRT3, 0.0, PHASE, everything, cutoff=60.0)
+    bands = moire_bands(SQRT3, DEPTH, PHASE, everything, cutoff=60.0)
     assert len(bands.energies) == len(free.energies) == 3 * free.waves.shape[1]
     assert bands.energies.sum() == pytest.approx(free.energies.sum(), rel=1e-13)
     grid = lattice_points(PRIMITIVE.moire_reciprocal, np.sqrt(120.0))
@@ -101,7 +102,7 @@ def test_sum_of_all_levels_is_that_of_free_electrons() -> None:
 
 
 def test_is_variational_in_the_cutoff_and_bounded_by_the_potential_minimum() -> None:
-    levels = [one_body_bands(THREE, DEPTH, PHASE, 10, cutoff=c).energies for c in (60.0, 120.0, 250.0, 500.0)]
+    levels = [moire_bands(THREE, DEPTH, PHASE, 10, cutoff=c).energies for c in (60.0, 120.0, 250.0, 500.0)]
     for coarse, fine in pairwise(levels):
         assert np.all(fine <= coarse + 1e-12)
     assert levels[-1][0] > -6 * DEPTH * np.cos(PHASE)
@@ -114,7 +115,7 @@ def test_second_and_third_order_perturbation_theory() -> None:
     """
     v, g2 = 0.02, 16 * np.pi**2 / 3
     for phase in (0.0, 0.25, PHASE):
-        plus, minus = (one_body_bands(PRIMITIVE, s * v, phase, 1, cutoff=120.0).energies[0] for s in (1, -1))
+        plus, minus = (moire_bands(PRIMITIVE, s * v, phase, 1, cutoff=120.0).energies[0] for s in (1, -1))
         assert (plus + minus) / 2 == pytest.approx(-12 * v**2 / g2, rel=3e-5)
         assert (plus - minus) / 2 == pytest.approx(-48 * v**3 * np.cos(3 * phase) / g2**2, rel=3e-5)
 
@@ -125,7 +126,7 @@ def test_states_solve_the_equation_in_real_space(twist: tuple[float, float]) -> 
 
     The potential couples to waves beyond 1500 E0 with 4e-10; (kh)⁸ and rounding/h² stay below that.
     """
-    bands = one_body_bands(SQRT3, DEPTH, PHASE, 4, cutoff=1500.0, twist=twist)
+    bands = moire_bands(SQRT3, DEPTH, PHASE, 4, cutoff=1500.0, twist=twist)
     positions = np.random.default_rng(11).uniform(-2, 2, (60, 2))
     h, weights = 0.007, np.array([-205 / 72, 8 / 5, -1 / 5, 8 / 315, -1 / 560])
     moire = np.asarray(moire_potential(jnp.asarray(positions), PHASE))
@@ -141,7 +142,7 @@ def test_states_solve_the_equation_in_real_space(twist: tuple[float, float]) -> 
 
 def test_states_take_the_twist_phase_across_the_cell() -> None:
     twist = (0.2, -0.35)
-    bands = one_body_bands(THREE, DEPTH, PHASE, 10, cutoff=100.0, twist=twist)
+    bands = moire_bands(THREE, DEPTH, PHASE, 10, cutoff=100.0, twist=twist)
     positions = np.random.default_rng(12).uniform(-2, 2, (20, 2))
     for state in (0, 9):
         for vector, turns in zip(THREE.vectors, twist, strict=True):
@@ -151,9 +152,9 @@ def test_states_take_the_twist_phase_across_the_cell() -> None:
 
 def test_twists_of_the_moire_cell_are_the_momenta_of_the_supercell() -> None:
     """The nine twists (i/3, j/3) of one cell give the spectrum of the 3 × 3 cell."""
-    large = one_body_bands(THREE, DEPTH, PHASE, 18, cutoff=CONVERGED)
+    large = moire_bands(THREE, DEPTH, PHASE, 18, cutoff=CONVERGED)
     small = [
-        one_body_bands(PRIMITIVE, DEPTH, PHASE, 6, cutoff=CONVERGED, twist=(i / 3, j / 3)).energies
+        moire_bands(PRIMITIVE, DEPTH, PHASE, 6, cutoff=CONVERGED, twist=(i / 3, j / 3)).energies
         for i in (-1, 0, 1)
         for j in (-1, 0, 1)
     ]
@@ -162,30 +163,28 @@ def test_twists_of_the_moire_cell_are_the_momenta_of_the_supercell() -> None:
 
 def test_equivalent_supercells_have_the_same_bands() -> None:
     other = Supercell(((3, 3_000), (0, 3)))
-    first, second = (one_body_bands(c, DEPTH, PHASE, 9, cutoff=100.0) for c in (THREE, other))
+    first, second = (moire_bands(c, DEPTH, PHASE, 9, cutoff=100.0) for c in (THREE, other))
     np.testing.assert_array_equal(first.energies, second.energies)
 
 
 def test_energy_does_not_change_when_the_phase_is_reversed_or_turned_by_120_degrees() -> None:
     """φ → −φ is inversion, φ → φ + 120° a translation: the spectra of a supercell agree."""
-    base = one_body_bands(THREE, DEPTH, PHASE, 12, cutoff=100.0).energies
+    base = moire_bands(THREE, DEPTH, PHASE, 12, cutoff=100.0).energies
     for phase in (-PHASE, PHASE + 2 * np.pi / 3):
-        np.testing.assert_allclose(one_body_bands(THREE, DEPTH, phase, 12, cutoff=100.0).energies, base, atol=1e-11)
+        np.testing.assert_allclose(moire_bands(THREE, DEPTH, phase, 12, cutoff=100.0).energies, base, atol=1e-11)
 
 
 def test_hellmann_feynman_with_the_potential_in_real_space() -> None:
     """dE/dV = ⟨w⟩, the latter by quadrature of |ψ|² w: ties the hopping's phase to `moire_potential`."""
     step = 1e-3
-    bands = one_body_bands(PRIMITIVE, DEPTH, PHASE, 1, cutoff=100.0)
-    energies = {
-        n: one_body_bands(PRIMITIVE, DEPTH + n * step, PHASE, 1, cutoff=100.0).energies[0] for n in (-2, -1, 1, 2)
-    }
+    bands = moire_bands(PRIMITIVE, DEPTH, PHASE, 1, cutoff=100.0)
+    energies = {n: moire_bands(PRIMITIVE, DEPTH + n * step, PHASE, 1, cutoff=100.0).energies[0] for n in (-2, -1, 1, 2)}
     slope = (8 * (energies[1] - energies[-1]) - (energies[2] - energies[-2])) / (12 * step)
     grid = cell_grid(PRIMITIVE, 24)
     moire = np.asarray(moire_potential(jnp.asarray(grid), PHASE))
     average = np.mean(np.abs(wave(bands, 0, grid)) ** 2 * moire)
     assert slope == pytest.approx(average, rel=1e-10)
-    by_phase = [one_body_bands(PRIMITIVE, DEPTH, PHASE + n * step, 1, cutoff=100.0).energies[0] for n in (-1, 1)]
+    by_phase = [moire_bands(PRIMITIVE, DEPTH, PHASE + n * step, 1, cutoff=100.0).energies[0] for n in (-1, 1)]
     torque = np.mean(np.abs(wave(bands, 0, grid)) ** 2 * written_derivative(grid, PHASE))
     assert (by_phase[1] - by_phase[0]) / (2 * step) == pytest.approx(DEPTH * torque, rel=1e-5)
 

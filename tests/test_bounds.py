@@ -8,11 +8,12 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import minimize
 
+from families import kernel as kernel_of
 from qernel.config import load_config
-from qernel.hamiltonian.bounds import IMAGES, bounds, interaction_bound
+from qernel.hamiltonian.bounds import bounds
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.hamiltonian.interactions import SCREENING, PeriodicInteraction
-from qernel.hamiltonian.moire import moire_potential
+from qernel.hamiltonian.terms import interactions
+from qernel.hamiltonian.terms.moire import moire_potential
 from qernel.lattice import Supercell
 
 SQUARE, THIN, SKEW = ((3, 0), (0, 3)), ((4, 0), (0, 1)), ((4, 1), (-1, 2))
@@ -26,13 +27,18 @@ SYSTEMS: list[tuple[str, float | None, tuple[tuple[int, int], ...], int]] = [
 ]
 
 
+def interaction_bound(name: str, density: float, gate: float = 1.0) -> float:
+    """Of (Σ_{i<j} v + ½Nξ)/N in 1/a_M."""
+    return interactions()[name]().lower({"U": 1.0, "gate_distance": gate}, density)
+
+
 @pytest.mark.parametrize(("name", "gate", "cell", "count"), SYSTEMS)
 def test_no_configuration_is_below_the_bound(
     name: str, gate: float | None, cell: tuple[tuple[int, int], ...], count: int
 ) -> None:
     """Neither random ones nor those of lowest energy, in thin and skew cells, dilute and dense."""
     supercell = Supercell(cell)
-    kernel = PeriodicInteraction(supercell, name, gate)
+    kernel = kernel_of(supercell, name, gate)
     d = 1.0 if gate is None else gate
     bound = interaction_bound(name, count / supercell.area, d)
     image = 0.5 * float(kernel.self_image(d))
@@ -74,10 +80,6 @@ def test_near_gates_leave_the_attraction_by_the_own_image() -> None:
     assert interaction_bound("single_gate", 0.1, 0.01) == pytest.approx(-1 / 0.04, rel=0.02)
     assert interaction_bound("dual_gate", 0.1, 0.01) == pytest.approx(-np.log(2) / 0.02, rel=0.05)
     assert interaction_bound("dual_gate", 0.7, 50.0) == pytest.approx(interaction_bound("coulomb", 0.7))
-
-
-def test_every_interaction_has_a_bound() -> None:
-    assert IMAGES.keys() == SCREENING.keys()
 
 
 def hamiltonian(**changes: object) -> Hamiltonian:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from qernel.cli import main
-from qernel.cli.commands import query as query_command
 from qernel.cli.commands import train as train_command
 from qernel.config import SECTIONS, Config, preset_text, presets
+from qernel.measure.chains import Measured
 from qernel.training.folder import MODEL_FILE
 from qernel.training.run import train
 from runs import checkpoints, hashes, settings
@@ -208,8 +208,8 @@ def check_checkpoints(
     outcomes: Counter[str] = Counter()
     whole = train(settings(checkpoint_every=4), folder / "whole")
     config = folder / "whole" / "config.toml"
-    monkeypatch.setattr(query_command, "measure", lambda *_: [])
-    monkeypatch.setattr(query_command, "energy_table", lambda *_: "measured")
+    monkeypatch.setattr("qernel.measure.chains.measured", lambda *_, **__: Measured({"fresh": []}, None))
+    monkeypatch.setattr("qernel.measure.scan.Scan.table", lambda _: "measured")
     capsys.readouterr()
     for index in range(number):
         run = folder / str(index)

@@ -32,7 +32,7 @@ from qernel.training.state import TrainState
 from qernel.training.tensors import fit, read_tensors, write_tensors
 from runs import checkpoints, config, hashes, special
 
-STUDY = Path(__file__).parents[1] / "studies" / "n6" / "earlier"
+STUDY = Path(__file__).parent / "data" / "earlier_run"
 
 
 @pytest.fixture

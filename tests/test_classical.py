@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ansatz_cases import FAMILY, SQRT3
-from qernel.hamiltonian.interactions import PeriodicInteraction
-from qernel.hamiltonian.moire import moire_potential
+from families import changed, family
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.hamiltonian.terms.moire import moire_potential
 from qernel.hartree_fock import mean_field
 from qernel.hartree_fock.classical import arrangements, crystal_waves, floating, superlattices, wells
 from qernel.lattice import FloatArray, Supercell
@@ -18,10 +20,17 @@ from qernel.lattice import FloatArray, Supercell
 Matrix = tuple[tuple[int, int], tuple[int, int]]
 
 
-def pair_energies(kernel: PeriodicInteraction, sites: FloatArray, gate: float) -> FloatArray:
+def electrons(cell: Supercell, count: int, **numbers: Any) -> Hamiltonian:
+    """So many electrons in the moiré potential of φ = 45°."""
+    return family(cell, (count, 0), **({"V0": 1.0, "U": 1.0} | numbers))
+
+
+def pair_energies(system: Hamiltonian, sites: FloatArray) -> FloatArray:
     """v between all sites, each pair by its own Ewald sum."""
-    difference = sites[:, None] - sites[None] + np.eye(len(sites))[:, :, None] * kernel.supercell.vectors[0] / 3.1
-    return np.where(np.eye(len(sites), dtype=bool), 0.0, np.asarray(kernel(jnp.asarray(difference), gate)))
+    difference = sites[:, None] - sites[None] + np.eye(len(sites))[:, :, None] * system.supercell.vectors[0] / 3.1
+    ((_, kernel),) = system.interaction.terms
+    table = np.asarray(kernel(jnp.asarray(difference), system.constants))
+    return np.where(np.eye(len(sites), dtype=bool), 0.0, table)
 
 
 def least(pairs: FloatArray, count: int) -> float:
@@ -46,24 +55,26 @@ def energy_of(positions: FloatArray, sites: FloatArray, pairs: FloatArray) -> fl
     ],
 )
 def test_the_lowest_of_all_occupations_is_found(matrix: Matrix, name: str, gate: float) -> None:
-    kernel = PeriodicInteraction(Supercell(matrix), name, shortest_gate=gate)
-    cells = kernel.supercell.cells
-    sites = kernel.supercell.translations
-    pairs = pair_energies(kernel, sites, gate)
+    gated = {} if name == "coulomb" else {"gate_distance": gate}
+    base = electrons(Supercell(matrix), 1, interaction=name, **gated)
+    cells = base.supercell.cells
+    sites = base.supercell.translations
+    pairs = pair_energies(base, sites)
     for count in range(2, cells, 1 if cells < 16 else 2):
-        found = [energy_of(x, sites, pairs) for x in arrangements(kernel, gate, count, 45.0)]
+        system = changed(base, electrons=(count, 0))
+        found = [energy_of(x, sites, pairs) for x in arrangements(system, system.constants)]
         assert found[0] == pytest.approx(least(pairs, count), abs=1e-9)
         assert np.all(np.diff(found) > 0)
 
 
 def test_two_equal_wells_in_a_cell() -> None:
     """At φ = 60° electrons choose among both; on √3×√3 cells all ways can be counted."""
-    kernel = PeriodicInteraction(SQRT3)
-    sites = wells(SQRT3, 3, 60.0).level
+    systems = {count: electrons(SQRT3, count, phase_deg=60.0) for count in (2, 3, 4, 5)}
+    sites = wells(systems[3], systems[3].constants).level
     assert len(sites) == 6
-    pairs = pair_energies(kernel, sites, 1.0)
-    for count in (2, 3, 4, 5):
-        energy = energy_of(arrangements(kernel, 1.0, count, 60.0)[0], sites, pairs)
+    pairs = pair_energies(systems[3], sites)
+    for count, system in systems.items():
+        energy = energy_of(arrangements(system, system.constants)[0], sites, pairs)
         assert energy == pytest.approx(least(pairs, count), abs=1e-9)
 
 
@@ -80,9 +91,9 @@ def test_two_equal_wells_in_a_cell() -> None:
 def test_known_crystals(
     size: int, count: int, waves: list[tuple[float, float]], strength: float, distance: float
 ) -> None:
-    kernel = PeriodicInteraction(Supercell(((size, 0), (0, size))))
-    cell = kernel.supercell
-    positions = arrangements(kernel, 1.0, count, 45.0)[0]
+    cell = Supercell(((size, 0), (0, size)))
+    system = electrons(cell, count)
+    positions = arrangements(system, system.constants)[0]
     apart = (positions[:, None] - positions)[~np.eye(count, dtype=bool)] @ np.linalg.inv(cell.vectors)
     images = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), axis=-1).reshape(-1, 1, 2)
     assert np.linalg.norm((apart - np.rint(apart) + images) @ cell.vectors, axis=-1).min() == pytest.approx(distance)
@@ -94,7 +105,7 @@ def test_known_crystals(
     if len(waves) > 1:
         np.testing.assert_allclose(found, strength, atol=1e-9)
     # The wave vectors of the crystal are among those that are named for it.
-    named = crystal_waves(kernel, 1.0, count, 45.0) @ cell.primitive.T / (2 * np.pi)
+    named = crystal_waves(system, system.constants) @ cell.primitive.T / (2 * np.pi)
     rest = np.array(waves)[:, None] - named
     assert np.all(np.abs(rest - np.rint(rest)).max(-1).min(1) < 1e-6)
 
@@ -102,7 +113,8 @@ def test_known_crystals(
 def test_stripes_at_half_filling() -> None:
     """Rows of occupied wells beside rows of empty ones: one M point has everything."""
     cell = Supercell(((4, 0), (0, 4)))
-    positions = arrangements(PeriodicInteraction(cell), 1.0, 8, 45.0)[0]
+    system = electrons(cell, 8)
+    positions = arrangements(system, system.constants)[0]
     m_points = np.array([[0.5, 0], [0, 0.5], [0.5, 0.5]]) @ cell.moire_reciprocal
     found = np.abs(np.exp(1j * positions @ m_points.T).mean(0)) ** 2
     np.testing.assert_allclose(np.sort(found), [0, 0, 1], atol=1e-12)
@@ -113,7 +125,8 @@ def test_no_two_arrangements_are_images_of_each_other() -> None:
     rotation, mirror = np.array([[0, 1], [-1, 1]]), np.array([[0, 1], [1, 0]])
     group = [np.linalg.matrix_power(rotation, k) @ m for k in range(6) for m in (np.eye(2, dtype=int), mirror)]
     seen: set[frozenset[tuple[int, ...]]] = set()
-    for positions in arrangements(PeriodicInteraction(cell), 1.0, 6, 45.0):
+    system = electrons(cell, 6)
+    for positions in arrangements(system, system.constants):
         sites = np.rint(positions @ np.linalg.inv(cell.primitive)).astype(int)
         steps = np.rint(cell.translations @ np.linalg.inv(cell.primitive)).astype(int)
         images = {frozenset(map(tuple, (sites @ turn + step) % 4)) for turn in group for step in steps}
@@ -133,16 +146,17 @@ def test_superlattices_are_subgroups() -> None:
 
 @pytest.mark.parametrize(("cell", "count"), [(Supercell(((3, 0), (0, 3))), 4), (Supercell(((4, 0), (0, 4))), 4)])
 def test_without_wells_the_crystal_is_triangular(cell: Supercell, count: int) -> None:
-    kernel = PeriodicInteraction(cell)
-    first = floating(kernel, 1.0, count)[0]
-    energy = float(kernel.energy(jnp.asarray(first))) / count + 0.5 * float(kernel.self_image())
+    system = electrons(cell, count)
+    first = floating(system, system.constants)[0]
+    energy = float(system.interaction.energy(jnp.asarray(first), system.constants)) / count
     assert energy == pytest.approx(-1.1061026 * np.sqrt(np.pi * count / cell.area), rel=1e-7)
 
 
 def test_wells_are_where_the_potential_is_deep() -> None:
     """Also where the deepest site is not the origin, and beyond one electron in a cell."""
     for phase in (45.0, -90.0, 170.0):
-        places = wells(FAMILY.supercell, 14, phase)
+        system = changed(FAMILY, electrons=(14, 0), phase_deg=phase)
+        places = wells(system, system.constants)
         assert places.full.shape == places.level.shape == (9, 2) and places.electrons == 5
         points = jnp.asarray(mean_field(FAMILY, 1.0).basis.grid_points())
         full, level, everywhere = (
@@ -153,11 +167,11 @@ def test_wells_are_where_the_potential_is_deep() -> None:
 
 
 def test_more_electrons_than_wells() -> None:
-    kernel = PeriodicInteraction(FAMILY.supercell)
+    systems = {count: electrons(FAMILY.supercell, count) for count in (3, 9, 12, 27, 30)}
     for count in (9, 12, 27, 30):
-        first = arrangements(kernel, 1.0, count, 45.0)[0]
+        first = arrangements(systems[count], systems[count].constants)[0]
         assert first.shape == (count, 2) and np.isfinite(first).all()
     # Beside full wells the rest has the order that it has alone.
-    alone, beside = (crystal_waves(kernel, 1.0, count, 45.0) for count in (3, 12))
+    alone, beside, full = (crystal_waves(systems[count], systems[count].constants) for count in (3, 12, 9))
     np.testing.assert_allclose(alone, beside)
-    assert len(crystal_waves(kernel, 1.0, 9, 45.0)) == 0
+    assert len(full) == 0

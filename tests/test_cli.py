@@ -21,17 +21,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from qernel import runtime
+from qernel import runtime, text
 from qernel.cli import entry, main
 from qernel.cli.commands import demo
 from qernel.cli.parser import COMMANDS, build_parser
-from qernel.cli.shared import tables
 from qernel.cli.shared.arguments import flatten, lam_values
-from qernel.cli.shared.progress import PartsProgress, TrainingProgress
+from qernel.cli.shared.progress import TrainingProgress
 from qernel.config import Config, load_config, presets
 from qernel.errors import Interrupted, QernelError, RunError
 from qernel.estimators.doubts import doubts
 from qernel.estimators.quantity import Quantity
+from qernel.measure.energies import Energies
+from qernel.progress import Bar, Parts, shown
 from qernel.storage import open as open_results
 from qernel.storage import to_json
 from qernel.training.progress import COMPLETE, TIME_LIMIT, Progress
@@ -64,24 +65,14 @@ moves = 2
 """
 
 
-class Result(NamedTuple):
-    """Stands in for `qernel.measure.Energies`."""
-
-    lam: float
-    extrapolating: bool
-    energy: Quantity = Quantity(-17.64, 0.003, "E0/electron")
-    kinetic: Quantity = Quantity(4.0, 0.01, "E0/electron")
-    moire: Quantity = Quantity(-9.5, 0.02, "E0/electron")
-    interaction: Quantity = Quantity(-12.14, 0.01, "E0/electron")
-    acceptance: float = 0.5
-    autocorrelation: float = 1.2
-    rhat: float = 1.001
-    effective_samples: float = 20000.0
-    order_parameter: Quantity | None = Quantity(0.2, 0.004)
-    order_parameter_rhat: float = 1.002
-    direction: str = "fresh"
-    in_gap: bool = False
-    impossible: str = ""
+ENERGIES = {
+    "energy": Quantity(-17.64, 0.003, "E0/electron"),
+    "kinetic": Quantity(4.0, 0.01, "E0/electron"),
+    "moire": Quantity(-9.5, 0.02, "E0/electron"),
+    "interaction": Quantity(-12.14, 0.01, "E0/electron"),
+    "order_parameter": Quantity(0.2, 0.004),
+}
+"""What a `FakeModel` measures."""
 
 
 class FakeModel:
@@ -104,16 +95,30 @@ class FakeModel:
         low, high = self.ranges["lam"]
         outside = not low <= lam <= high
         between = any(start < lam < end for start, end in self.hamiltonian.gaps)
+        values = {name: {**others, "lam": lam}[name] for name in self.ranges}
 
         def energy(
             samples: int | None = None, *, progress: Callable[[float], None], keep: Any = None, **settings: Any
-        ) -> Result:
+        ) -> Energies:
             progress(1.0)
             self.asked.append({"lam": lam, "samples": samples, **settings, **others})
-            found = replace(Result._field_defaults["energy"], doubts=doubts(64, 0.003, self.rhat, 20000.0))
-            return Result(lam, outside, found, rhat=self.rhat, in_gap=between, impossible=self.impossible)
+            found = replace(ENERGIES["energy"], doubts=doubts(64, 0.003, self.rhat, 20000.0))
+            return Energies(
+                lam,
+                **{**ENERGIES, "energy": found},
+                variance=1.0,
+                acceptance=0.5,
+                autocorrelation=1.2,
+                rhat=self.rhat,
+                effective_samples=20000.0,
+                extrapolating=outside,
+                order_parameter_rhat=1.002,
+                in_gap=between,
+                impossible=self.impossible,
+                values=values,
+            )
 
-        return types.SimpleNamespace(lam=lam, extrapolating=outside, in_gap=between, energy=energy)
+        return types.SimpleNamespace(lam=lam, extrapolating=outside, in_gap=between, energy=energy, values=values)
 
     @contextmanager
     def remembering(self, folder: Path) -> Iterator[FakeModel]:
@@ -135,9 +140,8 @@ def install(monkeypatch: pytest.MonkeyPatch, fake: FakeModel) -> FakeModel:
             raise RunError(f"{run} is no run folder and no shipped model: shipped are {fake.name}")
         return fake
 
-    module = types.ModuleType("qernel.measure")
-    module.load, module.shipped = load, lambda: [fake.name]  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "qernel.measure", module)
+    monkeypatch.setattr("qernel.measure.load", load)
+    monkeypatch.setattr("qernel.measure.shipped", lambda: [fake.name])
     return fake
 
 
@@ -383,7 +387,7 @@ def test_chains_that_disagree_are_reported(capsys: pytest.CaptureFixture[str], m
 
 def test_other_parameters(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert "λ is its only parameter" in failure_with(FakeModel(), monkeypatch, capsys)
-    fake = install(monkeypatch, FakeModel(**{"family.U": "[8.0, 12.0]"}))
+    fake = install(monkeypatch, FakeModel(**{"family.constants[]": "[8.0, 12.0]"}))
     assert main(["query", "n6", "--lam", "1", "--at", "U=9", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["system"]["U"] == 9.0
     assert fake.asked[0]["U"] == 9.0
@@ -403,7 +407,7 @@ def test_json_has_no_nan() -> None:
 
 
 def test_texts() -> None:
-    assert doctest.testmod(tables).failed == 0
+    assert doctest.testmod(text).failed == 0
 
 
 # Models
@@ -622,7 +626,8 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     with TrainingProgress() as progress:
         for report in reports():
             progress(report)
-    with PartsProgress(2) as measuring:
+    with Bar() as bar:
+        measuring = Parts(bar, 2)
         for lam in (0.5, 1.0):
             measuring.begin(f"measuring λ = {lam:g}")
             for fraction in (0.5, 1.0):
@@ -635,22 +640,29 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 def test_progress_of_parts_without_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with PartsProgress() as quiet:
-        quiet.show("pairs", 0.5)
+    with Bar() as quiet:
+        quiet("pairs", 0.5)
     assert capsys.readouterr().err == ""  # the first line comes after ten seconds
-    monkeypatch.setattr("qernel.cli.shared.progress.LINE_SECONDS", -1.0)
-    with PartsProgress(2) as progress:
+    monkeypatch.setattr("qernel.progress.LINE_SECONDS", -1.0)
+    with shown(True) as tell:
+        parts = Parts(tell, 2)
         for lam in (0.5, 1.0):
-            progress.begin(f"λ = {lam:g}")
-        progress(0.25)
-    with PartsProgress() as progress:
-        progress.show("pairs", 0.5)
+            parts.begin(f"λ = {lam:g}")
+        parts(0.5)
+    with Bar() as bar:
+        bar("pairs", 0.5)
     assert capsys.readouterr().err.splitlines() == [
         "λ = 0.5 (1 of 2), 0%",
-        "λ = 1 (2 of 2), 0%",
-        "λ = 1 (2 of 2), 25%",
+        "λ = 1 (2 of 2), 50%",
+        "λ = 1 (2 of 2), 75%",
         "pairs, 50%",
     ]
+    heard: list[tuple[str, float]] = []
+    with shown(lambda what, fraction: heard.append((what, fraction))) as tell:
+        Parts(tell, 1).begin("alone")
+    with shown(None) as tell:
+        Parts(tell, 1).begin("unheard")
+    assert heard == [("alone", 0.0)]
 
 
 # The environment JAX starts in

@@ -18,8 +18,7 @@ import tomlkit
 
 import qernel
 from qernel.cli import main
-from qernel.cli.shared import compare_runs
-from qernel.comparison import runs
+from qernel.comparison import runs, work
 from qernel.comparison.clock import CLOCK_FILE, read
 from qernel.comparison.conditions import UNLIMITED, Budget, Entry
 from qernel.config import Config
@@ -50,11 +49,11 @@ class Stub:
         self.trained: list[str] = []
         self.measured: list[str] = []
         self.interrupt_at = -1
-        monkeypatch.setattr(compare_runs, "train_run", self.train)
+        monkeypatch.setattr(work, "train_run", self.train)
         monkeypatch.setattr(runs, "measure_checkpoint", self.measure)
-        monkeypatch.setattr(compare_runs, "parameters_of", parameters)
+        monkeypatch.setattr(work, "parameters_of", parameters)
 
-    def train(self, config: Config, path: Path, seconds: float | None) -> None:
+    def train(self, config: Config, path: Path, seconds: float | None, _: Any = None) -> None:
         if len(self.trained) == self.interrupt_at:
             self.interrupt_at = -1
             raise Interrupted("stopped at iteration 3 of 8", path, signal.SIGINT)
@@ -238,16 +237,16 @@ def test_a_budget_of_seconds_is_kept_through_an_interruption(
 
     fake(slowly)
     monkeypatch.setattr(report, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    work = ([Entry("slater", "slater", settings())], [1], Budget(UNLIMITED, 10.0), tmp_path, "qernel compare it")
+    asked = ([Entry("slater", "slater", settings())], [1], Budget(UNLIMITED, 10.0), tmp_path, "qernel compare it")
     with pytest.raises(Interrupted, match="to go on: qernel compare it"):
-        compare_runs.train_all(*work)
+        work.train_all(*asked)
     path = runs.folder(tmp_path, "slater", 1)
     assert read(path)[-1] == (4, 3.0)
-    compare_runs.train_all(*work)
+    work.train_all(*asked)
     # The first step of each session is compiled, and does not count.
     assert read(path)[-1] == (12, 10.0) and newest(path).stem == "checkpoint-000000012"
     made = done[0]  # with one more at the end, which only measures
-    compare_runs.train_all(*work)
+    work.train_all(*asked)
     assert done[0] == made == 13
 
 

@@ -19,8 +19,8 @@ import xarray
 import figure_data
 import qernel
 import test_transition as transition
+from qernel import outputs as command_outputs
 from qernel.cli import main
-from qernel.cli.shared import outputs as command_outputs
 from qernel.errors import DamagedFile, RunError
 from qernel.integrity import CHECKSUM, content_digest
 from qernel.records import read_json, to_record

@@ -17,7 +17,7 @@ from qernel.measure import load
 from qernel.provenance import weights_digest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "studies").glob("*/README.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "studies").rglob("README.md"))]
 _TABLE = tomllib.loads((Path(__file__).parent / "documents.toml").read_text("utf-8"))
 CLAIMS, FIGURES = _TABLE["claim"], _TABLE["figure"]
 _NUMBER = re.compile(r"[-−]?\d+\.\d+(?:\((\d+)\))?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
@@ -77,6 +77,19 @@ def test_every_command_can_be_typed(document: Path, capsys: pytest.CaptureFixtur
             error = capsys.readouterr().err
             unsaid = line in parts and "the following arguments are required" in error
             assert unsaid or stop.code in (None, 0), f"{document.name}: {line}: {error}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]*)(?:#[^)]*)?\)", document.read_text("utf-8")):
+        assert target == "" or "://" in target or (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_are_named_exist(document: Path) -> None:
+    """Paths from the repository root and modules of the package, in code."""
+    for name in re.findall(r"`((?:studies|tests|docs)/[\w./-]+\w)`", document.read_text("utf-8")):
+        assert (ROOT / name).exists(), name
 
 
 def test_numbers_are_read_as_written() -> None:

@@ -113,7 +113,7 @@ def test_two_chains_are_said_everywhere(
 
 def test_the_study_measures_coverage(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The table of docs/errors.md, from few repetitions, and the pieces of a made-up model."""
-    path = Path(__file__).parents[1] / "studies" / "coverage.py"
+    path = Path(__file__).parents[1] / "studies" / "error_bars" / "coverage.py"
     spec = importlib.util.spec_from_file_location("coverage_study", path)
     assert spec is not None and spec.loader is not None
     study: Any = importlib.util.module_from_spec(spec)

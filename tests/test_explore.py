@@ -38,7 +38,7 @@ from qernel.explore.download import disposition
 from qernel.explore.serve import HOST, configuration, listen
 from qernel.explore.server import STREAMS, Explorer
 from qernel.measure import Model, load
-from qernel.measure.dataset import along_lam
+from qernel.measure.dataset import joined
 from qernel.plots.style import figure, literal, rendered, style
 from qernel.storage import open as open_results
 from qernel.storage import save
@@ -177,8 +177,12 @@ def test_models_are_described(server: Server) -> None:
     assert (tiny["name"], n6["name"]) == ("tiny", "n6") and [model["name"] for model in larger] == ["n24", "n54"]
     assert [parameter["name"] for parameter in tiny["parameters"]] == ["lam", "U"]
     assert tiny["parameters"][1]["trained"] == [8, 12] and tiny["parameters"][1]["bounds"] == [6, 14]
+    assert tiny["parameters"][0]["laboratory"] == {"symbol": "depth", "unit": "meV", "factor": 15.0, "inverse": False}
+    epsilon = tiny["parameters"][1]["laboratory"]
+    assert epsilon["inverse"] and epsilon["factor"] / 10.623473 == pytest.approx(5.0, rel=1e-6)
+    assert (n6["curves"]["along"], n6["curves"]["at"]) == ("lam", {})
     assert tiny["training"] and not n6["training"] and tiny["curves"] is None
-    assert n6["parameters"][0]["step"] == 0.01 and len(n6["curves"]["lam"]) == 33
+    assert n6["parameters"][0]["step"] == 0.01 and len(n6["curves"]["points"]) == 33
 
 
 def test_a_density_arrives_and_integrates_to_n(server: Server, lines: list[dict[str, Any]]) -> None:
@@ -210,7 +214,7 @@ def test_moves_are_compiled_once(server: Server, lines: list[dict[str, Any]]) ->
 def test_downloads(server: Server, lines: list[dict[str, Any]]) -> None:
     token = lines[-1]["token"]
     with server.ask(f"/api/result/{token}/netcdf") as response:
-        assert response.headers["content-disposition"] == 'attachment; filename="tiny-lam0.7.nc"'
+        assert response.headers["content-disposition"] == 'attachment; filename="tiny-lam0.7-U10.nc"'
         data = xarray.open_dataset(io.BytesIO(response.read()), engine="h5netcdf")
     assert float(data["lam"]) == 0.7 and float(data["U"]) == 10.0 and data["density"].attrs["units"] == "1/a_M^2"
     for kind, begin in (
@@ -417,7 +421,7 @@ def test_new_parameters_of_a_training_run_compile_nothing(run: Path, model: Mode
 
 def test_stored_results_are_those_of_this_model(run: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     points = [model.at(lam, U=10.0).observe("energy", "density", samples=3) for lam in (0.5, 0.9)]
-    data, folder = along_lam(points), run.parent / "stored"
+    data, folder = joined(points, "lam"), run.parent / "stored"
     (folder / "observe").mkdir(parents=True)
     (folder / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
     save(data, folder / "observe" / "observables.nc")

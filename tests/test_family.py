@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from jax import Array
 
+from families import AtGate, changed
+from families import family as family_of
+from families import kernel as kernel_of
 from qernel.hamiltonian.family import Hamiltonian, Potential
-from qernel.hamiltonian.interactions import PeriodicInteraction
 from qernel.hartree_fock import mean_field
 from qernel.hartree_fock.classical import wells
 from qernel.lattice import FloatArray, Supercell
@@ -23,8 +25,8 @@ from qernel.units import Material
 
 THREE = Supercell(((3, 0), (0, 3)))
 MATERIAL = Material()
-FAMILY = Hamiltonian(THREE, (6, 0), V0=MATERIAL.V0, U=MATERIAL.U, phase_deg=45.0, ranges=((0.3, 1.6),))
-GATED = replace(FAMILY, interaction="dual_gate", gate_distance=0.8)
+FAMILY = family_of(THREE, (6, 0), V0=MATERIAL.V0, U=MATERIAL.U, phase_deg=45.0, ranges=((0.3, 1.6),))
+GATED = changed(FAMILY, interaction="dual_gate", gate_distance=0.8)
 POSITIONS = np.random.default_rng(21).uniform(0, 1, (6, 2)) @ THREE.vectors
 
 
@@ -49,7 +51,7 @@ def moire_sum(positions: FloatArray, phase_deg: float) -> float:
     return total
 
 
-def pair_sum(positions: FloatArray, kernel: PeriodicInteraction, gate: float = 1.0) -> float:
+def pair_sum(positions: FloatArray, kernel: AtGate, gate: float = 1.0) -> float:
     """Σ_{i<j} v(r_i − r_j) + ½Nξ, one pair at a time."""
     value = jax.jit(kernel)
     pairs = [float(value(jnp.asarray(a - b), gate)) for a, b in combinations(positions, 2)]
@@ -70,8 +72,8 @@ def test_moire_energy_is_lambda_times_depth_times_the_sum(lam: float) -> None:
 
 @pytest.mark.parametrize("family", [FAMILY, GATED])
 def test_interaction_is_the_pair_sum_with_the_self_image_term(family: Hamiltonian) -> None:
-    gate = family.gate_distance or 1.0
-    kernel = PeriodicInteraction(THREE, family.interaction, family.gate_distance)
+    gate = family.constants.get("gate_distance", 1.0)
+    kernel = kernel_of(THREE, family.terms[1].name, gate)
     expected = MATERIAL.U * pair_sum(POSITIONS, kernel, gate)
     assert float(potential(family, POSITIONS, [1.0]).interaction) == pytest.approx(expected, rel=1e-12)
 
@@ -86,10 +88,13 @@ def test_lambda_changes_the_depth_and_nothing_else() -> None:
 
 
 def test_U_multiplies_the_whole_interaction_and_nothing_else() -> None:
-    base, double = potential(FAMILY, POSITIONS, [1.0]), potential(replace(FAMILY, U=2 * FAMILY.U), POSITIONS, [1.0])
+    base, double = (
+        potential(FAMILY, POSITIONS, [1.0]),
+        potential(changed(FAMILY, U=2 * FAMILY.constants["U"]), POSITIONS, [1.0]),
+    )
     assert float(double.interaction) == pytest.approx(2 * float(base.interaction), rel=1e-14)
     assert float(double.moire) == float(base.moire)
-    assert float(potential(replace(FAMILY, U=0.0), POSITIONS, [1.0]).interaction) == 0.0
+    assert float(potential(changed(FAMILY, U=0.0), POSITIONS, [1.0]).interaction) == 0.0
 
 
 @pytest.mark.parametrize(("lattice", "constant"), [("triangular", -1.1061026), ("square", -1.1002445)])
@@ -99,7 +104,7 @@ def test_electrons_on_every_lattice_site_are_a_wigner_crystal(
 ) -> None:
     """The same energy per electron from one electron in one cell and from nine in nine cells."""
     cell = Supercell(((side, 0), (0, side)), lattice)
-    family = Hamiltonian(cell, (cell.cells, 0), V0=0.0, U=3.0, phase_deg=0.0)
+    family = family_of(cell, (cell.cells, 0), V0=0.0, U=3.0, phase_deg=0.0)
     rs = np.sqrt(cell.area / cell.cells / np.pi)
     energy = float(potential(family, cell.translations + 0.3, [1.0]).interaction) / cell.cells * rs / 3.0
     assert energy == pytest.approx(constant, abs=1e-7)
@@ -157,9 +162,9 @@ def test_one_electron_interacts_with_its_own_images_only(reference: dict[str, An
 def test_a_conditioned_quantity_equals_the_constant(name: str, value: float, interaction: str) -> None:
     """The gated sums of the two are cut at different momenta, both below 1e-16."""
     constants = {"interaction": interaction, "gate_distance": None if interaction == "coulomb" else 0.5}
-    base = replace(FAMILY, **constants)
+    base = changed(FAMILY, **constants)
     conditioned = replace(base, parameters=("lam", name), ranges=((0.3, 1.6), (0.5, 20.0)))
-    agree(potential(conditioned, POSITIONS, [0.8, value]), potential(replace(base, **{name: value}), POSITIONS, [0.8]))
+    agree(potential(conditioned, POSITIONS, [0.8, value]), potential(changed(base, **{name: value}), POSITIONS, [0.8]))
 
 
 def test_all_parameters_at_once_in_any_order() -> None:
@@ -168,7 +173,7 @@ def test_all_parameters_at_once_in_any_order() -> None:
         parameters=("lam", "gate_distance", "phase_deg", "U"),
         ranges=((0.3, 1.6), (0.5, 3.0), (0.0, 60.0), (1.0, 20.0)),
     )
-    fixed = replace(GATED, gate_distance=0.9, phase_deg=30.0, U=5.0)
+    fixed = changed(GATED, gate_distance=0.9, phase_deg=30.0, U=5.0)
     agree(potential(family, POSITIONS, [1.3, 0.9, 30.0, 5.0]), potential(fixed, POSITIONS, [1.3]))
 
 
@@ -177,7 +182,7 @@ def test_derivatives_by_U_and_phase() -> None:
     family = replace(FAMILY, parameters=("lam", "U", "phase_deg"), ranges=((0.3, 1.6), (1.0, 20.0), (0.0, 60.0)))
     point = jnp.asarray([1.1, 6.0, 33.0])
     slopes = jax.jit(jax.jacobian(lambda p: family.potential(jnp.asarray(POSITIONS), p)))(point)
-    per_u = pair_sum(POSITIONS, PeriodicInteraction(THREE))
+    per_u = pair_sum(POSITIONS, kernel_of(THREE))
     assert float(slopes.interaction[1]) == pytest.approx(per_u, rel=1e-12)
     per_degree = 1.1 * MATERIAL.V0 * moire_sum(POSITIONS, 33.0 + 90.0) * np.pi / 180
     assert float(slopes.moire[2]) == pytest.approx(per_degree, rel=1e-12)
@@ -210,7 +215,7 @@ def test_single_precision_is_accurate_to_1e_5(cells: int, electrons: int, name: 
     """At the same float32 positions and parameters."""
     cell = Supercell(((cells, 0), (0, cells)))
     gate = None if name == "coulomb" else 1.0
-    family = replace(FAMILY, supercell=cell, electrons=(electrons, 0), interaction=name, gate_distance=gate)
+    family = changed(FAMILY, supercell=cell, electrons=(electrons, 0), interaction=name, gate_distance=gate)
     positions = (np.random.default_rng(3).uniform(0, 1, (electrons, 2)) @ cell.vectors).astype(np.float32)
     single = compiled(family, jnp.asarray(positions), jnp.asarray([1.25], jnp.float32))
     assert single.moire.dtype == single.interaction.dtype == jnp.float32
@@ -227,16 +232,16 @@ def test_batches_over_walkers_and_points() -> None:
 
 def test_equal_families_are_equal_and_hash_alike() -> None:
     """So that a family can be a static argument of a compiled function."""
-    twin = Hamiltonian(Supercell(((3, 0), (0, 3))), (6, 0), MATERIAL.V0, MATERIAL.U, 45.0, ranges=((0.3, 1.6),))
+    twin = family_of(Supercell(((3, 0), (0, 3))), (6, 0), V0=MATERIAL.V0, U=MATERIAL.U, ranges=((0.3, 1.6),))
     assert twin == FAMILY
     assert hash(twin) == hash(FAMILY)
-    assert replace(FAMILY, U=1.0) != FAMILY
-    assert replace(FAMILY, interaction="dual_gate", gate_distance=2.0) != GATED
+    assert changed(FAMILY, U=1.0) != FAMILY
+    assert changed(FAMILY, interaction="dual_gate", gate_distance=2.0) != GATED
 
 
 def test_a_gated_family_without_a_distance_is_refused() -> None:
-    with pytest.raises(ValueError, match="positive gate_distance"):
-        replace(FAMILY, interaction="single_gate")
+    with pytest.raises(ValueError, match="constants lack gate_distance"):
+        changed(FAMILY, interaction="single_gate")
 
 
 def test_what_takes_one_value_for_the_family_takes_the_middle() -> None:
@@ -244,9 +249,14 @@ def test_what_takes_one_value_for_the_family_takes_the_middle() -> None:
     parameters = ("lam", "U", "phase_deg", "gate_distance")
     ranges = ((0.3, 1.6), (2.0, 6.0), (170.0, 190.0), (0.5, 2.5))
     family = replace(GATED, parameters=parameters, ranges=ranges)
-    assert (family.U, family.phase_deg, family.gate_distance) == (4.0, 180.0, 1.5)
-    assert family.kernel.shortest_gate == 0.5
-    assert replace(family, parameters=("lam",), ranges=((1.0, 1.0),)).phase_deg == 180.0
+    assert (family.constants["U"], family.constants["phase_deg"], family.constants["gate_distance"]) == (
+        4.0,
+        180.0,
+        1.5,
+    )
+    ((_, kernel),) = family.interaction.terms
+    assert kernel.shortest == 0.5
+    assert replace(family, parameters=("lam",), ranges=((1.0, 1.0),)).constants["phase_deg"] == 180.0
 
     def depths(positions: FloatArray) -> list[float]:
         return [moire_sum(position[None], 180.0) for position in positions.reshape(-1, 2)]
@@ -254,7 +264,7 @@ def test_what_takes_one_value_for_the_family_takes_the_middle() -> None:
     middle = np.array([list(family.middle.values())])
     assert max(depths(registry_positions(family, middle, 3, seed=1))) < -1.0, "around wells, not on top of hills"
     np.testing.assert_allclose(
-        depths(wells(family.supercell, family.count, mean_field(family, 1.0, 20.0).value("phase_deg")).level),
+        depths(wells(family, mean_field(family, 1.0, 20.0).values).level),
         -3.0,
         atol=1e-9,
     )

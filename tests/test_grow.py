@@ -51,7 +51,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_added_blocks_and_conditions_leave_the_function(source: Path, tmp_path: Path) -> None:
     config = changed(blocks=2, conditioning_width=5)
     found = qernel.grow(source, config, tmp_path / "run")
-    assert found.same and found.rescaled == [] and found.overlaps == []
+    assert found.same and found.word == "the same function" and found.rescaled == [] and found.overlaps == []
     old, new = qernel.load(source), qernel.load(tmp_path / "run")
     assert len(new.wavefunction.blocks) == 2
     for lam in (0.5, 0.8, 1.0):
@@ -70,7 +70,7 @@ def test_what_is_another_function_is_called_so(
     line = ["grow", str(source), str(tmp_path / "wide.toml"), "--set", "family.lam=[0.4,1.0]", "--out"]
     assert main([*line, str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
-    assert "a start, not the same function; family.lam is not as in its training" in said
+    assert ": a start; family.lam is not as in its training" in said
     assert f"qernel train {tmp_path}/run/config.toml --out {tmp_path}/run --resume" in said
     assert main([*line, str(tmp_path / "again"), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pytest
 
 from ansatz_cases import FAMILY, MATERIAL, SQRT3, THREE
-from qernel.hamiltonian.bands import one_body_bands
+from families import changed, moire_bands
+from families import kernel as kernel_of
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.hamiltonian.moire import moire_potential
+from qernel.hamiltonian.terms.moire import moire_potential
 from qernel.hartree_fock import MeanField, PlaneWaves, Solution, carried, lowest, mean_field, search, solve, transition
 from qernel.hartree_fock.functional import orthonormal
 from qernel.hartree_fock.starts import momentum_masks, starts
@@ -42,14 +43,18 @@ def test_one_electron_has_the_band_energy(twist: tuple[float, float]) -> None:
     """Exchange cancels the electron's own Hartree potential; ½Uξ is left."""
     family = replace(FAMILY, electrons=(1, 0), twist=twist)
     found = from_start(mean_field(family, 0.8, 300.0), "random 0")
-    band = one_body_bands(THREE, 0.8 * MATERIAL.V0, np.pi / 4, 1, cutoff=400.0, twist=twist).energies[0]
-    assert found.energy == pytest.approx(band + 0.5 * family.U * float(family.kernel.self_image()), abs=2e-6)
-    assert found.parts.interaction == pytest.approx(0.5 * family.U * float(family.kernel.self_image()), abs=1e-10)
+    band = moire_bands(THREE, 0.8 * MATERIAL.V0, np.pi / 4, 1, cutoff=400.0, twist=twist).energies[0]
+    assert found.energy == pytest.approx(
+        band + 0.5 * family.constants["U"] * float(kernel_of(family.supercell).self_image()), abs=2e-6
+    )
+    assert found.parts.interaction == pytest.approx(
+        0.5 * family.constants["U"] * float(kernel_of(family.supercell).self_image()), abs=1e-10
+    )
 
 
 def test_without_interaction_the_bands_are_filled(reference: dict[str, Any]) -> None:
     row = reference["one_body_fermi_sea_U0"][0]
-    family = replace(SIX, U=0.0, V0=row["V"])
+    family = changed(SIX, U=0.0, V0=row["V"])
     for start in ("Fermi sea 0", "random 1"):
         assert from_start(mean_field(family, 1.0), start).parts.energy == pytest.approx(row["E_total"], abs=1e-5)
 
@@ -60,14 +65,15 @@ def test_plane_waves_without_potential_against_a_double_sum(
     interaction: str, gate: float | None, electrons: tuple[int, int]
 ) -> None:
     """E = Σ ½k² − (U/2A) Σ_{i≠j, like spins} 2π f(q)/q + ½NUξ with q = |k_i − k_j|."""
-    family = replace(FAMILY, V0=0.0, electrons=electrons, interaction=interaction, gate_distance=gate, twist=(0.1, 0.3))
+    family = changed(FAMILY, V0=0.0, electrons=electrons, interaction=interaction, gate_distance=gate, twist=(0.1, 0.3))
     field = mean_field(family, 1.0, 40.0)
     form = {
         "coulomb": lambda q: 1.0,
         "dual_gate": lambda q: np.tanh(0.7 * q),
         "single_gate": lambda q: 1 - np.exp(-0.8 * q),
     }
-    expected = 0.5 * family.count * family.U * float(family.kernel.self_image(gate or 1.0))
+    xi = float(kernel_of(family.supercell, interaction, gate).self_image(gate or 1.0))
+    expected = 0.5 * family.count * family.constants["U"] * xi
     orbitals = []
     for count, first in zip(electrons, (0, 2), strict=True):
         chosen = np.arange(first, first + 2 * count, 2)
@@ -78,7 +84,7 @@ def test_plane_waves_without_potential_against_a_double_sum(
             for j in range(count):
                 if i != j:
                     q = float(np.linalg.norm(waves[i] - waves[j]))
-                    expected -= family.U / (2 * THREE.area) * 2 * np.pi / q * form[interaction](q)
+                    expected -= family.constants["U"] / (2 * THREE.area) * 2 * np.pi / q * form[interaction](q)
     parts, _ = field.apply([block for block in orbitals if len(block)])
     assert parts.energy == pytest.approx(expected, rel=1e-12)
     assert parts.moire == 0.0
@@ -105,20 +111,22 @@ def test_energies_by_quadrature_in_real_space(electrons: tuple[int, int]) -> Non
     field = replace(mean_field(family, 0.9), basis=PlaneWaves(SQRT3, 40.0, oversampling=2.0))
     orbitals = random_orbitals(field, 3)
     parts, _ = field.apply(orbitals)
-    xi = float(family.kernel.self_image())
+    xi = float(kernel_of(family.supercell).self_image())
     sums = []
     for size in (20, 40):
         r, (weight, second) = pair_density(field, orbitals, size)
         # What the point at zero distance stands for, of 1/r on a lattice of points: minus the lattice's own ξ.
-        v = np.concatenate([[xi - size * xi], np.asarray(family.kernel(jnp.asarray(r[1:])))])
+        v = np.concatenate([[xi - size * xi], np.asarray(kernel_of(family.supercell)(jnp.asarray(r[1:])))])
         sums.append(float(weight.sum(1) @ v))
     # What is left falls with the cube of the grid spacing.
     pairs = sums[1] + (sums[1] - sums[0]) / 7
     assert abs(sums[1] - sums[0]) > 1e-6
-    assert parts.interaction == pytest.approx(family.U * (pairs + xi), abs=5e-5)
+    assert parts.interaction == pytest.approx(family.constants["U"] * (pairs + xi), abs=5e-5)
     assert weight.sum() == pytest.approx(1.0, abs=1e-10)
     w = np.asarray(moire_potential(jnp.asarray(r), np.pi / 4))
-    assert parts.moire == pytest.approx(0.9 * family.V0 * float((weight * (w + w[second])).sum()), rel=1e-10)
+    assert parts.moire == pytest.approx(
+        0.9 * family.constants["V0"] * float((weight * (w + w[second])).sum()), rel=1e-10
+    )
     turn = np.exp(1j * r @ SQRT3.k_point)
     both = turn + turn[second]
     expected = abs((weight * both).sum() / 2) ** 2, float((weight * np.abs(both) ** 2).sum()) / 4
@@ -146,11 +154,11 @@ def test_fock_matrix_is_the_derivative_of_the_energy(family: Hamiltonian) -> Non
 def test_reference_energies_and_components(reference: dict[str, Any]) -> None:
     """The reference is itself a minimisation, with components converged to a few 10⁻⁴."""
     free, crystal = reference["HF_N6_3x3_cell"]
-    wave = from_start(mean_field(replace(SIX, V0=0.0), 1.0, 100.0), "random 0", 1e-4)
+    wave = from_start(mean_field(changed(SIX, V0=0.0), 1.0, 100.0), "random 0", 1e-4)
     assert wave.energy == pytest.approx(free["E_per_e"], abs=1e-6)
     # No order at K, where the crystal of this filling has it: rows, as the cell allows without a potential.
     assert wave.field.structure(wave.orbitals, THREE.k_point)[0] < 1e-6 and wave.branch == "crystal"
-    found = from_start(mean_field(replace(SIX, V0=crystal["V"], U=crystal["U"]), 1.0, 400.0), "honeycomb crystal")
+    found = from_start(mean_field(changed(SIX, V0=crystal["V"], U=crystal["U"]), 1.0, 400.0), "honeycomb crystal")
     assert found.energy == pytest.approx(crystal["E_per_e"], abs=1e-6)
     assert found.parts.kinetic / 6 == pytest.approx(crystal["T_per_e"], abs=5e-4)
     assert found.parts.moire / 6 == pytest.approx(crystal["V"] * crystal["w_per_e"], abs=5e-4)
@@ -287,7 +295,7 @@ def test_how_cells_are_counted_does_not_matter() -> None:
     states = []
     for size in (3, 4):
         cell = Supercell(((size, 0), (0, size)))
-        family = replace(FAMILY, electrons=(4, 0), supercell=cell, V0=0.0, U=60.0 / size)
+        family = changed(FAMILY, electrons=(4, 0), supercell=cell, V0=0.0, U=60.0 / size)
         states.append(from_start(mean_field(family, 1.0, 400.0 / size**2), "random 0", 1e-4))
     assert [state.branch for state in states] == ["crystal"] * 2
     assert states[0].energy * 9 == pytest.approx(states[1].energy * 16, rel=1e-6)
@@ -295,6 +303,6 @@ def test_how_cells_are_counted_does_not_matter() -> None:
 
 
 def test_a_wigner_crystal_of_many_electrons_is_called_one() -> None:
-    family = replace(FAMILY, electrons=(57, 0), supercell=Supercell(((8, 0), (0, 8)), "square"), V0=0.0, U=20.0)
+    family = changed(FAMILY, electrons=(57, 0), supercell=Supercell(((8, 0), (0, 8)), "square"), V0=0.0, U=20.0)
     found = from_start(mean_field(family, 1.0, 25.0), "floating crystal 0", 1e-2)
     assert found.branch == found.kind == "crystal" and found.order.q

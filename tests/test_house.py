@@ -16,15 +16,16 @@ SOURCE = ROOT / "src" / "qernel"
 
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 60
 
-UNFINISHED = {
-    "qernel.measure.files",
-    "qernel.plots.energies",
-}
+UNFINISHED: set[str] = set()
 """Modules that do not keep the rules yet."""
 
 UPWARDS = {
     ("qernel.hartree_fock.figure", "plots"),  # solutions draw themselves
     ("qernel.measure.density", "plots"),  # so do densities
+    ("qernel.measure.mean_field", "plots"),  # and what is measured
+    ("qernel.measure.scan", "plots"),
+    ("qernel.measure.scan", "transition"),
+    ("qernel.measure.map", "transition"),
 }
 """The modules that import a package further down in the table of docs/architecture.md."""
 
@@ -90,9 +91,7 @@ def test_modules_and_functions_are_short() -> None:
 
 def test_imports_go_round_in_no_circle() -> None:
     try:
-        TopologicalSorter(
-            {name: imports(name) - {name} for name in modules() if package(name) not in ("measure", "transition")}
-        ).prepare()
+        TopologicalSorter({name: imports(name) - {name} for name in modules()}).prepare()
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
 

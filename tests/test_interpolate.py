@@ -13,8 +13,7 @@ import tomlkit
 
 import qernel
 from qernel.cli import main
-from qernel.cli.shared import compare_runs
-from qernel.comparison import interpolation, points
+from qernel.comparison import interpolation, points, work
 from qernel.comparison.clock import CLOCK_FILE
 from qernel.comparison.densities import folded, squared_difference
 from qernel.comparison.points import Point
@@ -94,10 +93,10 @@ class Stub:
         self.trained: list[str] = []
         self.measured: list[str] = []
         self.interrupt_at = -1
-        monkeypatch.setattr(compare_runs, "train_run", self.train)
+        monkeypatch.setattr(work, "train_run", self.train)
         monkeypatch.setattr(points, "sampler", self.sampler)
 
-    def train(self, config: Config, path: Path, _: float | None) -> None:
+    def train(self, config: Config, path: Path, _: float | None, show: Any = None) -> None:
         if len(self.trained) == self.interrupt_at:
             self.interrupt_at = -1
             raise Interrupted("stopped at iteration 3 of 8", path, 2)

@@ -71,7 +71,7 @@ def test_the_cusp_is_a_third_of_U_between_like_and_U_between_unlike_electrons(
 def test_the_cusp_follows_the_constant_U_where_it_is_not_a_parameter() -> None:
     values = along(pair_factor(POLARISED), FAR, jnp.asarray([0.6, 0.8]), jnp.asarray([1e-7]), jnp.ones(1))
     opposite = along(pair_factor(POLARISED), FAR, jnp.asarray([-0.6, -0.8]), jnp.asarray([1e-7]), jnp.ones(1))
-    assert float(values[0, 1] + opposite[0, 1]) / 2 == pytest.approx(POLARISED.U / 3, rel=1e-5)
+    assert float(values[0, 1] + opposite[0, 1]) / 2 == pytest.approx(POLARISED.constants["U"] / 3, rel=1e-5)
 
 
 def test_at_the_start_it_is_a_monotonic_repulsion() -> None:
@@ -107,7 +107,7 @@ def test_the_pair_factor_is_a_sum_over_pairs(hamiltonian: Hamiltonian) -> None:
         if distance >= factor.length:
             continue
         like = hamiltonian.electrons[1] == 0 or (i < 2) == (j < 2)
-        strength = 9.0 if hamiltonian is SPINFUL else hamiltonian.U
+        strength = 9.0 if hamiltonian is SPINFUL else hamiltonian.constants["U"]
         alpha = np.asarray(factor.coefficients(CONDITION))[0 if like else 1]
         slope = strength * (1 / 3 if like else 1.0) + 3 / factor.length * alpha[0]
         polynomial = alpha[0] + slope * distance + sum(a * distance ** (n + 2) for n, a in enumerate(alpha[1:]))

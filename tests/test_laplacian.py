@@ -14,6 +14,7 @@ import pytest
 from jax import Array
 
 from ansatz_cases import FAMILY, MATERIAL, random_points, random_positions
+from families import changed
 from qernel.estimators.local_energy import local_energy
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.determinant import log_det
@@ -129,5 +130,5 @@ def test_lambda_enters_the_moire_energy_only() -> None:
     """dE_L/dλ = V0 Σ w at fixed ψ: what the Hellmann–Feynman theorem averages."""
     psi = FreeElectrons(trainable=jnp.zeros(1), hamiltonian=FAMILY)
     slope = jax.grad(lambda p: jnp.real(local_energy(psi, POSITIONS[0], p).total))(jnp.asarray([0.9]))
-    unit = replace(FAMILY, V0=1.0).potential(POSITIONS[0], jnp.ones(1)).moire
+    unit = changed(FAMILY, V0=1.0).potential(POSITIONS[0], jnp.ones(1)).moire
     assert float(slope[0]) == pytest.approx(MATERIAL.V0 * float(unit), rel=1e-10)

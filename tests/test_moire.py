@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qernel.hamiltonian.moire import WAVE_VECTORS, moire_potential
+from qernel.hamiltonian.terms.moire import WAVE_VECTORS, moire_potential
 from qernel.lattice import FloatArray, Supercell
 
 PHASES = np.deg2rad([0.0, 45.0, 60.0, -100.0])

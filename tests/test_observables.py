@@ -10,10 +10,11 @@ import pytest
 from scipy import special, stats
 
 from ansatz_cases import FAMILY
+from families import changed, moire_bands
+from families import kernel as kernel_of
 from free_fermions import draw, free_gas
 from qernel.errors import QernelError, RunError
 from qernel.estimators.statistics import summarise, summarise_components
-from qernel.hamiltonian.bands import one_body_bands
 from qernel.lattice import Supercell
 from qernel.observables import Observable, Samples, Variable, averaged, find, make, names, register, registry
 from qernel.observables.base import ratio
@@ -167,7 +168,7 @@ def test_natural_occupations_of_a_determinant(gas: dict[str, Samples]) -> None:
 
 
 def band_orbitals(depth: float, count: int) -> Any:
-    bands = one_body_bands(CELL, depth, np.pi / 4, count, cutoff=300.0)
+    bands = moire_bands(CELL, depth, np.pi / 4, count, cutoff=300.0)
 
     def orbitals(r: np.ndarray) -> np.ndarray:
         waves = [np.exp(1j * r @ w.T) @ c for w, c in zip(bands.waves, bands.coefficients, strict=True)]
@@ -179,17 +180,17 @@ def band_orbitals(depth: float, count: int) -> Any:
 @pytest.fixture(scope="module")
 def crystal() -> Samples:
     """Exact samples of nine electrons that fill the lowest band at λ = 0.3."""
-    orbitals = band_orbitals(0.3 * FAMILY.V0, 9)
+    orbitals = band_orbitals(0.3 * FAMILY.constants["V0"], 9)
     fine = np.stack(np.meshgrid(*2 * [np.arange(24) / 24], indexing="ij"), axis=-1) @ CELL.primitive
     top = 1.05 * (np.abs(orbitals(fine)) ** 2).sum(-1).max()
     x = draw(np.random.default_rng(5), orbitals, 9, CELL.vectors, (32, 60), top)
-    return Samples(x, replace(FAMILY, electrons=(9, 0), U=0.0), np.array([0.3]), seed=5)
+    return Samples(x, changed(FAMILY, electrons=(9, 0), U=0.0), np.array([0.3]), seed=5)
 
 
 def test_density_of_free_electrons_in_the_moire_potential(crystal: Samples) -> None:
     """n(r) = Σ_j |φ_j(r)|² of the filled band, averaged over each part of the grid; N electrons in every cell."""
     result = measured("density", crystal, grid=9, cell_grid=6)
-    orbitals = band_orbitals(0.3 * FAMILY.V0, 9)
+    orbitals = band_orbitals(0.3 * FAMILY.constants["V0"], 9)
     root_three = np.array([[1.0, 1.0], [-1.0, 2.0]]) @ CELL.primitive
     cells = {"density": (CELL.vectors, 9, 9), "density_moire": (CELL.primitive, 6, 1)}
     for name, (vectors, grid, electrons) in (cells | {"density_sqrt3": (root_three, 6, 3)}).items():
@@ -326,8 +327,8 @@ def energies(rng: np.random.Generator, shape: tuple[int, int], imaginary: float)
 def test_energy_parts_and_v_score() -> None:
     """Known Gaussian local energies: the parts add up, and the V-score is calibrated over repetitions."""
     family = replace(FAMILY, electrons=(6, 0))
-    self_image = float(family.kernel.self_image(1.0))
-    exact = 6 * (3 + 0.25) / (-102.0 - 3 * family.U * self_image) ** 2
+    self_image = float(kernel_of(family.supercell).self_image())
+    exact = 6 * (3 + 0.25) / (-102.0 - 3 * family.constants["U"] * self_image) ** 2
     z = []
     for seed in range(60):
         table = energies(np.random.default_rng(seed), (16, 30), 0.5)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from ansatz_cases import FAMILY, SMALL, SQRT3, THREE, evaluate, random_points, random_positions
-from qernel.hamiltonian.bands import one_body_bands
+from families import changed, moire_bands
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.hamiltonian.moire import WAVE_VECTORS
+from qernel.hamiltonian.parameters import Parameter
+from qernel.hamiltonian.terms.base import Components, OneBody, Values
+from qernel.hamiltonian.terms.coulomb import Coulomb
+from qernel.hamiltonian.terms.moire import WAVE_VECTORS, Moire
 from qernel.laplacian.determinant import log_det
 from qernel.wavefunction import build
 from qernel.wavefunction.orbitals.bloch import BlochOrbitals
@@ -58,7 +61,9 @@ def band_energy(orbitals: BlochOrbitals, lam: float) -> float:
     for wave in WAVE_VECTORS:
         for sign in (1, -1):
             near = np.linalg.norm(difference - sign * wave, axis=-1) < 1e-6
-            matrix -= lam * family.V0 * np.exp(sign * 1j * np.deg2rad(family.phase_deg)) * near
+            matrix -= (
+                lam * family.constants["V0"] * np.exp(sign * 1j * np.deg2rad(family.constants["phase_deg"])) * near
+            )
     return float(np.trace(table.conj().T @ matrix @ table).real)
 
 
@@ -70,20 +75,22 @@ def test_filled_orbitals_have_the_energy_of_the_bands_all_along_lambda(family: H
     """
     orbitals = bloch(family, 12)
     for lam in (0.3, 0.613, 1.0, 1.337, 1.6):
-        bands = one_body_bands(
-            family.supercell, lam * family.V0, np.pi / 4, family.count, cutoff=600.0, twist=family.twist
+        bands = moire_bands(
+            family.supercell, lam * family.constants["V0"], np.pi / 4, family.count, cutoff=600.0, twist=family.twist
         )
         excess = band_energy(orbitals, lam) - bands.energies.sum()
         assert -1e-8 < excess < 0.05
     fine = bloch(family, 12, 400.0)
-    exact = one_body_bands(family.supercell, family.V0, np.pi / 4, family.count, cutoff=600.0, twist=family.twist)
+    exact = moire_bands(
+        family.supercell, family.constants["V0"], np.pi / 4, family.count, cutoff=600.0, twist=family.twist
+    )
     assert band_energy(fine, 1.0) == pytest.approx(exact.energies.sum(), abs=1e-4)
 
 
 def test_filled_orbitals_have_the_reference_energy(reference: dict[str, Any]) -> None:
     row = reference["one_body_fermi_sea_U0"][0]
     assert row["N"] == 6 and row["n"] == 3
-    family = replace(SIX, V0=row["V"], phase_deg=float(row["phi_deg"]))
+    family = changed(SIX, V0=row["V"], phase_deg=float(row["phi_deg"]))
     assert band_energy(bloch(family, 12, 400.0), 1.0) == pytest.approx(row["E_total"], abs=1e-4)
 
 
@@ -104,7 +111,7 @@ def test_the_fit_is_exact_at_its_nodes_for_every_order() -> None:
         nodes = np.cos(np.pi * (np.arange(order) + 0.5) / order) if order > 1 else np.zeros(1)
         for node in nodes:
             lam = 0.95 + 0.65 * node
-            exact = one_body_bands(SQRT3, lam * family.V0, np.pi / 4, 2, cutoff=600.0).energies.sum()
+            exact = moire_bands(SQRT3, lam * family.constants["V0"], np.pi / 4, 2, cutoff=600.0).energies.sum()
             assert band_energy(orbitals, lam) == pytest.approx(exact, abs=0.02)
 
 
@@ -199,6 +206,31 @@ def test_crystal_orbitals_sit_on_the_sites_of_their_registry(family: Hamiltonian
     x = random_positions(family, 1, 9)[0]
     moved = orbitals(x.at[0].add(THREE.vectors[0] - THREE.vectors[1]), POINT)[0]
     np.testing.assert_allclose(moved, orbitals(x, POINT)[0], rtol=1e-10)
+
+
+@dataclass(frozen=True)
+class Sliding(OneBody):
+    """The moiré potential at φ = 0, moved by φ/100 periods along a1."""
+
+    name: ClassVar[str] = "sliding"
+    summary: ClassVar[str] = "wells that move"
+    parameters: ClassVar[tuple[Parameter, ...]] = Moire.parameters
+
+    def components(self, values: Values) -> Components:
+        waves, amplitudes = Moire().components({**values, "phase_deg": 0.0})
+        return Components(waves, amplitudes * np.exp(-2j * np.pi * waves[:, 0] * float(values["phase_deg"]) / 100))
+
+
+def test_crystal_orbitals_follow_their_wells() -> None:
+    base = replace(SIX, parameters=("lam", "phase_deg"), ranges=((0.3, 1.6), (10.0, 60.0)))
+    family = changed(base, terms=(Sliding(), Coulomb()))
+    orbitals = CrystalOrbitals(family, 4, dtype=jnp.float64)
+    still = CrystalOrbitals(SIX, 4, dtype=jnp.float64)
+    x = random_positions(SIX, 1, 9)[0]
+    for phase in (10.0, 23.0, 57.0):
+        well = phase / 100 * THREE.primitive[0]
+        moved = orbitals(x + well, jnp.asarray([0.7, phase]))[0]
+        np.testing.assert_allclose(moved, still(x, POINT)[0], rtol=1e-7)
 
 
 def test_registries_are_translations_of_each_other() -> None:

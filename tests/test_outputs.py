@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from figure_data import dataset
+from qernel import outputs, progress
 from qernel.cli import main
 from qernel.cli.parser import COMMANDS, build_parser
-from qernel.cli.shared import outputs, progress
+from qernel.cli.shared.progress import TrainingProgress
 from qernel.config import load_config
 from qernel.errors import RunError, command_line, resume_command
 from qernel.files import require_writable
@@ -87,8 +88,8 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     def begun(*_: Any, **__: Any) -> None:
         raise AssertionError("work has begun")
 
-    monkeypatch.setattr(progress.PartsProgress, "__enter__", begun)
-    monkeypatch.setattr(progress.TrainingProgress, "__call__", begun)
+    monkeypatch.setattr(progress.Bar, "__call__", begun)
+    monkeypatch.setattr(TrainingProgress, "__call__", begun)
     monkeypatch.setattr("qernel.benchmark.measure.run", begun)
     monkeypatch.setattr("qernel.training.run.initial_wavefunction", begun)
     monkeypatch.setattr("qernel.plots.density.density_map", begun)
@@ -151,7 +152,7 @@ def test_a_folder_of_long_work_is_held(tmp_path: Path) -> None:
 @pytest.fixture
 def other(here: Path) -> Iterator[str]:
     """Another process that works in the folder ``out``."""
-    text = "import sys, time, pathlib; from qernel.cli import outputs\n"
+    text = "import sys, time, pathlib; from qernel import outputs\n"
     text += "with outputs.held(pathlib.Path('out'), []): print('held', flush=True); time.sleep(100)"
     source = str(Path(__file__).parents[1] / "src")
     line = [sys.executable, "-c", text]

@@ -22,7 +22,7 @@ from qernel.training.report import Report
 from qernel.training.run import train
 from runs import newest, same_state
 
-STUDY = Path(__file__).parents[1] / "studies" / "n6"
+EARLIER_RUN = Path(__file__).parent / "data" / "earlier_run"
 EARLIER = {0.3: (-1.0, 31.36081), 1.0: (1.0, 26.46279), 1.7: (1.0, 27.90474)}
 SHIPPED = {0.3: (-1.0, 24.78515), 1.0: (-1.0, 22.78823), 1.7: (-1.0, 27.08497)}
 """(sign, log|ψ|) at one configuration by λ: of the model that 0.1.0 was first shipped with, and of the present one."""
@@ -135,7 +135,7 @@ def test_what_is_not_a_model_is_refused(tmp_path: Path) -> None:
         qernel.load(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "stored"), [(str(STUDY / "earlier"), EARLIER), ("n6", SHIPPED)], ids=["old", "new"])
+@pytest.mark.parametrize(("name", "stored"), [(str(EARLIER_RUN), EARLIER), ("n6", SHIPPED)], ids=["old", "new"])
 def test_a_model_keeps_its_wavefunction(name: str, stored: dict[float, tuple[float, float]]) -> None:
     """A model file must load in every later version and give the ψ it was shipped with."""
     model = qernel.load(name)

@@ -15,6 +15,7 @@ from jax import Array
 from jax.sharding import Mesh
 
 from ansatz_cases import FAMILY, SMALL, SQRT3, Case, energies, evaluate, perturbed, random_points, wavefunction
+from families import changed
 from qernel.config import TrainConfig, load_config
 from qernel.estimators.batched import walker_functions
 from qernel.estimators.local_energy import local_energy
@@ -143,7 +144,7 @@ class Phase(Wavefunction):
 
 
 def test_the_gradient_of_a_pure_phase_lives_in_the_imaginary_part() -> None:
-    family = replace(FAMILY, supercell=SQRT3, electrons=(1, 0), V0=0.0, U=0.0)
+    family = changed(FAMILY, supercell=SQRT3, electrons=(1, 0), V0=0.0, U=0.0)
     square = float(np.sum(SQRT3.reciprocal[0] ** 2))
     psi = Phase(strength=jnp.asarray(0.7), hamiltonian=family)
     parameters = parameter_layout(psi).parameters

@@ -181,7 +181,7 @@ def test_chains_stop_after_a_block(start: Any) -> None:
 def test_hartree_fock_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     (tmp_path / "tiny.toml").write_text(settings().to_toml())
     stop = killing(3)
-    monkeypatch.setattr("qernel.cli.commands.hf.PartsProgress.show", lambda self, what, fraction: stop())
+    monkeypatch.setattr("qernel.progress.Bar.__call__", lambda self, what, fraction: stop())
     assert main(["hf", str(tmp_path / "tiny.toml"), "--lam", "0.5", "0.9", "--out", str(tmp_path / "hf")]) == 143
     assert capsys.readouterr().err == "\nqernel: stopped, nothing was written\n"
     assert not (tmp_path / "hf").exists()

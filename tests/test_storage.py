@@ -93,7 +93,7 @@ def test_repeating_is_allowed_and_overwriting_is_not(
     assert results.read_bytes() == before
     # That the same seed gives the same numbers is tested of the state; here it would be another half minute.
     old = qernel.open(results)
-    monkeypatch.setattr("qernel.cli.commands.observe._measure", lambda *_: old)
+    monkeypatch.setattr("qernel.measure.observations._measure", lambda *_: old)
     assert main([*wanted, *OBSERVABLES, *SETTINGS, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert set(printed["results"][0]) >= {"lam", "order_parameter", "extrapolating"}

@@ -20,17 +20,16 @@ from qernel.plots.transition import transition_figure
 from qernel.storage import save
 from qernel.transition import Curve, Scan, analyse, compare_phases, read_scan
 from qernel.transition.analysis import Transition
-from qernel.transition.branches import crossing, step_at
+from qernel.transition.branches import Step, crossing, step_at
 from qernel.transition.candidates import PARAMETERS, fit
 from qernel.transition.compare import SMOOTH, bootstrap, candidates
-from qernel.transition.consistency import concavity, hellmann_feynman, hysteresis, slope
+from qernel.transition.consistency import concavity, hellmann_feynman, hysteresis
 from qernel.transition.maps import either_side, read_maps
 from qernel.transition.verdict import LEAD, WIDEST
 
 LAM = np.linspace(0.4, 1.4, 21)
 PLACE = 1.03
 ERROR = 0.004
-V0 = 4.4437
 
 
 def interaction(kind: str, lam: np.ndarray, place: float = PLACE) -> np.ndarray:
@@ -57,7 +56,7 @@ def made_up(kind: str, seed: int = 0, lam: np.ndarray = LAM, first_order: bool =
 
     order = noisy(0.12 + 0.08 * (lam > place) * jump, 0.003)
     curve = noisy(interaction(kind, lam, place), ERROR)
-    return Scan(lam, noisy(energy, 0.001), noisy(lam * derivative, 0.01), curve, V0, order=order)
+    return Scan(lam, noisy(energy, 0.001), noisy(lam * derivative, 0.01), curve, order=order)
 
 
 def dataset(scan: Scan, **more: Any) -> xarray.Dataset:
@@ -67,7 +66,7 @@ def dataset(scan: Scan, **more: Any) -> xarray.Dataset:
         for part, values in zip((name, f"{name}_error"), getattr(scan, name), strict=True):
             data[part] = ("lam", values, {"units": "E0"})
     data |= {name: ("lam", values) for name, values in more.items()}
-    return xarray.Dataset(data, {"lam": scan.lam}, {"V0": scan.V0})
+    return xarray.Dataset(data, {scan.axis.name: scan.points})
 
 
 # Fits
@@ -115,7 +114,7 @@ def test_transitions_are_found(kind: str) -> None:
     assert (found.jump is None) == (kind == "kink")
     if kind == "jump":
         assert found.jump is not None and abs(found.jump.value + 0.08) < 4 * found.jump.error
-    moire, order = found.moire_jump, found.order_jump
+    moire, order = found.slope_jump, found.order_jump
     assert moire is not None and order is not None
     assert abs(moire.jump + 1.0) < 4 * moire.error and abs(order.jump - 0.08) < 4 * order.error
     assert f"{kind if kind != 'step' else 'rounded step'} at λ_c = {place!r}" in found.evidence[0]
@@ -149,7 +148,7 @@ def test_six_points_do_not_decide() -> None:
 
 def test_error_bars_that_are_too_small_are_widened() -> None:
     scan = made_up("jump")
-    tight = Scan(scan.lam, scan.energy, scan.moire, Curve(scan.interaction.values, scan.interaction.errors / 3), V0)
+    tight = Scan(scan.points, scan.energy, scan.moire, Curve(scan.interaction.values, scan.interaction.errors / 3))
     wide, narrow = analyse(scan, resamples=200), analyse(tight, resamples=200)
     assert narrow.inflation == pytest.approx(3 * np.sqrt(wide.best.chi2 / wide.best.dof), rel=1e-6)
     assert narrow.scale > 5 and any("widened by" in sentence for sentence in narrow.evidence)
@@ -222,7 +221,7 @@ def test_the_bootstrap_error_is_calibrated(kind: str) -> None:
 def test_the_error_of_a_jump_holds_the_gap() -> None:
     """However precise the energies: between two λ a jump can be anywhere, 0.34 of the gap is the central 68%."""
     scan = made_up("jump")
-    precise = Scan(LAM, scan.energy, scan.moire, Curve(interaction("jump", LAM), np.full(21, 1e-7)), V0)
+    precise = Scan(LAM, scan.energy, scan.moire, Curve(interaction("jump", LAM), np.full(21, 1e-7)))
     found = analyse(precise, resamples=400)
     assert found.lambda_c is not None and found.lambda_c.value == pytest.approx(1.025)
     assert found.errors is not None and found.errors.place == pytest.approx(0.3414 * 0.05, rel=0.1)
@@ -236,7 +235,7 @@ def test_hellmann_feynman() -> None:
     p_values = [hellmann_feynman(made_up("kink", seed), PLACE).p_value for seed in range(40)]  # type: ignore[union-attr]
     assert 0.3 < np.mean(p_values) < 0.7 and min(p_values) > 1e-4
     scan = made_up("kink")
-    off = Scan(LAM, scan.energy, Curve(1.01 * scan.moire.values, scan.moire.errors), scan.interaction, V0)
+    off = Scan(LAM, scan.energy, Curve(1.01 * scan.moire.values, scan.moire.errors), scan.interaction)
     wrong = hellmann_feynman(off, PLACE)
     assert wrong is not None and wrong.p_value < 1e-6
     gap = hellmann_feynman(scan, PLACE)
@@ -244,19 +243,26 @@ def test_hellmann_feynman() -> None:
 
 
 def test_concavity() -> None:
-    assert concavity(made_up("kink")).violations == 0
+    good = concavity(made_up("kink"))
+    assert good is not None and good.violations == 0
     scan = made_up("kink")
     dented = scan.energy.values - 0.05 * (np.arange(21) == 9)
-    bad = concavity(Scan(LAM, Curve(dented, scan.energy.errors), scan.moire, scan.interaction, V0))
-    assert bad.violations == 1 or bad.violations == 2
+    bad = concavity(Scan(LAM, Curve(dented, scan.energy.errors), scan.moire, scan.interaction))
+    assert bad is not None and bad.violations in (1, 2)
     assert bad.worst > 5
 
 
+def slope_jump(scan: Scan, place: float) -> Step | None:
+    known = scan.slope()
+    assert known is not None
+    return step_at(*known, place, 0.0)
+
+
 def test_the_jump_of_a_curve() -> None:
-    results = [step_at(*slope(made_up("kink", seed)), PLACE, 0.0) for seed in range(60)]
+    results = [slope_jump(made_up("kink", seed), PLACE) for seed in range(60)]
     pulls = [(one.jump + 1.0) / one.error for one in results if one is not None]
     assert len(pulls) == 60 and abs(np.mean(pulls)) < 0.5 and np.mean(np.abs(pulls) < 1) > 0.5
-    assert step_at(*slope(made_up("kink")), LAM[1], 0.0) is None
+    assert slope_jump(made_up("kink"), LAM[1]) is None
 
 
 def test_the_crossing_of_the_energies() -> None:
@@ -267,7 +273,7 @@ def test_the_crossing_of_the_energies() -> None:
     # 60 binomial trials at 0.68, and three standard deviations of the mean of 60 pulls with some room.
     late = made_up("jump")
     early = made_up("jump", place=PLACE - 0.1).energy
-    found = analyse(Scan(LAM, early, late.moire, late.interaction, V0), resamples=100)
+    found = analyse(Scan(LAM, early, late.moire, late.interaction), resamples=100)
     assert found.crossing is not None and found.crossing.value == pytest.approx(PLACE - 0.1, abs=0.03)
     assert any("not at λ_c" in sentence for sentence in found.evidence)
     assert any("within three errors" in sentence for sentence in analyse(late, resamples=100).evidence)
@@ -282,11 +288,11 @@ def test_hysteresis() -> None:
         return {name: getattr(of, name) for name in ("energy", "moire", "interaction")}
 
     assert hysteresis(scan) == []
-    same = hysteresis(Scan(LAM, *parts(scan).values(), V0, sweeps={"up": parts(one), "down": parts(other)}))
+    same = hysteresis(Scan(LAM, *parts(scan).values(), sweeps={"up": parts(one), "down": parts(other)}))
     assert [loop.name for loop in same] == ["energy", "interaction"] and all(loop.loop is None for loop in same)
     inside = (LAM > 0.94) & (LAM < 1.11)
     late = parts(other) | {"energy": Curve(other.energy.values + 0.1 * inside, other.energy.errors)}
-    apart = hysteresis(Scan(LAM, *parts(scan).values(), V0, sweeps={"up": parts(one), "down": late}))[0]
+    apart = hysteresis(Scan(LAM, *parts(scan).values(), sweeps={"up": parts(one), "down": late}))[0]
     assert apart.loop == pytest.approx((0.95, 1.1)) and apart.largest == pytest.approx(-0.1, abs=0.01)
 
 
@@ -314,7 +320,7 @@ def phases(
                 (0.03 + 0.1 * phase_here, 0.003),
             )
         ]
-        result.append(Scan(LAM, *columns[:3], V0, order=columns[3], source="crystal" if phase else "liquid"))
+        result.append(Scan(LAM, *columns[:3], order=columns[3], source="crystal" if phase else "liquid"))
     return result[0], result[1]
 
 
@@ -347,7 +353,7 @@ def test_slopes_hold_a_crossing_at_the_edge_of_the_scans() -> None:
     edge, middle = compare_phases(*phases(2, place=1.38)), compare_phases(*phases(2))
     assert edge.lambda_c is not None and middle.lambda_c is not None
     assert abs(edge.lambda_c.value - 1.38) < 3 * edge.lambda_c.error < 15 * middle.lambda_c.error
-    liquid, crystal = (replace(scan, lam=scan.lam - LAM[3]) for scan in phases(2))  # λ = 0 is among them
+    liquid, crystal = (replace(scan, points=scan.points - LAM[3]) for scan in phases(2))  # λ = 0 is among them
     found = compare_phases(liquid, crystal)
     assert found.lambda_c is not None and abs(found.lambda_c.value - (PLACE - LAM[3])) < 3 * found.lambda_c.error
     assert "dE/dlam" not in found.jumps
@@ -356,7 +362,7 @@ def test_slopes_hold_a_crossing_at_the_edge_of_the_scans() -> None:
 def test_chains_that_changed_their_phase_are_left_out() -> None:
     gone = tuple(LAM[15:])
     found = compare_phases(*phases(3, together=gone))
-    assert found.merged == pytest.approx(gone) and found.first.lam[-1] < 1.12
+    assert found.merged == pytest.approx(gone) and found.first.points[-1] < 1.12
     assert found.lambda_c is not None and abs(found.lambda_c.value - PLACE) < 3 * found.lambda_c.error
     assert "left out" in " ".join(found.evidence)
     with pytest.raises(RunError, match="tells them apart: measure at least 6"):
@@ -474,14 +480,14 @@ def test_densities_on_either_side_of_the_transition_are_drawn(tmp_path: Path) ->
     below, above = either_side(maps, Quantity(PLACE, 0.04)) or (None, None)
     assert below is not None and above is not None
     near = LAM[abs(LAM - PLACE) > 0.08]
-    assert (below.lam, above.lam) == (near[near < PLACE].max(), near[near > PLACE].min())
+    assert (below.at, above.at) == (near[near < PLACE].max(), near[near > PLACE].min())
     assert either_side(maps, None) == (maps[0], maps[-1]) and either_side(maps, Quantity(PLACE, 9.0)) is None
     found = analyse(scan, resamples=100)
     assert found.lambda_c is not None
     axes = transition_figure(found, maps).axes
     drawn = [one for one in axes if one.images]
     assert [float(one.images[0].get_array().mean()) for one in drawn] == [
-        pytest.approx(one.lam) for one in either_side(maps, found.lambda_c) or ()
+        pytest.approx(one.at) for one in either_side(maps, found.lambda_c) or ()
     ]
     assert main([*line, str(tmp_path / "with")]) == 0
     sizes = [len((tmp_path / name / "transition.png").read_bytes()) for name in ("without", "with")]

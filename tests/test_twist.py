@@ -15,18 +15,19 @@ import pytest
 import tomlkit
 
 from ansatz_cases import SMALL, energies, quick_jit, random_positions
+from families import family as family_of
+from families import moire_bands
 from qernel.cli.commands.validate import _units
 from qernel.cli.entry import main
-from qernel.cli.shared.results import system
 from qernel.config import Config, load_config
+from qernel.config.earlier import meanings
 from qernel.config.twist import earlier_meaning
 from qernel.errors import OtherRun, QernelWarning
-from qernel.hamiltonian.bands import one_body_bands
-from qernel.hamiltonian.family import Hamiltonian
 from qernel.hamiltonian.twist import reduced_turns, row_turns
 from qernel.hartree_fock.search import lowest, mean_field, search
 from qernel.lattice import LATTICES, Supercell
 from qernel.measure import Model, load
+from qernel.measure.points import system
 from qernel.observables.base import Samples
 from qernel.observables.one_body import plane_waves
 from qernel.provenance import model_attributes
@@ -115,9 +116,9 @@ def test_every_list_of_plane_waves_takes_the_twist_of_the_rows() -> None:
     for cell in random_cells(8, 4, most=6):
         twist = (float(rng.uniform(-3, 3)), float(rng.uniform(-3, 3)))
         depth = 4.443709 if cell.lattice == "triangular" else 0.0
-        family = Hamiltonian(cell, (1, 0), V0=depth, U=0.0, phase_deg=45.0, twist=twist)
+        family = family_of(cell, (1, 0), V0=depth, U=0.0, phase_deg=45.0, twist=twist)
         basis = mean_field(family, 1.0, 60.0).basis
-        bands = one_body_bands(cell, depth, np.pi / 4, 8, cutoff=400.0, twist=twist)
+        bands = moire_bands(cell, depth, np.pi / 4, 8, cutoff=400.0, twist=twist)
         orbitals = BlochOrbitals(Series(family, ("lam",), (1,)), cutoff=60.0, complex=True, dtype=jnp.float64)
         samples = Samples(np.zeros((1, 1, 1, 2)), family, np.ones(1))
         for waves in (
@@ -139,7 +140,7 @@ def test_every_list_of_plane_waves_takes_the_twist_of_the_rows() -> None:
 )
 def test_moving_one_electron_by_a_given_row_turns_psi_by_the_twist(ansatz: str, matrix: Any) -> None:
     twist = (1.2, -0.35)
-    family = Hamiltonian(Supercell(matrix), (2, 0), V0=4.4, U=1.0, phase_deg=45.0, twist=twist)
+    family = family_of(Supercell(matrix), (2, 0), V0=4.4, U=1.0, phase_deg=45.0, twist=twist)
     psi = build(SMALL.model_copy(update={"ansatz": ansatz}), family, key=jax.random.key(1), dtype=jnp.float64)
     x = random_positions(family, 1, 2)[0]
     moved = jnp.stack([x, *(x.at[1].add(row) for row in given_rows(family.supercell))])
@@ -153,8 +154,8 @@ def test_two_electrons_in_a_row_of_cells(twist: tuple[float, float]) -> None:
     """Without interaction Hartree–Fock, bands and a Slater determinant are all exact, at every whole turn."""
     config = line(twist=list(twist))
     family = config.hamiltonian()
-    assert levels(family.supercell, family.V0, twist, 2).mean() == pytest.approx(EXACT, abs=1e-6)
-    bands = one_body_bands(family.supercell, family.V0, np.pi / 4, 2, cutoff=400.0, twist=twist)
+    assert levels(family.supercell, family.constants["V0"], twist, 2).mean() == pytest.approx(EXACT, abs=1e-6)
+    bands = moire_bands(family.supercell, family.constants["V0"], np.pi / 4, 2, cutoff=400.0, twist=twist)
     assert bands.energies.mean() == pytest.approx(EXACT, abs=1e-6)
     assert lowest(search(family, [1.0])[0]).energy == pytest.approx(EXACT, abs=1e-5)
     psi = build(config.model, family, key=jax.random.key(1), dtype=jnp.float64)
@@ -305,7 +306,8 @@ def test_resuming_a_run_of_another_twist_names_the_way(start: Any, tmp_path: Pat
     assert earlier is not None
     Checkpoints(tmp_path, earlier.fingerprint(), 3).save(state, finished=False)
     with pytest.raises(OtherRun, match=r"resume with .*config.toml, or add --set system.twist_along=reduced"):
-        Checkpoints(tmp_path, config.fingerprint(), 3, earlier=earlier.fingerprint()).load(state)
+        known = {one.config.fingerprint(): (one.what, one.override) for one in meanings(config)}
+        Checkpoints(tmp_path, config.fingerprint(), 3, earlier=known).load(state)
     assert Checkpoints(tmp_path, earlier.fingerprint(), 3).load(state).path.exists()
 
 

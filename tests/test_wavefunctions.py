@@ -126,7 +126,7 @@ def test_the_local_energy_stays_finite_where_electrons_meet(case: Case) -> None:
         near = jnp.stack([x.at[pair[1]].set(x[pair[0]] + step) for step in steps])
         total = np.asarray(energies(psi, near, jnp.repeat(p, BATCH, 0)).total).reshape(2, 3)
         first, second = np.abs(np.diff(total)).T
-        assert np.all(second < 0.3 * first + 0.05 * family.U)
+        assert np.all(second < 0.3 * first + 0.05 * family.constants["U"])
 
 
 def test_the_local_energy_of_a_bare_determinant_does_not_stay_finite() -> None:
@@ -135,7 +135,7 @@ def test_the_local_energy_of_a_bare_determinant_does_not_stay_finite() -> None:
     x, p = random_positions(case.hamiltonian, 1, 9)[0], random_points(case.hamiltonian, 1, 10)
     near = jnp.stack([x.at[1].set(x[0] + r * jnp.asarray([0.6, 0.8])) for r in (1e-3, 1e-4) * 3])
     total = energies(wavefunction(case), near, jnp.repeat(p, BATCH, 0)).total
-    assert float(total[1] - total[0]) > 0.9 * case.hamiltonian.U * (1e4 - 1e3)
+    assert float(total[1] - total[0]) > 0.9 * case.hamiltonian.constants["U"] * (1e4 - 1e3)
 
 
 @every_case

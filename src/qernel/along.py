@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qernel.hamiltonian import parameters, terms
+from qernel.hamiltonian.parameters import Parameter
+
 if TYPE_CHECKING:
     import xarray
 
@@ -36,18 +39,13 @@ class Axis(NamedTuple):
         """One of its values in a sentence."""
         return f"{self.symbol} = {value:g}"
 
+    @classmethod
+    def of(cls, parameter: Parameter) -> Axis:
+        """A parameter of the Hamiltonian."""
+        return cls(parameter.name, parameter.symbol, parameter.unit, parameter.meaning, parameter.multiplies)
 
-LAM = Axis("lam", "λ", "1", "factor λ on the moiré depth V0", "moire")
 
-_KNOWN = {
-    axis.name: axis
-    for axis in (
-        LAM,
-        Axis("U", "U", "E0 a_M", "interaction strength", "interaction"),
-        Axis("phase_deg", "φ", "degree", "moiré phase"),
-        Axis("gate_distance", "d", "a_M", "distance to the gate(s)"),
-    )
-}
+LAM = Axis.of(parameters.LAM)
 
 
 def named(name: str, attributes: Mapping[str, Any] | None = None) -> Axis:
@@ -57,8 +55,8 @@ def named(name: str, attributes: Mapping[str, Any] | None = None) -> Axis:
         name: of the parameter.
         attributes: ``units`` and ``long_name`` of its values in a file, which say what nothing here knows.
     """
-    if name in _KNOWN:
-        return _KNOWN[name]
+    if name in terms.parameters():
+        return Axis.of(terms.parameters()[name])
     said = {} if attributes is None else attributes
     return Axis(name, name, str(said.get("units", "1")), str(said.get("long_name", "")))
 
@@ -67,8 +65,9 @@ def axis(dataset: xarray.Dataset) -> Axis:
     """The parameter that results were measured along; λ where they are of one point."""
     name = str(dataset.attrs.get("along", "lam"))
     if name not in dataset.dims and "lam" not in dataset.dims:
-        parameters = [str(dim) for dim in dataset.dims if dim in _KNOWN or f"trained_{dim}" in dataset.attrs]
-        name = parameters[0] if parameters else "lam"
+        known = terms.parameters()
+        found = [str(dim) for dim in dataset.dims if dim in known or f"trained_{dim}" in dataset.attrs]
+        name = found[0] if found else "lam"
     return named(name, dataset[name].attrs if name in dataset.variables else None)
 
 
@@ -86,11 +85,16 @@ def gaps(dataset: xarray.Dataset, name: str) -> list[tuple[float, float]]:
     return list(zip(ends[::2], ends[1::2], strict=True))
 
 
+def point(dataset: xarray.Dataset) -> dict[str, float]:
+    """The parameters of results at one point, λ first."""
+    return {"lam": float(dataset["lam"]), **others(dataset, "lam")}
+
+
 def others(dataset: xarray.Dataset, name: str) -> dict[str, float]:
     """The parameters that are the same at every point: those of the model, and λ, beside the one along the axis."""
     there = [str(key) for key, array in dataset.coords.items() if array.dims == () and array.dtype.kind in "fiu"]
     return {
         key: float(dataset[key])
         for key in there
-        if key != name and (key in _KNOWN or f"trained_{key}" in dataset.attrs)
+        if key != name and (key in terms.parameters() or f"trained_{key}" in dataset.attrs)
     }

@@ -6,6 +6,7 @@ The command line prints the message without a traceback and exits with code 2.
 from __future__ import annotations
 
 import shlex
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +20,11 @@ class QernelError(Exception):
 
 class QernelWarning(UserWarning):
     """What a user should know and no error: the command line prints it as one sentence."""
+
+
+def warn(sentence: str) -> None:
+    """Say what a user should know and no error."""
+    warnings.warn(sentence, QernelWarning, stacklevel=3)
 
 
 class ConfigError(QernelError):

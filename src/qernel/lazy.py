@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 
@@ -12,12 +14,29 @@ def exports(package: str, public: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: its name.
-        public: where each of its public names lives.
+        public: where each of its public names lives; a package may be public itself.
     """
 
     def find(name: str) -> Any:
         if name in public:
-            return getattr(import_module(public[name]), name)
+            module = import_module(public[name])
+            return module if public[name] == f"{package}.{name}" else getattr(module, name)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return find
+
+
+def callable_as(package: str, module: str, name: str) -> None:
+    """Let a package be called like its main verb, which is imported on the first call: ``qernel.transition(folder)``.
+
+    Args:
+        package: its name.
+        module: where the verb lives.
+        name: of the verb.
+    """
+
+    class Verb(ModuleType):
+        def __call__(self, *args: Any, **options: Any) -> Any:
+            return getattr(import_module(module), name)(*args, **options)
+
+    sys.modules[package].__class__ = Verb

@@ -62,8 +62,9 @@ def configure(devices: int | None = None, *, undivided: bool = False, joining: b
     added = [f"{name}={value}" for name, value in flags.items() if name not in names]
     os.environ["XLA_FLAGS"] = " ".join([given, *added]).strip()
     # A factorisation of many matrices runs on a thread of XLA's pool, hands parts of the work to the same pool and
-    # waits for them. With a thread for each device, and all of them waiting, nothing moves again (docs/results.md). If
-    # nothing is divided, a thread for each device is the fastest; otherwise there are threads to spare.
+    # waits for them. With a thread for each device, and all of them waiting, nothing moves again
+    # (docs/results/method.md). If nothing is divided, a thread for each device is the fastest; otherwise there are
+    # threads to spare.
     threads = number if undivided or number == 1 else max(_THREADS, 4 * number)
     os.environ.setdefault("PJRT_NPROC", str(threads))
     # NumPy's linear algebra would start as many threads again and fight XLA's for the cores: a small `eigh` has been

@@ -11,6 +11,7 @@ import numpy as np
 
 from qernel.along import LAM, Axis, axis
 from qernel.errors import QernelError, RunError
+from qernel.hamiltonian.terms import parameters
 from qernel.integrity import PARTS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _LARGEST: Final = 1e30
 
 _FLAGS: Final = ("extrapolating", "in_gap")
 _NUMBERS: Final = {"supercell_vectors": 4, "moire_vectors": 4} | dict.fromkeys(
-    ("V0", "U", "phase_deg", "E0_meV", "electrons_up", "electrons_down", "moire_cells"), 1
+    ("E0_meV", "electrons_up", "electrons_down", "moire_cells"), 1
 )
 """Attributes that are numbers, and how many."""
 
@@ -113,7 +114,7 @@ def _check_values(data: xarray.Dataset) -> None:
 
 def _check_attributes(data: xarray.Dataset) -> None:
     ranges = [str(name) for name in data.attrs if str(name).startswith("trained_") and name != "trained_gaps"]
-    for name, count in (_NUMBERS | dict.fromkeys(ranges, 2)).items():
+    for name, count in (_NUMBERS | dict.fromkeys(parameters(), 1) | dict.fromkeys(ranges, 2)).items():
         if name in data.attrs:
             values = _floats(data.attrs[name])
             if len(values) != count or not (np.abs(values) <= _LARGEST).all():

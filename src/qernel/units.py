@@ -5,7 +5,9 @@ Lengths are measured in the moiré period a_M, energies in E0 = ħ²/(m* a_M²).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 BOHR_RADIUS_NM = 0.0529177210544
 HBAR_MEV_PS = 0.6582119569509066
@@ -45,3 +47,54 @@ class Material:
     def U(self) -> float:
         """Interaction strength U = (a_M/a_B)(m*/m_e)/ε, in E0 a_M."""
         return self.period_nm / BOHR_RADIUS_NM * self.effective_mass / self.dielectric
+
+    def laboratory(self, name: str, unit: str) -> Laboratory | None:
+        """What a parameter of the Hamiltonian is in the laboratory; None where nothing is known of it.
+
+        >>> dielectric = Material().laboratory("U", "E0 a_M")
+        >>> f"{dielectric.symbol} = {dielectric.convert(10.0):.2f}"
+        'ε = 5.31'
+
+        Args:
+            name: ``lam`` (the depth in meV), ``U`` (the dielectric constant that gives it), or any other.
+            unit: of the parameter: lengths in ``a_M`` become nm, energies in ``E0`` meV.
+        """
+        if name == "lam":
+            return Laboratory("depth", "meV", self.depth_meV)
+        if name == "U":
+            return Laboratory("ε", "", self.U * self.dielectric, inverse=True)
+        known = {"a_M": ("nm", self.period_nm), "E0": ("meV", self.energy_unit_meV)}
+        return Laboratory("", *known[unit]) if unit in known else None
+
+
+class Laboratory(NamedTuple):
+    """A parameter in laboratory units.
+
+    Attributes:
+        symbol: what it is called there; empty: the same.
+        unit: there; empty for a pure number.
+        factor: its value there is ``factor`` times, or where ``inverse`` divided by, the one in our units.
+        inverse: whether it is divided.
+    """
+
+    symbol: str
+    unit: str
+    factor: float
+    inverse: bool = False
+
+    def convert(self, value: float) -> float:
+        """The value in the laboratory."""
+        if self.inverse:
+            return self.factor / value if value else math.inf
+        return self.factor * value
+
+    def text(self, value: float) -> str:
+        """A value with its unit, behind the symbol where it has one of its own.
+
+        >>> Material().laboratory("lam", "1").text(1.05)
+        'depth 15.8 meV'
+        """
+        number = f"{self.convert(value):.3g}"
+        if not self.unit:
+            return f"{self.symbol} = {number}"
+        return f"{self.symbol} {number} {self.unit}".strip()

@@ -82,7 +82,7 @@ def boundary(electrons: int, dielectric: float) -> dict[str, Any]:
     return {
         "electrons": electrons,
         "dielectric": dielectric,
-        "U": hamiltonian.U,
+        "U": hamiltonian.constants["U"],
         "lambda_c": crossing,
         "depth_meV": None if crossing is None else crossing * material.depth_meV,
         "bracket": bracket,

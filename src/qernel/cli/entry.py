@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     streams.prepare(own_process=argv is None)
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("always", QernelWarning)
             warnings.showwarning = _say(warnings.showwarning)
             code = _dispatch(arguments, own_process=argv is None)
         sys.stdout.flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,10 @@ from qernel.errors import RunError
 from qernel.lattice import FloatArray
 from qernel.storage import open as open_results
 from qernel.storage import save, to_json
+
+if TYPE_CHECKING:
+    from qernel.estimators.chains import Record
+    from qernel.measure.state import State
 
 _SCALARS = ("energy", "error", "rhat", "order", "order_error")
 
@@ -100,10 +104,13 @@ def sampler(config: Config, checkpoint: Path, label: str, sampling: Sampling) ->
     model = checkpoint_model(config, checkpoint, label)
 
     def measure(lam: float, seed: int, progress: Callable[[float], None] | None) -> Point:
+        drawn: list[FloatArray] = []
+
+        def keep(state: State, records: Sequence[Record], _: int) -> None:
+            drawn.append(np.stack([record.positions for record in records], axis=1))
+
         state = model.at(lam, extrapolate=True)  # what the comparison is about
-        records = list(state.records(sampling.samples, sampling.walkers, seed, energies=True, progress=progress))
-        found = state.energies_of(records, seed)
-        positions = np.stack([record.positions for record in records], axis=1)
+        found = state.energy(sampling.samples, walkers=sampling.walkers, seed=seed, keep=keep, progress=progress)
         order = found.order_parameter
         return Point(
             found.energy.value,
@@ -111,7 +118,7 @@ def sampler(config: Config, checkpoint: Path, label: str, sampling: Sampling) ->
             float(found.rhat),
             float("nan") if order is None else order.value,
             float("nan") if order is None else order.error,
-            folded(positions, model.hamiltonian.supercell),
+            folded(drawn[0], model.hamiltonian.supercell),
         )
 
     return measure

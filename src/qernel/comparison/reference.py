@@ -19,6 +19,7 @@ from qernel.records import parse_json
 
 _CELLS = {"sqrt3": 3, "3x3": 9}
 _TOLERANCE = 1e-6
+_USUAL = {"potential": "moire", "interaction": "coulomb"}
 
 
 class Reference(NamedTuple):
@@ -117,14 +118,17 @@ def _json(content: Any, path: Path, config: Config) -> Iterator[Row]:
                 raise ValueError("units must say 'per electron' where cases have lam")
             yield Row(float(case["lam"]), float(case["energy"]), float(case["uncertainty"]))
         elif _is_system(case, config):
-            count, depth = config.system.count, config.hamiltonian().V0
+            count, depth = config.system.count, config.hamiltonian().constants["V0"]
             yield Row(case["V"] / depth, case["energy"] / count, case["uncertainty"] / count)
 
 
 def _is_system(case: Mapping[str, Any], config: Config) -> bool:
     """Whether a case of total energies belongs to the polarised system of a configuration."""
-    family = config.hamiltonian()
-    alike = np.allclose([case["U"], case["phase_deg"]], [family.U, family.phase_deg], rtol=_TOLERANCE, atol=0)
+    family, system = config.hamiltonian(), config.system
+    here = {name: value for name, value in family.described({}).items() if name != "V0"}
+    if any(case.get(kind, usual) != getattr(system, kind) for kind, usual in _USUAL.items()) or set(here) - set(case):
+        return False
+    alike = np.allclose([case[name] for name in here], list(here.values()), rtol=_TOLERANCE, atol=0)
     same = (case["electrons"], 0) == config.system.electrons and _CELLS[case["cell"]] == config.system.cells
     return bool(alike and same and not family.twisted)
 

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from qernel.config.sections import SECTIONS
 from qernel.config.types import Expects
+from qernel.hamiltonian.terms import parameters
 
 TOP_LEVEL = ("name", "preset")
 """Keys outside sections."""
@@ -23,9 +24,8 @@ _BOUNDS = {
     "less_than_equal": ("at most", "le"),
 }
 
-# Names other codes and papers use, for the did-you-mean.
+# Names other codes and papers use, for the did-you-mean; those of parameters are in their own descriptions.
 _ALIASES = {
-    "lambda": "lam",
     "n": "electrons",
     "particles": "electrons",
     "cell": "supercell",
@@ -35,10 +35,6 @@ _ALIASES = {
     "eps": "dielectric",
     "period": "period_nm",
     "depth": "depth_meV",
-    "v": "V0",
-    "phi": "phase_deg",
-    "phase": "phase_deg",
-    "gate": "gate_distance",
     "dim": "width",
     "layers": "blocks",
     "dets": "determinants",
@@ -149,8 +145,12 @@ def _unknown(location: list[str], value: Any, keys: set[str]) -> str:
 
 def _homes(name: str) -> list[str]:
     """Where a key of this name lives."""
-    target = _ALIASES.get(name.lower(), name)
+    target = _aliases().get(name.lower(), name)
     return [f"{section}.{target}" for section, model in SECTIONS.items() if target in model.model_fields]
+
+
+def _aliases() -> dict[str, str]:
+    return _ALIASES | {alias: name for name, parameter in parameters().items() for alias in parameter.aliases}
 
 
 def _closest(name: Any, options: tuple[str, ...]) -> str | None:
@@ -158,7 +158,7 @@ def _closest(name: Any, options: tuple[str, ...]) -> str | None:
     if not isinstance(name, str) or len(name) > 60:
         return None
     folded = {option.lower(): option for option in options}
-    alias = _ALIASES.get(name.lower())
+    alias = _aliases().get(name.lower())
     if alias in options:
         return alias
     found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.65)

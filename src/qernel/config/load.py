@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from qernel.config.earlier import as_stored
 from qernel.config.explain import clean, show
 from qernel.config.schema import Config
-from qernel.config.sections import MATERIAL_KEYS, RANGE_KEYS, REDUCED_KEYS, SECTIONS
-from qernel.config.twist import as_stored, belongs_to_run, doubts
+from qernel.config.sections import MATERIAL_KEYS, REDUCED_KEYS, SECTIONS, range_keys
+from qernel.config.twist import belongs_to_run, doubts
 from qernel.errors import ConfigError, QernelWarning
 from qernel.files import read_bytes
 
@@ -95,9 +96,9 @@ def load_config(
         raise ConfigError([*faults, *known]) from None
     if faults:
         raise ConfigError(faults)
-    if isinstance(source, str | Path) and "twist" not in changes.get("system", {}):
-        path = Path(source).expanduser()
-        config = as_stored(config, clean(str(source), 200)) if belongs_to_run(path) else config
+    if isinstance(source, str | Path) and belongs_to_run(Path(source).expanduser()):
+        given = {f"{section}.{key}" for section in SECTIONS for key in changes.get(section, {})}
+        config = as_stored(config, clean(str(source), 200), given)
     for sentence in doubts(config):
         warnings.warn(sentence, QernelWarning, stacklevel=2)
     return config
@@ -213,7 +214,7 @@ def _merge(base: Table, top: Table) -> Table:
         given = top.get("system")
         new = set(given) if isinstance(given, dict) else set()
         ranges = top.get("family")
-        dropped = set(RANGE_KEYS).intersection(ranges if isinstance(ranges, dict) else ())
+        dropped = set(range_keys()).intersection(ranges if isinstance(ranges, dict) else ())
         dropped |= {"twist_along"} if "twist" in new else set()
         if new.intersection(REDUCED_KEYS):
             dropped |= set(MATERIAL_KEYS)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING
+
+from qernel.hamiltonian.parameters import Parameter
+from qernel.hamiltonian.terms import parameters
+from qernel.hamiltonian.terms.base import OneBody
 
 if TYPE_CHECKING:
     from qernel.config.schema import Config
@@ -16,10 +21,7 @@ MOST_WAVES = 200_000
 """Plane waves of orbitals in a supercell: 25 times those of the largest preset."""
 
 MOST_GATE_WAVES = 2_000_000
-"""Waves over which a gated interaction is summed, for every electron and configuration."""
-
-DEEPEST = 6.0
-"""−w at its deepest, in V0."""
+"""Waves over which an interaction is summed, for every electron and configuration."""
 
 
 def count(config: Config, cutoff: float) -> float:
@@ -32,8 +34,8 @@ def count(config: Config, cutoff: float) -> float:
 def needed(config: Config, key: str) -> float:
     """The cut-off in E0 below which orbitals could not do what they are for.
 
-    Bloch functions of free electrons are plane waves: those of the occupied levels are exact. In a potential an
-    electron of that energy has a kinetic energy of up to λ V0 max(−w) more. Neither asks for more than `WAVES` an
+    Bloch functions of free electrons are plane waves: those of the occupied levels are exact. In a potential V an
+    electron of that energy has a kinetic energy of up to max(−V) more. Neither asks for more than `WAVES` an
     electron, which is also what Hartree–Fock needs: interactions make crystals where there is no potential.
     """
     import numpy as np
@@ -52,18 +54,34 @@ def needed(config: Config, key: str) -> float:
     energies = 0.5 * ((waves + shift) ** 2).sum(1)
     occupied = waves[energies <= np.sort(energies)[most - 1] * (1 + 1e-9) + 1e-9]
     free = 0.5 * float((occupied**2).sum(1).max())
-    depth = system.V0 if system.material is None else system.material.V0
-    return max(free, min(several, free + DEEPEST * config.family.lam[1] * (depth or 0.0)))
+    return max(free, min(several, free + _depth(config)))
 
 
-def gate_faults(config: Config, section: str, closest: float) -> Iterator[str]:
-    """What is wrong with the closest gate, a ``gate_distance`` in a_M of a section."""
-    # One of each ±q pair up to q = 20/d.
-    found = 0.5 * count(config, 0.5 * (20.0 / closest) ** 2)
+def _depth(config: Config) -> float:
+    """−V at its deepest in E0, over the corners of the family."""
+    ranges = config.family.ranges
+    constants = {name: one.default for name, one in parameters().items() if one.default is not None}
+    constants |= {name: value for name in parameters() if (value := config.system.constant(name)) is not None}
+    corners = [constants | dict(zip(ranges, corner, strict=True)) for corner in product(*ranges.values())]
+    terms = [term for term in config.system.terms if isinstance(term, OneBody)]
+    return -min(sum(term.lower(corner) for term in terms) for corner in corners)
+
+
+def reach_faults(config: Config, key: str, parameter: Parameter, smallest: float) -> Iterator[str]:
+    """What is wrong with the smallest value of a parameter that decides how many waves are summed over.
+
+    Args:
+        config: gives the supercell.
+        key: of the configuration that has the value.
+        parameter: with `Parameter.reach`.
+        smallest: its value.
+    """
+    # One of each ±q pair up to q = reach/value.
+    found = 0.5 * count(config, 0.5 * (parameter.reach / smallest) ** 2)
     if found > MOST_GATE_WAVES:
-        least = closest * math.sqrt(found / MOST_GATE_WAVES)
+        least = smallest * math.sqrt(found / MOST_GATE_WAVES)
         yield (
-            f"{section}.gate_distance: a gate at {closest:g} a_M takes {found:.2g} waves in this supercell, more than "
+            f"{key} = {smallest:g} takes {found:.2g} waves in this supercell, more than "
             f"the {MOST_GATE_WAVES:,} supported: give at least {_rounded_up(least)}, or a smaller supercell"
         )
 

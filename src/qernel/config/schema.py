@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo, model_validator
 
 from qernel.config import checks
+from qernel.config.earlier import uncounted
 from qernel.config.explain import explain
 from qernel.config.sections import (
     EXTENT,
-    LATER_KEYS,
     MATERIAL_KEYS,
-    RANGE_KEYS,
     SECTIONS,
     UNCOUNTED,
     FamilyConfig,
@@ -24,9 +23,12 @@ from qernel.config.sections import (
     Section,
     SystemConfig,
     TrainConfig,
+    later_keys,
+    range_keys,
 )
 from qernel.config.types import Name
 from qernel.errors import ConfigError
+from qernel.hamiltonian.terms import watch
 
 if TYPE_CHECKING:
     from qernel.hamiltonian.family import Hamiltonian
@@ -41,7 +43,9 @@ class Config(Section):
 
     name: Name | None = Field(default=None, description="A label for people; it changes nothing.", examples=["n6"])
     system: SystemConfig = Field(description="Electrons, supercell and forces.")
-    family: FamilyConfig = Field(default=FamilyConfig(), description="Conditioning parameters and their intervals.")
+    family: FamilyConfig = Field(
+        default_factory=FamilyConfig, description="Conditioning parameters and their intervals."
+    )
     model: ModelConfig = Field(default=ModelConfig(), description="The wavefunction.")
     train: TrainConfig = Field(default=TrainConfig(), description="Optimisation.")
     sample: SampleConfig = Field(default=SampleConfig(), description="Measurement.")
@@ -80,27 +84,20 @@ class Config(Section):
         from qernel.hamiltonian.family import Hamiltonian
         from qernel.lattice import Supercell
 
-        system, family = self.system, self.family
-        material = system.material
-        ranges = {"lam": family.lam} | {key: getattr(family, key) for key in RANGE_KEYS if getattr(family, key)}
-        depth = system.V0 if material is None else material.V0
-        strength = system.U if material is None else material.U
-        if strength is None and family.U is not None:
-            strength = family.U[0]  # any: the constant of a parameter is not read
-        assert depth is not None and strength is not None, "guaranteed by checks.problems"
+        system, ranges = self.system, self.family.ranges
+        terms = system.terms
+        read = dict.fromkeys(parameter.name for term in terms for parameter in term.parameters)
+        given = {name: system.constant(name) for name in read if name not in ranges}
         return Hamiltonian(
             supercell=Supercell(system.supercell, system.lattice),
             electrons=system.electrons,
-            V0=depth,
-            U=strength,
-            phase_deg=system.phase_deg,
-            interaction=system.interaction,
-            gate_distance=system.gate_distance,
+            terms=terms,
+            constants={name: value for name, value in given.items() if value is not None},
             twist=system.twist,
             twist_along=system.twist_along,
             parameters=tuple(ranges),
             ranges=tuple(ranges.values()),
-            gaps=family.gaps or (),
+            gaps=self.family.gaps or (),
         )
 
     def notes(self) -> list[str]:
@@ -114,7 +111,8 @@ class Config(Section):
         if self.system.electrons[1] == 0:
             system["electrons"] = self.system.electrons[0]
         unused = list(MATERIAL_KEYS) if self.system.material is None else []
-        unused += ["phase_deg"] if self.family.phase_deg is not None else []
+        ranges = self.family.ranges
+        unused += [key for key in range_keys() if key in system and (key in ranges or not self.system.reads(key))]
         for key in unused:
             del system[key]
         result: dict[str, Any] = data
@@ -138,6 +136,8 @@ class Config(Section):
         # What there is besides the way it is written.
         data["system"]["twist"] = list(self.system.reduced_twist)
         del data["system"]["twist_along"]
+        for key in uncounted(self):
+            data["model"].pop(key)
         for left_out in (UNCOUNTED,) if extent else (UNCOUNTED, EXTENT):
             for section, keys in left_out.items():
                 for key in keys:
@@ -145,6 +145,12 @@ class Config(Section):
         chosen = {section: _without_later(section, data[section]) for section in sections or SECTIONS}
         text = json.dumps(chosen, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+@watch
+def _rebuild() -> None:
+    """Sections have other keys when a term is registered."""
+    Config.model_rebuild(force=True)
 
 
 def _plain(value: Any) -> Any:
@@ -155,9 +161,9 @@ def _plain(value: Any) -> Any:
 
 
 def _without_later(section: str, values: dict[str, Any]) -> dict[str, Any]:
-    """The values without `LATER_KEYS` at their defaults, so that older runs keep their fingerprint."""
+    """The values without `later_keys` at their defaults, so that older runs keep their fingerprint."""
     fields = SECTIONS[section].model_fields
-    later = LATER_KEYS.get(section, ())
+    later = later_keys(section)
     return {key: value for key, value in values.items() if key not in later or value != fields[key].default}
 
 

@@ -48,9 +48,9 @@ def earlier_meaning(config: Config) -> Config | None:
     return config.model_copy(update={"system": system.model_copy(update={"twist_along": "reduced"})})
 
 
-def as_stored(config: Config, origin: str) -> Config:
-    """A configuration that Qernel has stored, with the meaning it had when it was written; says so if that is not
-    the one it would have today."""
+def twist_as_stored(config: Config, origin: str) -> Config:
+    """A configuration that Qernel has stored, with the meaning its twist had when it was written; says so if that is
+    not the one it would have today."""
     from qernel.hamiltonian.twist import row_turns
     from qernel.lattice import Supercell
 
@@ -66,7 +66,7 @@ def as_stored(config: Config, origin: str) -> Config:
         f"reduced supercell vectors {first} and {second}: it keeps that meaning (twist_along = 'reduced'); along "
         f"the rows of system.supercell this twist is [{rows}]",
         QernelWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     return earlier
 

@@ -50,7 +50,8 @@ def _interval(value: Any) -> Any:
     return (value, value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+def ordered(value: tuple[float, float]) -> tuple[float, float]:
+    """An interval that runs from low to high, as it is."""
     if value[0] > value[1]:
         raise PydanticCustomError("unusable", "must run from low to high")
     return value
@@ -82,13 +83,10 @@ Cutoff = Annotated[float, Strict(), Field(gt=0, le=1e4), Expects("a number")]
 """In E0; the matrix of the plane waves of one momentum has 1,400 rows at the largest."""
 Physical = Annotated[float, Strict(), Field(ge=1e-6, le=1e6), Expects("a number")]
 """A positive quantity whose square and reciprocal are still representable."""
-GateDistance = Annotated[float, Strict(), Field(ge=0.05, le=1e6), Expects("a number")]
-"""In a_M; the reciprocal sum of a closer gate would not fit in memory."""
 UnitInterval = Annotated[float, Strict(), Field(ge=0, le=1), Expects("a number")]
 Flag = Annotated[bool, Strict(), Expects("true or false")]
 
 MaybePositive = Annotated[Positive | None, Expects("a number")]
-MaybeGateDistance = Annotated[GateDistance | None, Expects("a number")]
 MaybeNonNegative = Annotated[NonNegative | None, Expects("a number")]
 
 Electrons = Annotated[
@@ -108,17 +106,13 @@ Pair = Annotated[tuple[Number, Number], Expects("a pair of numbers")]
 Lam = Annotated[
     tuple[NonNegative, NonNegative],
     BeforeValidator(_interval),
-    AfterValidator(_ordered),
+    AfterValidator(ordered),
     Expects("an interval [low, high] or a single number"),
 ]
-_Interval = Annotated[tuple[Number, Number], AfterValidator(_ordered)]
-_NonNegativeInterval = Annotated[tuple[NonNegative, NonNegative], AfterValidator(_ordered)]
-_GateInterval = Annotated[tuple[GateDistance, GateDistance], AfterValidator(_ordered)]
+_Interval = Annotated[tuple[Number, Number], AfterValidator(ordered)]
 MaybeGaps = Annotated[
     tuple[tuple[NonNegative, NonNegative], ...] | None,
     AfterValidator(_apart),
     Expects("a list of intervals [low, high]"),
 ]
 MaybeInterval = Annotated[_Interval | None, Expects("an interval [low, high]")]
-MaybeNonNegativeInterval = Annotated[_NonNegativeInterval | None, Expects("an interval [low, high]")]
-MaybeGateInterval = Annotated[_GateInterval | None, Expects("an interval [low, high]")]

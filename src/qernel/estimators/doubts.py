@@ -1,6 +1,6 @@
 """When an error bar is not to be trusted: the reasons, in words that are the same everywhere.
 
-Where the limits come from: docs/errors.md, measured by studies/coverage.py.
+Where the limits come from: docs/errors.md, measured by studies/error_bars/coverage.py.
 """
 
 from __future__ import annotations
@@ -82,11 +82,12 @@ def stored_doubts(point: xarray.Dataset, name: str) -> tuple[str, ...]:
     )
 
 
-def sentences(found: Iterable[tuple[str, float, tuple[str, ...]]]) -> list[str]:
+def sentences(found: Iterable[tuple[str, float, tuple[str, ...]]], symbol: str = "λ") -> list[str]:
     """A sentence for each reason, with what it concerns and what to do.
 
     Args:
-        found: name of a number, λ, doubts about it.
+        found: name of a number, where it was measured, doubts about it.
+        symbol: of the parameter that was varied.
 
     >>> sentences([("energy", 1.0, ()), ("interaction", 1.0, (DISAGREE,)), ("interaction", 1.1, (DISAGREE,))])
     ['the chains disagree (rhat above 1.05) on interaction at λ = 1, 1.1: measure with more --samples']
@@ -99,16 +100,16 @@ def sentences(found: Iterable[tuple[str, float, tuple[str, ...]]]) -> list[str]:
             if reason in reasons:
                 places.setdefault(name, []).append(lam)
         if places:
-            result.append(sentence.format(_where(places)))
+            result.append(sentence.format(_where(places, symbol)))
     return result
 
 
-def _where(places: dict[str, list[float]]) -> str:
-    """Names and their λ, those of the same λ together."""
+def _where(places: dict[str, list[float]], symbol: str) -> str:
+    """Names and where they were measured, those of the same points together."""
     names: dict[tuple[float, ...], list[str]] = {}
     for name, lams in places.items():
         names.setdefault(tuple(dict.fromkeys(lams)), []).append(name)
-    return " on " + "; ".join(f"{', '.join(group)} at λ = {listed(lams)}" for lams, group in names.items())
+    return " on " + "; ".join(f"{', '.join(group)} at {symbol} = {listed(lams)}" for lams, group in names.items())
 
 
 def listed(values: Iterable[float]) -> str:

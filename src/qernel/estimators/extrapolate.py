@@ -18,6 +18,7 @@ from scipy import stats
 
 from qernel.errors import RunError
 from qernel.estimators.quantity import Quantity
+from qernel.hamiltonian.terms import parameters
 from qernel.lattice import FloatArray
 from qernel.soundness import resting_on
 from qernel.storage import open as open_results
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 NEEDED = ("energy", "energy_error", "energy_variance", "energy_variance_error")
 
-_SAME = ("V0", "U", "phase_deg", "electrons_up", "electrons_down", "moire_cells", "twist_momentum")
-"""Attributes in which files of one Hamiltonian agree."""
+_SAME = ("electrons_up", "electrons_down", "moire_cells", "twist_momentum")
+"""Attributes in which files of one Hamiltonian agree, besides the parameters."""
 
 _SURE = 2.0
 """Standard errors by which the energy has to fall with the variance."""
@@ -195,7 +196,7 @@ def _check(path: str | Path, data: xarray.Dataset, reference: xarray.Dataset, fi
         raise RunError(
             f"{path} lacks {', '.join(missing) or 'lam'}: use files of qernel observe --observable energy v_score"
         )
-    for name in _SAME:
+    for name in (*parameters(), *_SAME):
         if not np.array_equal(data.attrs.get(name, ()), reference.attrs.get(name, ())):
             raise RunError(
                 f"{path} has {name} = {data.attrs.get(name)} and {first} {reference.attrs.get(name)}: wavefunctions of "

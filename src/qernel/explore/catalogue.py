@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qernel.along import axis
 from qernel.errors import QernelError, RunError
 from qernel.files import readable_name
 from qernel.measure import Model, State, load, shipped
@@ -54,23 +55,23 @@ class Entry:
         return self._fresh("model", [self.folder / MODEL_FILE], self._read_model)
 
     def stored(self) -> xarray.Dataset | None:
-        """Observables against λ measured earlier with these very parameters: of ``qernel observe``."""
+        """Observables along a parameter measured earlier of these very weights: of ``qernel observe``."""
         return self._measured(("energy", "density"), "observe/observables.nc", "observables.nc")
 
     def scan(self) -> xarray.Dataset | None:
-        """Energies against λ measured earlier with these very parameters: of ``qernel scan``, else `stored`."""
+        """Energies along a parameter measured earlier of these very weights: of ``qernel scan``, else `stored`."""
         return self._measured(("energy", "interaction"), "scan/energies.nc", "observe/observables.nc", "observables.nc")
 
     def nearest(self, state: State) -> xarray.Dataset | None:
-        """The stored results with the λ next to that of ``state``; None where other parameters differ."""
+        """The stored results next to ``state`` on the axis that they have; None where other parameters differ."""
         stored = self.stored()
-        if stored is None or not all(
-            name in stored.coords and math.isclose(float(stored[name]), value, rel_tol=1e-9)
-            for name, value in zip(state.model.ranges, state.point, strict=True)
-            if name != "lam"
-        ):
+        if stored is None:
             return None
-        return stored.sel(lam=state.lam, method="nearest")
+        along, asked = axis(stored).name, dict(zip(state.model.ranges, state.point.tolist(), strict=True))
+        fixed = {name: value for name, value in asked.items() if name != along}
+        if not all(name in stored.coords and math.isclose(stored[name], fixed[name], rel_tol=1e-9) for name in fixed):
+            return None
+        return stored.sel({along: asked[along]}, method="nearest")
 
     def _read_model(self) -> Model:
         model, (_, before) = load(self.folder), self._kept.get("model", (None, None))
@@ -90,8 +91,8 @@ class Entry:
                 continue
             if dataset.attrs.get("model_weights_sha256") != digest:
                 print(f"qernel: warning: {path} is of other parameters than the model, not shown", file=sys.stderr)
-            elif "lam" in dataset.dims and all(name in dataset for name in needs):
-                return dataset.sortby("lam")
+            elif (along := axis(dataset).name) in dataset.dims and all(name in dataset for name in needs):
+                return dataset.sortby(along)
         return None
 
     def _fresh(self, key: str, paths: Sequence[Path], make: Callable[[], Any]) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from qernel.along import named, point
 from qernel.storage import cells, outside, save, tables
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def download(dataset: xarray.Dataset, kind: str) -> tuple[bytes, str, str]:
         dataset: of one point.
         kind: one of `KINDS`.
     """
-    stem = f"{dataset.attrs['model']}-lam{float(dataset['lam']):g}"
+    stem = "-".join([dataset.attrs["model"], *(f"{name}{value:g}" for name, value in point(dataset).items())])
     if kind == "netcdf":
         with tempfile.TemporaryDirectory() as folder:
             return save(dataset, Path(folder) / "result.nc").read_bytes(), "application/x-netcdf", f"{stem}.nc"
@@ -59,12 +60,15 @@ def disposition(name: str) -> str:
 
 
 def _figure(dataset: xarray.Dataset, name: str, form: str) -> bytes:
+    from qernel.plots.axes import at
     from qernel.plots.density import DENSITY, density_map
     from qernel.plots.style import literal, rendered, style
 
     values = dataset[name].values
     label = DENSITY if name == "density" else "density of the others  (electrons per $a_M^2$)"
-    title = f"{literal(dataset.attrs['model'])}, $\\lambda = {float(dataset['lam']):g}$"
+    title = ", ".join(
+        [literal(dataset.attrs["model"]), *(at(named(key), value) for key, value in point(dataset).items())]
+    )
     note = outside(dataset)
     title += f" ({note})" if note else ""
     with _DRAWING, style():

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qernel.errors import QernelError, RunError
-from qernel.hamiltonian.moire import moire_potential
 from qernel.lattice import holds_root_three
 from qernel.measure.dataset import to_dataset
 from qernel.observables import Observable, Samples, make
@@ -129,10 +128,7 @@ def shown(state: State) -> list[Observable]:
 
 
 def deepest_place(state: State) -> tuple[float, float]:
-    """Where in its cell the moiré potential is deepest: one of the three places of threefold symmetry, in a_M."""
+    """Where in its cell the potential is deepest, in a_M."""
     hamiltonian = state.model.hamiltonian
-    places = np.arange(3)[:, None] / 3.0 * hamiltonian.supercell.primitive.sum(0)
-    phase = np.deg2rad(float(hamiltonian.value("phase_deg", state.point)))
-    depths = [float(moire_potential(place[None], phase).sum()) for place in places]
-    x, y = places[int(np.argmin(np.round(depths, 9)))].tolist()
+    x, y = hamiltonian.minima(hamiltonian.numbers(state.point))[0][0].tolist()
     return x, y

@@ -1,4 +1,4 @@
-"""What the page is sent: models, results at one λ, curves against λ, training curves, as plain data."""
+"""What the page is sent: models, results at one point, curves along a parameter, training curves, as plain data."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qernel.along import axis, named, others, point
 from qernel.estimators.doubts import stored_doubts
 from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.explore.catalogue import Entry
-from qernel.measure.dataset import parameter_attributes
 from qernel.plots.lattice import wigner_seitz_cell
 from qernel.plots.training import read_metrics
 
 if TYPE_CHECKING:
     import xarray
+
+    from qernel.measure import Model
 
 POINTS = 300
 """Most points of a training curve that are sent."""
@@ -31,42 +33,42 @@ _MAPS = {"density": "density", "conditional_density": "density of the others, gi
 _PLACE = re.compile(r"one at r0 = \((\S+), (\S+)\) a_M")
 """Where the given electron of a conditional density is, as its description says it."""
 
-_SYMBOLS = {"lam": "λ", "U": "U", "phase_deg": "φ", "gate_distance": "d"}
-
 
 def describe(entry: Entry) -> dict[str, Any]:
-    """A model for the selector: its parameters with bounds, its geometry, its curves against λ."""
+    """A model for the selector: its parameters with bounds, its geometry, its stored curves."""
     about: dict[str, Any] = {"name": entry.name, "available": entry.available, "training": entry.metrics is not None}
     if not entry.available:
         return about
     model = entry.model()
-    cell, allowed = model.hamiltonian.supercell, model.reach
-    parameters = []
-    for name, (low, high) in model.ranges.items():
-        unit = parameter_attributes(name)
-        parameters.append(
-            {
-                "name": name,
-                "symbol": _SYMBOLS[name],
-                "label": unit["long_name"],
-                "unit": "" if unit["units"] == "1" else unit["units"],
-                "trained": [low, high],
-                "gaps": [list(gap) for gap in model.hamiltonian.gaps] if name == "lam" else [],
-                "bounds": allowed[name],
-                "step": _step(allowed[name][1] - allowed[name][0]),
-            }
-        )
+    cell = model.hamiltonian.supercell
     electrons = " + ".join(str(number) for number in model.hamiltonian.electrons if number)
     return about | {
         "electrons": model.hamiltonian.count,
         "summary": f"{electrons} electrons on {cell.cells} moiré cells, {model.parameters} parameters",
         "card": None if model.card is None else model.card.as_dict(),
-        "parameters": parameters,
+        "parameters": [_slider(model, name) for name in model.ranges],
         "vectors": cell.vectors.tolist(),
         "primitive": cell.primitive.tolist(),
         "outline": wigner_seitz_cell(cell.primitive).tolist(),
         "curves": _curves(entry.scan()),
         "stored": entry.stored() is not None,
+    }
+
+
+def _slider(model: Model, name: str) -> dict[str, Any]:
+    """One parameter of a model, and what it is in the laboratory where the material is known."""
+    about, allowed, material = named(name), model.reach[name], model.config.system.material
+    laboratory = None if material is None else material.laboratory(name, about.unit)
+    return {
+        "name": name,
+        "symbol": about.symbol,
+        "label": about.meaning,
+        "unit": "" if about.unit == "1" else about.unit,
+        "trained": list(model.ranges[name]),
+        "gaps": [list(gap) for gap in model.hamiltonian.gaps] if name == "lam" else [],
+        "bounds": allowed,
+        "step": _step(allowed[1] - allowed[0]),
+        "laboratory": None if laboratory is None else laboratory._asdict(),
     }
 
 
@@ -96,7 +98,7 @@ def result(dataset: xarray.Dataset) -> dict[str, Any]:
     rhat = float(np.max([float(dataset[f"{name}_rhat"]) for name in shown if f"{name}_rhat" in dataset]))
     reasons = dict.fromkeys(reason for name in shown for reason in stored_doubts(dataset, name))
     return {
-        "lam": float(dataset["lam"]),
+        "point": point(dataset),
         "extrapolating": bool(dataset["extrapolating"]),
         "source": f"{about['samples']} records of {about['walkers']} chains, seed {about['seed']}",
         "energies": energies,
@@ -148,12 +150,14 @@ def _map(dataset: xarray.Dataset, name: str) -> dict[str, Any]:
 
 
 def _curves(dataset: xarray.Dataset | None) -> dict[str, Any] | None:
+    """Energies and order parameter along a parameter, and at which values of the others."""
     if dataset is None:
         return None
     names = [name for name in ("energy", "interaction", "order_parameter") if name in dataset]
     curves = {name: dataset[name].values.tolist() for name in names}
     errors = {f"{name}_error": dataset[f"{name}_error"].values.tolist() for name in names}
-    return {"lam": dataset["lam"].values.tolist(), **curves, **errors}
+    along = axis(dataset).name
+    return {"along": along, "at": others(dataset, along), "points": dataset[along].values.tolist(), **curves, **errors}
 
 
 def _step(span: float) -> float:

@@ -1,15 +1,19 @@
-"""One-body bands of the moiré potential in plane waves, on the momenta of the supercell."""
+"""One-body bands in plane waves, on the momenta of the supercell, from the Fourier components of the one-body terms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from qernel.hamiltonian.moire import WAVE_VECTORS
+from qernel.hamiltonian.terms.base import Components
 from qernel.hamiltonian.twist import Turns, reduced_turns
 from qernel.lattice import FloatArray, Supercell, lattice_points
+
+if TYPE_CHECKING:
+    from qernel.hamiltonian.family import Hamiltonian, Point
 
 
 @dataclass(frozen=True)
@@ -43,20 +47,30 @@ def supercell_momenta(supercell: Supercell) -> FloatArray:
     return np.array(momenta)
 
 
-def one_body_bands(
-    supercell: Supercell,
-    depth: float,
-    phase: float,
-    states: int,
-    cutoff: float = 400.0,
-    twist: Turns = (0.0, 0.0),
+def one_body_bands(hamiltonian: Hamiltonian, point: Point, states: int, cutoff: float = 400.0) -> Bands:
+    """The lowest one-body states of a Hamiltonian without its interactions, at a point of its family.
+
+    Args:
+        hamiltonian: the family; its twist is that of the states.
+        point: values of its parameters ``[p]``.
+        states: how many states to return.
+        cutoff: kinetic cut-off of the plane waves in E0.
+
+    Returns:
+        The states, ordered by energy.
+    """
+    potential = hamiltonian.components(hamiltonian.numbers(point))
+    return potential_bands(hamiltonian.supercell, potential, states, cutoff, hamiltonian.row_twist)
+
+
+def potential_bands(
+    supercell: Supercell, potential: Components, states: int, cutoff: float = 400.0, twist: Turns = (0.0, 0.0)
 ) -> Bands:
-    """The lowest one-body states of −½∇² + depth·w(r) on the supercell.
+    """The lowest one-body states of −½∇² + V(r) on the supercell.
 
     Args:
         supercell: the simulation cell.
-        depth: λ V0 in E0.
-        phase: φ in radians.
+        potential: Fourier components of V.
         states: how many states to return.
         cutoff: kinetic cut-off of the plane waves in E0.
         twist: boundary twist in units of 2π along each row of ``supercell.matrix``.
@@ -65,17 +79,16 @@ def one_body_bands(
         The states, ordered by energy.
     """
     shift = np.asarray(reduced_turns(supercell, twist)) @ supercell.reciprocal
-    radius = np.sqrt(2.0 * cutoff)
-    grid = lattice_points(supercell.moire_reciprocal, radius)
-    difference = grid[:, None, :] - grid[None, :, :]
-    hopping = np.zeros(difference.shape[:2], dtype=complex)
-    for wave in WAVE_VECTORS:
-        hopping -= np.exp(1j * phase) * (np.linalg.norm(difference - wave, axis=-1) < 1e-6)
-        hopping -= np.exp(-1j * phase) * (np.linalg.norm(difference + wave, axis=-1) < 1e-6)
+    grid = lattice_points(supercell.moire_reciprocal, np.sqrt(2.0 * cutoff))
+    turns = np.rint(grid @ supercell.primitive.T / (2 * np.pi)).astype(np.int64)
+    difference = turns[:, None, :] - turns[None, :, :]
+    coupling = np.zeros(difference.shape[:2], dtype=complex)
+    for wave, amplitude in zip(potential.waves, potential.amplitudes, strict=True):
+        coupling += amplitude * (difference == wave).all(axis=-1)
     energies, waves, coefficients, momentum = [], [], [], []
     for index, k in enumerate(supercell_momenta(supercell)):
         block = k + shift + grid
-        matrix = depth * hopping + np.diag(0.5 * np.sum(block**2, axis=1))
+        matrix = coupling + np.diag(0.5 * np.sum(block**2, axis=1))
         values, vectors = np.linalg.eigh(matrix)
         count = min(states, len(values))
         energies.append(values[:count])

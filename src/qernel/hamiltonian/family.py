@@ -1,34 +1,38 @@
 """The Hamiltonian family H(p) over a named vector of parameters, λ first.
 
-    H = Σ_i [ −½∇_i² + λ V0 w(r_i) ] + U [ Σ_{i<j} v(r_i − r_j) + ½ N ξ ]
+    H = Σ_i −½∇_i² + Σ_t Σ_i V_t(r_i) + Σ_t U_t [ Σ_{i<j} v_t(r_i − r_j) + ½ N ξ_t ]
 
-The object is physics only: no wavefunction, no sampling. A *point* of the family is a vector
-``[n_parameters]``; quantities that are not parameters of the family are constants of it. The constant of a quantity
-that is a parameter is the middle of its interval, for whatever takes one value for the whole family: starts of
-orbitals, walkers and Hartree–Fock.
+The object is physics only: no wavefunction, no sampling. A *point* of the family is a vector ``[n_parameters]``;
+numbers that are not parameters of the family are constants of it. The constant of a parameter is the middle of its
+interval, for whatever takes one value for the whole family.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from jax import Array
 
 from qernel import runtime
-from qernel.hamiltonian.interactions import PeriodicInteraction
-from qernel.hamiltonian.moire import moire_potential
+from qernel.hamiltonian.interaction import Interaction
+from qernel.hamiltonian.parameters import LAM, Constants, Parameter
+from qernel.hamiltonian.terms import parameters as table
+from qernel.hamiltonian.terms.base import Components, OneBody, Pair
 from qernel.hamiltonian.twist import Along, Turns, reduced_turns, row_turns
+from qernel.hamiltonian.wells import Levels, minima
 from qernel.lattice import FloatArray, Supercell
 
-CONDITIONABLE = ("lam", "U", "phase_deg", "gate_distance")
-"""Names that can be parameters of a family; ``lam`` always comes first."""
+Point = Array | npt.ArrayLike
+"""Values of the parameters of a family ``[p]``, λ first."""
 
 
 class Potential(NamedTuple):
-    """Potential energy of one configuration in E0, *total* over electrons."""
+    """Potential energy of one configuration in E0, *total* over electrons: all one-body terms, and all interactions."""
 
     moire: Array
     interaction: Array
@@ -41,46 +45,72 @@ class Hamiltonian:
     Attributes:
         supercell: the simulation cell.
         electrons: numbers of spin-up and spin-down electrons.
-        V0: moiré depth at λ = 1 in E0.
-        U: interaction strength in E0 a_M; like the other constants in the middle of its interval if it is a parameter.
-        phase_deg: moiré phase φ in degrees.
-        interaction: a key of `qernel.hamiltonian.interactions.SCREENING`.
-        gate_distance: distance to the gate(s) in a_M, for screened interactions.
+        terms: potentials and interactions (`qernel.hamiltonian.terms`).
+        constants: values of what the terms read; those with a default may be left out, and those of parameters are
+            the middle of their interval, whatever is given.
         twist: boundary twist θ in units of 2π, ψ(r + A_i) = exp(2πi θ_i) ψ(r) along the rows A_i of the supercell.
         twist_along: "rows", or "reduced" where θ belongs to ``supercell.vectors`` (`qernel.hamiltonian.twist`).
-        parameters: names of the conditioning parameters, a subset of `CONDITIONABLE`.
+        parameters: names of the conditioning parameters: λ, and what the terms read.
         ranges: the interval of each parameter the model is trained on.
         gaps: intervals inside the one of λ that are left out of training, in increasing order.
+        interaction: all pair terms in this supercell.
+
+    Raises:
+        ValueError: for a constant that is missing, or a constant or parameter that no term reads.
     """
 
     supercell: Supercell
     electrons: tuple[int, int]
-    V0: float
-    U: float
-    phase_deg: float
-    interaction: str = "coulomb"
-    gate_distance: float | None = None
+    terms: tuple[OneBody | Pair, ...]
+    constants: Mapping[str, float] = field(default_factory=Constants)
     twist: Turns = (0.0, 0.0)
     twist_along: Along = "rows"
     parameters: tuple[str, ...] = ("lam",)
     ranges: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
     gaps: tuple[tuple[float, float], ...] = ()
-    kernel: PeriodicInteraction = field(init=False, repr=False, compare=False)
+    interaction: Interaction = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         runtime.require_x64()
-        shortest = self.gate_distance
-        if "gate_distance" in self.parameters:
-            shortest = self.ranges[self.parameters.index("gate_distance")][0]
-        for name, value in self.middle.items():
-            if name != "lam":
-                object.__setattr__(self, name, value)
-        object.__setattr__(self, "kernel", PeriodicInteraction(self.supercell, self.interaction, shortest))
+        object.__setattr__(self, "constants", self._complete())
+        intervals = {name: (value, value) for name, value in self.constants.items()}
+        intervals |= dict(zip(self.parameters, self.ranges, strict=True))
+        pairs = [(term, term.on(self.supercell, intervals)) for term in self.terms if isinstance(term, Pair)]
+        object.__setattr__(self, "interaction", Interaction(tuple(pairs)))
+
+    def _complete(self) -> Constants:
+        """A constant for everything that a term reads, and for nothing else."""
+        read = {parameter.name: parameter for parameter in self.read}
+        unread = [name for name in (*self.constants, *self.parameters) if name not in read]
+        if unread:
+            raise ValueError(f"no term reads {', '.join(unread)}: they read {', '.join(read)}")
+        defaults = {name: parameter.default for name, parameter in read.items() if parameter.default is not None}
+        values = defaults | dict(self.constants) | self.middle
+        missing = [name for name in read if name not in values]
+        if missing:
+            raise ValueError(f"constants lack {', '.join(missing)}: give a value for each")
+        return Constants(values)
+
+    @property
+    def potentials(self) -> tuple[OneBody, ...]:
+        """The one-body terms."""
+        return tuple(term for term in self.terms if isinstance(term, OneBody))
+
+    @property
+    def read(self) -> tuple[Parameter, ...]:
+        """Every parameter that a term reads, conditioned on or not; λ always."""
+        found = {parameter.name: parameter for term in self.terms for parameter in term.parameters}
+        return tuple(({LAM.name: LAM} | found).values())
 
     @property
     def count(self) -> int:
         """Total number of electrons N."""
         return sum(self.electrons)
+
+    @property
+    def density(self) -> float:
+        """Electrons per a_M²."""
+        return self.count / self.supercell.area
 
     @property
     def parts(self) -> list[tuple[float, float]]:
@@ -95,10 +125,28 @@ class Hamiltonian:
 
     def value(self, name: str, point: Array) -> Array | float:
         """A quantity at a point of the family: the parameter if it is one, else the constant."""
-        if name in self.parameters:
-            return point[self.parameters.index(name)]
-        constant = 1.0 if name == "lam" else getattr(self, name)
-        return 1.0 if constant is None else float(constant)
+        return point[self.parameters.index(name)] if name in self.parameters else self.constants[name]
+
+    def values(self, point: Array) -> dict[str, Any]:
+        """Everything that the terms read, at a point of the family: parameters as they are in it, constants as numbers.
+
+        Args:
+            point: values of the parameters ``[p]``, traced or not.
+        """
+        return {name: self.value(name, point) for name in self.constants}
+
+    def numbers(self, point: Point) -> dict[str, float]:
+        """`values` at a point that is not traced, as numbers."""
+        return {**self.constants, **dict(zip(self.parameters, np.asarray(point, np.float64).tolist(), strict=True))}
+
+    def described(self, others: Mapping[str, float]) -> dict[str, float]:
+        """Every number but λ that the terms read, in the order of the table: what files say of a system.
+
+        Args:
+            others: values of parameters that are not those of `constants`.
+        """
+        names = (name for name in table() if name in self.constants and name != LAM.name)
+        return {name: others.get(name, self.constants[name]) for name in names}
 
     def scaled(self, point: Array) -> Array:
         """A point ``[p]`` mapped affinely so that each training range becomes [−1, 1]."""
@@ -107,7 +155,7 @@ class Hamiltonian:
         return (point - 0.5 * (low + high)) / half
 
     def potential(self, positions: Array, point: Array) -> Potential:
-        """Moiré and interaction energy of one configuration.
+        """One-body and interaction energy of one configuration.
 
         Args:
             positions: ``[N, 2]`` in a_M.
@@ -117,16 +165,40 @@ class Hamiltonian:
             Total (not per electron) energies in E0; the interaction includes ½NUξ.
 
         Raises:
-            QernelError: for a gate closer than those of the family (`PeriodicInteraction`).
+            QernelError: for a parameter that an interaction is not summed for, such as a gate closer than those of the
+                family.
         """
-        n = self.count
-        phase = jnp.deg2rad(self.value("phase_deg", point))
-        moire = self.value("lam", point) * self.V0 * moire_potential(positions, phase).sum()
-        gate = self.value("gate_distance", point)
-        pairs = self.kernel.energy(positions, gate) if n > 1 else 0.0
-        constant = 0.5 * n * self.kernel.self_image(gate)
-        interaction = self.value("U", point) * (pairs + constant)
-        return Potential(moire.astype(positions.dtype), jnp.asarray(interaction, positions.dtype))
+        values = self.values(point)
+        parts = [term.energy(positions, values, self.supercell) for term in self.potentials]
+        moire = jnp.asarray(sum(parts[1:], parts[0]) if parts else 0.0, positions.dtype)
+        return Potential(moire, jnp.asarray(self.interaction.energy(positions, values), positions.dtype))
+
+    def one_body(self, positions: Array, values: Mapping[str, Any]) -> Array:
+        """The sum of the one-body terms in E0 ``[...]`` at positions ``[..., 2]`` in a_M."""
+        total = jnp.zeros(positions.shape[:-1], positions.dtype)
+        return sum((term.value(positions, values, self.supercell) for term in self.potentials), total)
+
+    def components(self, values: Mapping[str, Any]) -> Components:
+        """Fourier components of the sum of the one-body terms at values that are numbers, each wave once."""
+        amplitudes: dict[tuple[int, int], complex] = {}
+        for term in self.potentials:
+            waves, c = term.components(values)
+            for (i, j), amplitude in zip(np.asarray(waves).tolist(), np.asarray(c).tolist(), strict=True):
+                amplitudes[i, j] = amplitudes.get((i, j), 0.0) + amplitude
+        waves = np.array(list(amplitudes), dtype=np.int64).reshape(-1, 2)
+        return Components(waves, np.array(list(amplitudes.values()), dtype=complex))
+
+    def uniform(self, values: Mapping[str, Any]) -> bool:
+        """Whether no one-body term varies in space, so that every translation leaves the Hamiltonian as it is."""
+        waves, amplitudes = self.components(values)
+        return not np.any(amplitudes[waves.any(axis=1)])
+
+    def minima(self, values: Mapping[str, Any]) -> Levels:
+        """Where the one-body terms are lowest in a moiré cell, the deepest first; at λ = 0 as at a very small λ."""
+        values = {**values, LAM.name: values[LAM.name] or 1.0}
+        if len(self.potentials) == 1:
+            return self.potentials[0].minima(values, self.supercell)
+        return minima(*self.components(values), self.supercell)
 
     @property
     def row_twist(self) -> Turns:

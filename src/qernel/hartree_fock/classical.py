@@ -1,4 +1,4 @@
-"""Classical crystals of any filling: electrons on the wells of the moiré potential with the lowest Coulomb energy.
+"""Classical crystals of any filling: electrons on the wells of the potential with the lowest interaction energy.
 
 Periodic arrangements are enumerated: every superlattice of the moiré lattice that the supercell is made of, every way
 to fill its unit cell. What is not periodic within the supercell is sought by exchanges from random starts. The
@@ -7,7 +7,8 @@ interaction is that of the Hamiltonian, with all its images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from math import comb
@@ -18,8 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from qernel.hamiltonian.interactions import PeriodicInteraction
-from qernel.hamiltonian.moire import moire_potential
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.hamiltonian.interaction import Interaction
+from qernel.hamiltonian.parameters import Constants
 from qernel.lattice import FloatArray, Integers, Supercell, lattice_points
 from qernel.structure import explained
 
@@ -51,58 +53,90 @@ class Wells(NamedTuple):
     electrons: int
 
 
-def wells(supercell: Supercell, count: int, phase_deg: float) -> Wells:
-    """The wells for so many electrons; sites of one depth (φ = 60°: two in a cell) are one level.
+@dataclass(frozen=True)
+class _Charges:
+    """Electrons and what is between them; hashable, and the same wherever only the depth of the wells differs."""
 
-    Beyond three electrons in a cell the sites are used again.
+    supercell: Supercell
+    interaction: Interaction
+    values: Constants
+    count: int
+
+
+def _charges(hamiltonian: Hamiltonian, values: Mapping[str, float]) -> _Charges:
+    interaction = hamiltonian.interaction
+    return _Charges(hamiltonian.supercell, interaction, interaction.shaping(values), hamiltonian.count)
+
+
+_Sites = tuple[tuple[tuple[float, float], ...], ...]
+"""`Levels`, hashable."""
+
+
+def _sites(hamiltonian: Hamiltonian, values: Mapping[str, float]) -> _Sites:
+    return tuple(tuple((x, y) for x, y in level.tolist()) for level in hamiltonian.minima(values))
+
+
+def wells(hamiltonian: Hamiltonian, values: Mapping[str, float]) -> Wells:
+    """The wells for the electrons; sites of one depth (moiré at φ = 60°: two in a cell) are one level.
+
+    Beyond as many electrons in a cell as there are sites, these are used again.
     """
-    offsets = np.stack([np.zeros(2), supercell.primitive.sum(0) / 3, 2 * supercell.primitive.sum(0) / 3])
-    depth = np.round(np.asarray(moire_potential(jnp.asarray(offsets), np.deg2rad(phase_deg))), 9)
-    levels = [offsets[depth == value] for value in np.unique(depth)]
+    return _filled(hamiltonian.supercell, _sites(hamiltonian, values), hamiltonian.count)
+
+
+def _filled(supercell: Supercell, levels: _Sites, rest: int) -> Wells:
     full: list[FloatArray] = []
-    rest, number = count, 0
+    number = 0
     while True:
-        sites = np.concatenate([supercell.translations + offset for offset in levels[number % len(levels)]])
+        sites = np.concatenate([supercell.translations + np.array(place) for place in levels[number % len(levels)]])
         if rest <= len(sites):
             return Wells(np.concatenate([np.zeros((0, 2)), *full]), sites, rest)
         full.append(sites)
         rest, number = rest - len(sites), number + 1
 
 
-def repulsion(kernel: PeriodicInteraction, gate: float, sites: FloatArray) -> FloatArray:
+def repulsion(charges: _Charges, sites: FloatArray) -> FloatArray:
     """v(r_a − r_b) in 1/a_M between sites ``[n, n]``, zero on the diagonal."""
-    cell = kernel.supercell
+    cell = charges.supercell
+    # Finer than any distance that matters; sites at the thirds of a diagonal are on it.
+    scale = _RESOLUTION // (3 * cell.cells) * 3 * cell.cells
     turns = (sites[:, None] - sites) @ np.linalg.inv(cell.vectors)
-    scale = 3 * cell.cells  # Of all coordinates, those of the sites at the third of a diagonal included.
     steps = np.rint(turns * scale).astype(np.int64) % scale
     distinct, index = np.unique(steps[..., 0] * scale + steps[..., 1], return_inverse=True)
     difference = np.stack(np.divmod(distinct, scale), axis=-1) / scale @ cell.vectors
     difference[distinct == 0] = cell.vectors[0] / 2
-    table = _interaction(kernel, gate, difference)[index.reshape(steps.shape[:2])]
+    table = _interaction(charges, difference)[index.reshape(steps.shape[:2])]
     return np.where(np.eye(len(sites), dtype=bool), 0.0, table)
 
 
-def _interaction(kernel: PeriodicInteraction, gate: float, difference: FloatArray) -> FloatArray:
+_RESOLUTION = 10**9
+"""Steps along a supercell vector in which sites are compared."""
+
+
+def _interaction(charges: _Charges, difference: FloatArray) -> FloatArray:
     """v in 1/a_M of differences ``[..., 2]``, in one compilation."""
-    return np.asarray(jax.jit(kernel)(jnp.asarray(difference), gate))
+    return np.asarray(jax.jit(lambda r: charges.interaction.shape(r, charges.values))(jnp.asarray(difference)))
 
 
-@lru_cache(maxsize=16)
-def arrangements(kernel: PeriodicInteraction, gate: float, count: int, phase_deg: float) -> tuple[FloatArray, ...]:
+def arrangements(hamiltonian: Hamiltonian, values: Mapping[str, float]) -> tuple[FloatArray, ...]:
     """Arrangements of electrons on wells by rising energy, no two of them images of each other.
 
     Args:
-        kernel: the interaction in the supercell.
-        gate: gate distance in a_M where it is screened.
-        count: number of electrons N.
-        phase_deg: φ of the moiré potential in degrees.
+        hamiltonian: electrons, potential and interaction.
+        values: the parameters, as numbers.
 
     Returns:
         Positions ``[N, 2]`` in a_M; the first one is the classical ground state, as far as the search goes.
     """
-    places = wells(kernel.supercell, count, phase_deg)
-    pairs = repulsion(kernel, gate, places.level)
-    found = [*_periodic(kernel.supercell, places, pairs)]
+    return _arranged(_charges(hamiltonian, values), _sites(hamiltonian, values))
+
+
+@lru_cache(maxsize=16)
+def _arranged(charges: _Charges, levels: _Sites) -> tuple[FloatArray, ...]:
+    cell, count = charges.supercell, charges.count
+    places = _filled(cell, levels, count)
+    pairs = repulsion(charges, places.level)
+    found = [*_periodic(cell, places, pairs)]
     found += [exchanged(pairs, places.electrons, seed) for seed in range(_RANDOM)]
     energies = np.array([0.5 * occupied @ pairs @ occupied for occupied in found])
     return tuple(np.concatenate([places.full, places.level[found[index]]]) for index in _distinct(energies / count))
@@ -157,18 +191,23 @@ def exchanged(pairs: FloatArray, electrons: int, seed: int) -> Occupation:
     return filled
 
 
-@lru_cache(maxsize=16)
-def floating(kernel: PeriodicInteraction, gate: float, count: int) -> tuple[FloatArray, ...]:
+def floating(hamiltonian: Hamiltonian, values: Mapping[str, float]) -> tuple[FloatArray, ...]:
     """Lattices of N points in the supercell ``[N, 2]`` in a_M by rising energy, wells or not.
 
     Every lattice of which the supercell is N cells is dual to a sublattice of index N of the reciprocal lattice.
     """
+    return _floating(_charges(hamiltonian, values))
+
+
+@lru_cache(maxsize=16)
+def _floating(charges: _Charges) -> tuple[FloatArray, ...]:
+    count = charges.count
     lattices = []
     for a, b, d in _hermite_forms(count):
         i, j = np.divmod(np.arange(count), d)
-        lattices.append(np.stack([i / a - j * b / count, j / d], axis=-1) @ kernel.supercell.vectors)
+        lattices.append(np.stack([i / a - j * b / count, j / d], axis=-1) @ charges.supercell.vectors)
     points = np.array(lattices)
-    energies = _interaction(kernel, gate, points[:, 1:]).sum(1) if count > 1 else np.zeros(1)
+    energies = _interaction(charges, points[:, 1:]).sum(1) if count > 1 else np.zeros(1)
     return tuple(points[index] for index in _distinct(energies))
 
 
@@ -188,23 +227,25 @@ def _hermite_forms(index: int) -> Iterator[tuple[int, int, int]]:
             yield from ((a, b, index // a) for b in range(index // a))
 
 
-@lru_cache(maxsize=16)
-def crystal_waves(kernel: PeriodicInteraction, gate: float, count: int, phase_deg: float) -> FloatArray:
+def crystal_waves(hamiltonian: Hamiltonian, values: Mapping[str, float]) -> FloatArray:
     """Where the classical ground state has its largest Fourier component, and where its images have it.
 
     Args:
-        kernel: the interaction in the supercell.
-        gate: gate distance in a_M where it is screened.
-        count: number of electrons.
-        phase_deg: φ of the moiré potential in degrees.
+        hamiltonian: electrons, potential and interaction.
+        values: the parameters, as numbers.
 
     Returns:
         Wave vectors ``[k, 2]`` in 1/a_M up to reciprocal vectors of the moiré lattice; none where all cells are alike.
     """
-    cell = kernel.supercell
+    return _waves(_charges(hamiltonian, values), _sites(hamiltonian, values))
+
+
+@lru_cache(maxsize=16)
+def _waves(charges: _Charges, levels: _Sites) -> FloatArray:
+    cell = charges.supercell
     zone = lattice_points(cell.reciprocal, 0.6 * float(np.linalg.norm(cell.moire_reciprocal[0])))
     zone = zone[~explained(zone, cell, uniform=False)]
-    positions = arrangements(kernel, gate, count, phase_deg)[0]
+    positions = _arranged(charges, levels)[0]
     strengths = np.abs(np.exp(1j * zone @ positions.T).mean(1)) ** 2
     if strengths.max(initial=0.0) < 1e-9:
         return np.zeros((0, 2))

@@ -1,4 +1,4 @@
-"""Branches followed through λ as smooth families of orbitals: what a wavefunction can start from."""
+"""Branches followed through a family as smooth families of orbitals: what a wavefunction can start from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from qernel.hamiltonian.family import Hamiltonian
+from qernel.hamiltonian.grid import steps
 from qernel.hartree_fock.alignment import nearest
 from qernel.hartree_fock.functional import Orbitals
 from qernel.hartree_fock.search import Branches, mean_field, search
@@ -19,77 +20,91 @@ _DISTINCT = 0.5
 
 
 def orbital_families(
-    hamiltonian: Hamiltonian, lam: Sequence[float], determinants: int, *, cutoff: float, real: bool, crystal: bool
+    hamiltonian: Hamiltonian,
+    points: FloatArray,
+    shape: Sequence[int],
+    determinants: int,
+    *,
+    cutoff: float,
+    real: bool,
+    crystal: bool,
 ) -> list[list[Orbitals]]:
-    """Occupied orbitals of several determinants at every λ, rotated so that each orbital is smooth in λ.
+    """Occupied orbitals of several determinants at every point, rotated so that each orbital is smooth in the point.
 
-    All follow one branch, each in another place: the registries of a crystal are degenerate.
+    All follow one branch, each in another place: the registries of a crystal are degenerate. Branches are searched for
+    along λ, with the other parameters in the middle of the grid, and followed from there to all its points.
 
     Args:
         hamiltonian: the family.
-        lam: values of λ in ascending order.
+        points: a grid of points ``[points, p]``, λ along its first axis and descending, the last axis fastest.
+        shape: of the grid.
         determinants: how many.
         cutoff: kinetic cut-off in E0.
         real: only real orbitals are of use.
         crystal: follow the crystal, if there is one, in place of the branch of lower energy.
 
     Returns:
-        Amplitudes per spin ``[n_s, n]`` on `mean_field(hamiltonian, lam, cutoff).basis`, by determinant and λ.
+        Amplitudes per spin ``[n_s, n]`` on ``mean_field(hamiltonian, point, cutoff).basis``, by determinant and point.
     """
-    found = search(hamiltonian, lam, cutoff=cutoff)
+    others = int(np.prod(shape[1:]))
+    middle = int(np.ravel_multi_index(tuple(size // 2 for size in shape[1:]), shape[1:])) if shape[1:] else 0
+    line = np.arange(len(points)).reshape(-1, others)[::-1, middle]  # ascending in λ
+    found = search(hamiltonian, points[line], cutoff=cutoff)
     if real:
         found = [{kind: s for kind, s in branches.items() if s.field.real} for branches in found]
-    chosen = _followed(found, "crystal")
+    along = dict(zip(line.tolist(), found, strict=True))
+    chosen = _followed(hamiltonian, points, shape, along, "crystal")
     if not (crystal and chosen):
-        other = _followed(found, "other") or _followed(found, "symmetric")
+        other = _followed(hamiltonian, points, shape, along, "other")
+        other = other or _followed(hamiltonian, points, shape, along, "symmetric")
         chains = [chain for chain in (other, chosen) if chain]
         chosen = min(chains, key=lambda chain: sum(state.energy for state in chain))
-    shifts = _registries(chosen[-1], determinants)
-    return [_aligned([replace(s, orbitals=_translated(s, shift)) for s in chosen]) for shift in shifts]
+    assert chosen is not None
+    shifts = _registries(chosen[line[-1]], determinants)
+    start = int(line[0])
+    return [_aligned([replace(s, orbitals=_translated(s, shift)) for s in chosen], shape, start) for shift in shifts]
 
 
-def _followed(found: Sequence[Branches], kind: str) -> list[Solution] | None:
-    """One branch through every λ, from where it is the lowest by most; beyond its end its last orbitals stay.
+def _followed(
+    hamiltonian: Hamiltonian, points: FloatArray, shape: Sequence[int], found: dict[int, Branches], kind: str
+) -> list[Solution] | None:
+    """One branch through every point, from where it is the lowest by most; beyond its end its last orbitals stay.
 
-    Following it, instead of taking the best state at each λ, makes neighbours continuations of each other.
+    Following it, instead of taking the best state at each point, makes neighbours continuations of each other.
     """
     leads = {}
-    for index, branches in enumerate(found):
+    for index, branches in found.items():
         if kind in branches:
             others = [state.energy for other, state in branches.items() if other != kind]
             leads[min(others, default=0.0) - branches[kind].energy] = (index, branches[kind])
     if not leads:
         return None
     anchor, solution = leads[max(leads)]
-    points = [next(iter(branches.values())).lam for branches in found]
-    chain = {anchor: solution}
-    for path in (range(anchor + 1, len(found)), range(anchor - 1, -1, -1)):
-        current, ended = solution, False
-        for index in path:
-            field = replace(
-                mean_field(solution.field.hamiltonian, points[index], solution.field.basis.cutoff),
-                real=solution.field.real,
-            )
-            if not ended:
-                found_here = carried(current, field, "", tolerance=solution.tolerance)
-                ended = found_here.kind != solution.kind
-                current = current if ended else found_here
-            chain[index] = (
-                current if not ended else replace(current, field=field, parts=field.apply(current.orbitals)[0])
-            )
-    return [chain[index] for index in range(len(found))]
+    chain, last = {anchor: solution}, {anchor: solution}
+    for index, before in steps(shape, anchor):
+        current = last[before]
+        field = mean_field(hamiltonian, points[index], solution.field.basis.cutoff)
+        field = replace(field, real=solution.field.real)
+        if before in chain and chain[before] is current:
+            here = carried(current, field, "", tolerance=solution.tolerance)
+            if here.kind == solution.kind:
+                chain[index] = last[index] = here
+                continue
+        last[index] = current
+        chain[index] = replace(current, field=field, parts=field.apply(current.orbitals)[0])
+    return [chain[index] for index in range(len(points))]
 
 
-def _aligned(chain: Sequence[Solution]) -> list[Orbitals]:
-    """The orbitals of each solution, rotated among themselves to be closest to those before.
+def _aligned(chain: Sequence[Solution], shape: Sequence[int], start: int) -> list[Orbitals]:
+    """The orbitals of each solution, rotated among themselves to be closest to those of a neighbour.
 
-    The determinant does not change, and its orbitals become smooth functions of λ, which can be interpolated.
+    The determinant does not change, and its orbitals become smooth functions of the point, which can be interpolated.
     """
-    result = [chain[0].orbitals]
-    for solution in chain[1:]:
-        pairs = zip(solution.orbitals, result[-1], strict=True)
-        result.append([nearest(block, before)[0] for block, before in pairs])
-    return result
+    result = {start: chain[start].orbitals}
+    for index, before in steps(shape, start):
+        pairs = zip(chain[index].orbitals, result[before], strict=True)
+        result[index] = [nearest(block, target)[0] for block, target in pairs]
+    return [result[index] for index in range(len(chain))]
 
 
 def _translated(solution: Solution, shift: FloatArray) -> Orbitals:

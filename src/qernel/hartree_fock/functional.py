@@ -2,7 +2,7 @@
 
 With orbitals φ_j of each spin, pair densities ρ_ij(q) = ∫ φ_i* φ_j e^{−iq·r} and n_q = Σ_j ρ_jj(q),
 
-    E = Σ_j ⟨φ_j| −½∇² + λ V0 w |φ_j⟩ + (U/2A) Σ_{q≠0} v_q [ |n_q|² − Σ_{ij, like spins} |ρ_ij(q)|² ] + ½ N U ξ.
+    E = Σ_j ⟨φ_j| −½∇² + V |φ_j⟩ + (U/2A) Σ_{q≠0} v_q [ |n_q|² − Σ_{ij, like spins} |ρ_ij(q)|² ] + ½ N U ξ.
 
 Hartree and exchange terms use the same v_q on the same grid, so that no electron acts on itself.
 """
@@ -20,7 +20,6 @@ import numpy.typing as npt
 from scipy import fft, linalg
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.hamiltonian.moire import moire_potential
 from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
 from qernel.hartree_fock.classical import crystal_waves
 from qernel.lattice import FloatArray
@@ -30,7 +29,7 @@ Orbitals = list[ComplexArray]
 
 
 class Parts(NamedTuple):
-    """Total energies in E0; ``moire`` is ⟨λV0 Σw⟩, ``interaction`` includes ½NUξ."""
+    """Total energies in E0; ``moire`` is that of all one-body terms, ``interaction`` includes ½NUξ."""
 
     kinetic: float
     moire: float
@@ -63,45 +62,42 @@ class MeanField:
         """Electrons of each spin that there is."""
         return tuple(count for count in self.hamiltonian.electrons if count)
 
-    def value(self, name: str) -> float:
-        """A quantity of the Hamiltonian at this point: the parameter if it is one, else the constant."""
-        return float(self.hamiltonian.value(name, jnp.asarray(self.point)))
+    @cached_property
+    def values(self) -> dict[str, float]:
+        """Every number that the terms of the Hamiltonian read, at this point."""
+        return self.hamiltonian.numbers(self.point)
 
     @property
     def uniform(self) -> bool:
-        """Whether there is no moiré potential, so that every translation leaves the Hamiltonian as it is."""
-        return self.value("lam") * self.hamiltonian.V0 == 0
+        """Whether no potential varies in space, so that every translation leaves the Hamiltonian as it is."""
+        return self.hamiltonian.uniform(self.values)
 
     @property
     def crystal_waves(self) -> FloatArray:
         """Wave vectors ``[k, 2]`` in 1/a_M of the classical crystal of this filling; none where any will do."""
         if self.uniform:
             return np.zeros((0, 2))
-        hamiltonian = self.hamiltonian
-        gate, phase = self.value("gate_distance"), self.value("phase_deg")
-        return crystal_waves(hamiltonian.kernel, gate, hamiltonian.count, phase)
+        return crystal_waves(self.hamiltonian, self.values)
 
     @cached_property
     def _moire(self) -> FloatArray:
-        """λ V0 w on the grid."""
-        w = np.asarray(moire_potential(jnp.asarray(self.basis.grid_points()), np.deg2rad(self.value("phase_deg"))))
-        return self.value("lam") * self.hamiltonian.V0 * w
+        """The one-body terms on the grid."""
+        return np.asarray(self.hamiltonian.one_body(jnp.asarray(self.basis.grid_points()), self.values))
 
     @cached_property
     def _coulomb(self) -> FloatArray:
         """(U/A) v_q on the grid, zero at q = 0 and where a grid of even size has only one of ±q."""
         q = np.linalg.norm(self.basis.grid_waves(), axis=-1)
-        kernel = self.hamiltonian.kernel.fourier(q, self.value("gate_distance"))
+        kernel = self.hamiltonian.interaction.fourier(q, self.values)
         for axis, size in enumerate(self.basis.grid):
             if size % 2 == 0:
                 kernel[(slice(None),) * axis + (size // 2,)] = 0.0
-        return self.value("U") / self.hamiltonian.supercell.area * kernel
+        return kernel / self.hamiltonian.supercell.area
 
     @cached_property
     def _constant(self) -> float:
         """½ N U ξ."""
-        xi = float(self.hamiltonian.kernel.self_image(self.value("gate_distance")))
-        return 0.5 * self.hamiltonian.count * self.value("U") * xi
+        return 0.5 * self.hamiltonian.count * float(self.hamiltonian.interaction.self_image(self.values))
 
     def _screened(self, density: FloatArray | ComplexArray) -> FloatArray | ComplexArray:
         """∫ U v(r − r') n(r') d²r' of ``A·n`` on the grid ``[..., grid]``."""

@@ -21,7 +21,7 @@ class Solution:
     """A stationary point of the Hartree–Fock energy; energies are per electron in E0.
 
     Attributes:
-        field: the functional: Hamiltonian, λ, basis.
+        field: the functional: Hamiltonian, point, basis.
         orbitals: plane-wave amplitudes ``[n_s, n]`` of the occupied orbitals of each spin on ``field.basis``.
         parts: total energies.
         residual: ‖(1 − P) F φ‖ per orbital in E0.
@@ -45,7 +45,12 @@ class Solution:
     @property
     def lam(self) -> float:
         """λ."""
-        return self.field.value("lam")
+        return self.field.values["lam"]
+
+    @property
+    def point(self) -> dict[str, float]:
+        """The parameters of the family, λ first."""
+        return dict(zip(self.field.hamiltonian.parameters, self.field.point.tolist(), strict=True))
 
     @property
     def energy(self) -> float:
@@ -144,6 +149,6 @@ def solve(
 
 
 def carried(solution: Solution, field: MeanField, origin: str, *, tolerance: float, evaluations: int = 400) -> Solution:
-    """The solution that another one leads to at another λ or in another basis."""
+    """The solution that another one leads to at another point or in another basis."""
     amplitudes = [field.basis.embed(block, solution.field.basis) for block in solution.orbitals]
     return solve(field, amplitudes, origin, solution.momenta, tolerance=tolerance, evaluations=evaluations)

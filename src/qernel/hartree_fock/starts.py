@@ -88,16 +88,15 @@ def _arrangements(field: MeanField, patterns: int) -> Iterator[tuple[str, FloatA
     """Names and positions ``[N, 2]``: electrons on wells, lowest energy first, and a lattice that ignores the wells."""
     hamiltonian = field.hamiltonian
     cell, total = hamiltonian.supercell, hamiltonian.count
-    gate, phase = field.value("gate_distance"), field.value("phase_deg")
-    level, known = wells(cell, total, phase).level, 0
+    level, known = wells(hamiltonian, field.values).level, 0
     if 3 * total in (cell.cells, 2 * cell.cells) and len(level) == cell.cells and holds_root_three(cell):
         name = "honeycomb" if 3 * total == 2 * cell.cells else "triangular"
         yield f"{name} crystal", level[cell.crystal(0, total)]
         known = 1
-    found = arrangements(hamiltonian.kernel, gate, total, phase)
+    found = arrangements(hamiltonian, field.values)
     for number, sites in enumerate(found[known:patterns]):
         yield f"pattern {number}", sites
-    lattices = floating(hamiltonian.kernel, gate, total)
+    lattices = floating(hamiltonian, field.values)
     for number, sites in enumerate(lattices[: patterns if field.uniform else 1]):
         yield f"floating crystal {number}", sites
 
@@ -145,8 +144,7 @@ def _bloch(field: MeanField, count: int, centre: FloatArray) -> tuple[ComplexArr
     hamiltonian, basis = field.hamiltonian, field.basis
     cell = hamiltonian.supercell
     states = (-(-count // cell.cells) + 1) * cell.cells
-    depth, phase = field.value("lam") * hamiltonian.V0, float(np.deg2rad(field.value("phase_deg")))
-    bands = one_body_bands(cell, depth, phase, states, cutoff=min(basis.cutoff, 60.0), twist=hamiltonian.row_twist)
+    bands = one_body_bands(hamiltonian, field.point, states, cutoff=min(basis.cutoff, 60.0))
     momenta = bands.waves[:, 0]
     key = bands.energies
     if centre.any():

@@ -7,11 +7,33 @@
 
 from __future__ import annotations
 
-from qernel.measure.card import Card
-from qernel.measure.density import Density
-from qernel.measure.energies import Energies
-from qernel.measure.library import configuration, load, shipped
-from qernel.measure.model import Model
-from qernel.measure.state import State
+from typing import TYPE_CHECKING
 
-__all__ = ["Card", "Density", "Energies", "Model", "State", "configuration", "load", "shipped"]
+from qernel.lazy import exports
+
+if TYPE_CHECKING:
+    from qernel.measure.card import Card
+    from qernel.measure.density import DensityMap
+    from qernel.measure.energies import Energies
+    from qernel.measure.library import configuration, load, shipped
+    from qernel.measure.map import Map
+    from qernel.measure.model import Model
+    from qernel.measure.scan import Scan
+    from qernel.measure.state import State
+
+_PUBLIC = {
+    "Card": "qernel.measure.card",
+    "DensityMap": "qernel.measure.density",
+    "Energies": "qernel.measure.energies",
+    "Map": "qernel.measure.map",
+    "Model": "qernel.measure.model",
+    "Scan": "qernel.measure.scan",
+    "State": "qernel.measure.state",
+    "configuration": "qernel.measure.library",
+    "load": "qernel.measure.library",
+    "shipped": "qernel.measure.library",
+}
+
+__all__ = ["Card", "DensityMap", "Energies", "Map", "Model", "Scan", "State", "configuration", "load", "shipped"]
+
+__getattr__ = exports(__name__, _PUBLIC)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qernel.along import named
 from qernel.errors import QernelError
 from qernel.estimators.doubts import stored_doubts
 from qernel.estimators.possible import impossible_in
@@ -17,15 +18,7 @@ from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_ME
 if TYPE_CHECKING:
     import xarray
 
-    from qernel.measure import State
-
-_PARAMETERS = {
-    "lam": ("1", "factor λ on the moiré depth V0"),
-    "U": ("E0 a_M", "interaction strength"),
-    "phase_deg": ("degree", "moiré phase"),
-    "gate_distance": ("a_M", "distance to the gate(s)"),
-}
-"""Unit and description of what a family can be conditioned on."""
+    from qernel.measure.state import State
 
 
 def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *, acceptance: float) -> xarray.Dataset:
@@ -74,20 +67,18 @@ def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *,
 
 def parameter_attributes(name: str) -> dict[str, str]:
     """Unit and description of a parameter of the family."""
-    unit, text = _PARAMETERS[name]
-    return {"units": unit, "long_name": text}
+    axis = named(name)
+    return {"units": axis.unit, "long_name": axis.meaning}
 
 
-def along_lam(points: Sequence[xarray.Dataset]) -> xarray.Dataset:
-    """Data sets of several points of one model, measured alike, joined along ``lam``."""
+def joined(points: Sequence[xarray.Dataset], along: str) -> xarray.Dataset:
+    """Data sets of several points of one model, measured alike, joined along the parameter in which they differ."""
     import xarray
 
     first = points[0]
-    # Only λ differs; everything else that has no λ axis is the same by construction.
-    joined = xarray.concat(
-        points, "lam", data_vars="all", coords="minimal", compat="override", combine_attrs="override"
-    )
-    return joined.assign_attrs(first.attrs)
+    # Everything else that does not have this axis is the same by construction.
+    whole = xarray.concat(points, along, data_vars="all", coords="minimal", compat="override", combine_attrs="override")
+    return whole.assign_attrs({**first.attrs, **({} if along == "lam" else {"along": along})})
 
 
 _DIAGNOSTICS = (

@@ -9,7 +9,7 @@ from qernel.lattice import FloatArray
 
 
 @dataclass(frozen=True)
-class Density:
+class DensityMap:
     """Electron density on a grid of the supercell.
 
     Attributes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from qernel.along import named
 from qernel.estimators.doubts import doubts_of
 from qernel.estimators.order_parameter import crystal_order
 from qernel.estimators.possible import impossible
@@ -15,20 +17,30 @@ from qernel.estimators.quantity import Quantity
 from qernel.estimators.statistics import Summary, summarise
 from qernel.estimators.weighted import ratio_of_weighted
 from qernel.lattice import holds_root_three
-from qernel.storage import outside
+from qernel.storage import IMPOSSIBLE, outside
 
 if TYPE_CHECKING:
     from qernel.estimators.chains import Record
     from qernel.measure.state import State
 
+ENERGIES: Final = ("energy", "kinetic", "moire", "interaction")
+"""Per electron in E0, with error bars."""
+
+DIAGNOSTICS: Final = ("acceptance", "autocorrelation", "rhat", "effective_samples")
+
+ORDER: Final = "order_parameter"
+"""⟨|ρ_K|²⟩ of the same samples, where K is a wave vector of the supercell."""
+
 
 class Energies(NamedTuple):
     """Energies per electron at one point, with how they were sampled.
 
+    ``values`` has every parameter of the family at this point, ``lam`` among them.
     ``extrapolating``: outside the interval the model was trained on; ``in_gap``: in a gap of it, so interpolated.
     ``order_parameter`` is ⟨|ρ_K|²⟩ of the same samples, None where K is no wave vector of the supercell. ``direction``
-    says where the chains came from: ``fresh``, carried ``up`` or ``down`` in λ, or all λ together with ``exchange``;
-    or ``reweighted``, from records at the λ ``reweighted_from`` of which the share ``effective_fraction`` is effective.
+    says where the chains came from: ``fresh``, carried ``up`` or ``down``, or all points together with ``exchange``;
+    or ``reweighted``, from records at the value ``reweighted_from``, of which a share is effective:
+    ``effective_fraction``.
     ``rhat``, ``autocorrelation`` and ``effective_samples`` are those of the energy; each number has its own ``doubts``.
     ``impossible`` says why the numbers are no answer (`qernel.estimators.possible`); empty if they may be one.
     """
@@ -51,17 +63,42 @@ class Energies(NamedTuple):
     effective_fraction: float = 1.0
     in_gap: bool = False
     impossible: str = ""
+    values: Mapping[str, float] = MappingProxyType({})
+
+    @property
+    def doubts(self) -> dict[str, tuple[str, ...]]:
+        """The numbers whose error bars may be too small, and why."""
+        numbers = {name: getattr(self, name) for name in (*ENERGIES, ORDER)}
+        return {name: number.doubts for name, number in numbers.items() if number is not None and number.doubts}
+
+    def as_row(self, along: str = "lam") -> dict[str, Any]:
+        """One point as plain data; energies and order parameter as ``{"value", "error"}`` per electron in E0.
+
+        Args:
+            along: the parameter that is told besides λ.
+        """
+        row = {along: self.values.get(along, self.lam), "lam": self.lam}
+        row |= {name: getattr(self, name).as_dict() for name in ENERGIES}
+        row |= {name: float(getattr(self, name)) for name in DIAGNOSTICS}
+        return {
+            **row,
+            "extrapolating": bool(self.extrapolating),
+            "in_gap": bool(self.in_gap),
+            ORDER: None if self.order_parameter is None else self.order_parameter.as_dict(),
+            f"{ORDER}_rhat": float(self.order_parameter_rhat),
+            "direction": self.direction,
+            "warnings": [f"{name}: {reason}" for name, reasons in self.doubts.items() for reason in reasons],
+            IMPOSSIBLE: self.impossible,
+        }
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>"
-            for name in ("energy", "kinetic", "moire", "interaction")
-        )
+        rows = "".join(f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>" for name in ENERGIES)
         notes = [
             text for text in (self.impossible and f"no answer: {self.impossible}", outside(self._asdict())) if text
         ]
         note = f" ({'; '.join(notes)})" if notes else ""
-        return f"<table><caption>λ = {self.lam:g}{note}, per electron</caption>{rows}</table>"
+        place = ", ".join(named(name).at(value) for name, value in (self.values or {"lam": self.lam}).items())
+        return f"<table><caption>{place}{note}, per electron</caption>{rows}</table>"
 
 
 def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt.ArrayLike | None = None) -> Energies:
@@ -110,4 +147,5 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         order_parameter=order,
         order_parameter_rhat=order_rhat,
         impossible=impossible(state.model.hamiltonian, state.point, parts, acceptance),
+        values=state.values,
     )

@@ -1,93 +1,124 @@
-"""The files of a scan: energies along λ as a data set and as a table."""
+"""The files of a scan: energies along a parameter as a data set and as a table."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from qernel.cli.shared.results import DIAGNOSTICS, ENERGIES, ORDER, Measured, row
+from qernel.along import named
+from qernel.hamiltonian.terms import parameter
+from qernel.measure.dataset import parameter_attributes
+from qernel.measure.energies import DIAGNOSTICS, ENERGIES, ORDER
+from qernel.observables.energy import PARTS
+from qernel.provenance import model_attributes
 from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, OUTSIDE
 
 if TYPE_CHECKING:
     import xarray
 
-    from qernel.measure import Energies, Model
+    from qernel.lattice import FloatArray
+    from qernel.measure.energies import Energies
+    from qernel.measure.model import Model
 
-REWEIGHTED = {
-    "reweighted_from": {"units": "1", "long_name": "lam at which the records were drawn"},
-    "effective_fraction": {"units": "1", "long_name": "effective share of the records, from the weights alone"},
-    "effective_samples": {"units": "1", "long_name": "independent samples behind the reweighted energy"},
+TABLE, DATA, RECORD, FIGURE, OBSERVED = (
+    "energies.csv",
+    "energies.nc",
+    "energies.json",
+    "phase_diagram",
+    "observables.nc",
+)
+FILES = (TABLE, DATA, RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf", OBSERVED)
+"""Everything a scan writes."""
+
+REWEIGHTED: Final = {
+    "reweighted_from": ("1", "lam at which the records were drawn"),
+    "effective_fraction": ("1", "effective share of the records, from the weights alone"),
+    "effective_samples": ("1", "independent samples behind the reweighted energy"),
 }
-"""What is said about reweighted energies besides."""
+"""What is said about reweighted energies besides, with its unit."""
 
 DIRECTION = "reweighted"
 """As in `qernel.measure.reweight`, which takes a second to import."""
 
-_AXIS = f"lam_{DIRECTION}"
-
 
 def dataset(
     model: Model,
-    results: Sequence[Energies],
-    others: Mapping[str, float],
-    measured: Measured | None = None,
+    sweeps: Mapping[str, Sequence[Energies]],
+    at: Mapping[str, float],
+    *,
+    along: str = "lam",
+    swaps: FloatArray | None = None,
     reweighted: Sequence[Energies] = (),
 ) -> xarray.Dataset:
-    """The results along λ, as the file that `qernel.open` reads.
+    """The results along a parameter, as the file that `qernel.open` reads.
 
     Args:
         model: that was measured.
-        results: at each λ.
-        others: parameters that are the same at each λ.
-        measured: all chains. Those carried in λ are stored as ``energy_up`` and so on, accepted swaps between
-            neighbours along the axis ``pair``.
-        reweighted: energies at other λ, stored as ``energy_reweighted`` and so on along ``lam_reweighted``.
+        sweeps: energies at each value for each kind of chains. Those of the first are stored as ``energy`` and so on,
+            those carried along the parameter as ``energy_up`` and so on.
+        at: parameters that are the same at each value.
+        along: the parameter.
+        swaps: accepted fraction between neighbours, stored along the axis ``pair``.
+        reweighted: energies at other values, stored as ``energy_reweighted`` and so on along ``lam_reweighted``.
     """
     import xarray
 
-    from qernel.measure.dataset import parameter_attributes
-    from qernel.provenance import model_attributes
-
-    rows = [row(result) for result in results]
-    data = _curves(rows)
-    for name in DIAGNOSTICS:
-        stored = name if name == "acceptance" else f"energy_{name}"
-        data[stored] = ("lam", [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
-    for name, meaning in OUTSIDE.items():
-        data[name] = ("lam", [int(entry[name]) for entry in rows], {"units": "1", "long_name": meaning})
-    for flag, key, meaning in ((DOUBTFUL, "warnings", DOUBTFUL_MEANING), (IMPOSSIBLE, IMPOSSIBLE, IMPOSSIBLE_MEANING)):
-        set_at = [int(bool(entry[key])) for entry in rows]
-        data[flag] = ("lam", set_at, {"units": "1", "long_name": meaning})
-    for sweep, energies in (measured.sweeps if measured else {}).items():
+    first = next(iter(sweeps.values()))
+    rows = [result.as_row(along) for result in first]
+    data = _curves(rows, along) | _flags(rows, along)
+    for sweep, energies in sweeps.items():
         if sweep in ("up", "down"):
-            data |= _curves([row(result) for result in energies], sweep)
-    lams = [entry["lam"] for entry in rows]
-    coordinates: dict[str, Any] = {"lam": ("lam", lams, parameter_attributes("lam"))}
-    if measured and measured.swaps is not None:
-        about = {"units": "1", "long_name": "accepted fraction of swaps between two neighbouring lam"}
-        data["exchange_acceptance"] = ("pair", measured.swaps, about)
-        for name, values in (("pair_low", lams[:-1]), ("pair_high", lams[1:])):
-            coordinates[name] = ("pair", values, parameter_attributes("lam"))
+            data |= _curves([result.as_row(along) for result in energies], along, sweep)
+    values = [entry[along] for entry in rows]
+    about = parameter_attributes(along)
+    coordinates: dict[str, Any] = {along: (along, values, about)}
+    if swaps is not None:
+        meaning = f"accepted fraction of swaps between two neighbouring {along}"
+        data["exchange_acceptance"] = ("pair", swaps, {"units": "1", "long_name": meaning})
+        coordinates |= {"pair_low": ("pair", values[:-1], about), "pair_high": ("pair", values[1:], about)}
     if reweighted:
-        data |= _curves([row(result) for result in reweighted], DIRECTION)
-        for name, text in REWEIGHTED.items():
-            values = [float(getattr(result, name)) for result in reweighted]
-            data[f"{name}_{DIRECTION}" if name in DIAGNOSTICS else name] = (_AXIS, values, text)
-        lams = [result.lam for result in reweighted]
-        coordinates[_AXIS] = (_AXIS, lams, parameter_attributes("lam"))
-    coordinates |= {name: ((), value, parameter_attributes(name)) for name, value in others.items()}
-    attributes = model_attributes(model, others) | {"direction": rows[0]["direction"]}
+        axis = f"{along}_{DIRECTION}"
+        data |= _curves([result.as_row(along) for result in reweighted], along, DIRECTION)
+        for name, (_, text) in REWEIGHTED.items():
+            stored = f"{name}_{DIRECTION}" if name in DIAGNOSTICS else name
+            said = {"units": _unit_of(name, along), "long_name": _of(text, along)}
+            data[stored] = (axis, [float(getattr(result, name)) for result in reweighted], said)
+        coordinates[axis] = (axis, [result.values[along] for result in reweighted], about)
+    coordinates |= {name: ((), value, parameter_attributes(name)) for name, value in at.items()}
+    attributes = model_attributes(model, at) | {"direction": rows[0]["direction"]}
+    attributes |= {} if along == "lam" else {"along": along}
     return xarray.Dataset(data, coordinates, attributes)
 
 
-def _curves(rows: Sequence[Mapping[str, Any]], sweep: str = "") -> dict[str, Any]:
-    """Energies and order parameter with their errors, as variables along λ."""
-    from qernel.observables.energy import PARTS
+def _of(text: str, along: str) -> str:
+    """What is said of λ, said of another parameter."""
+    return text if along == "lam" else text.replace("lam ", f"{along} ")
 
-    axis = _AXIS if sweep == DIRECTION else "lam"
-    made = "reweighted from neighbouring lam" if sweep == DIRECTION else f"chains carried {sweep} in lam"
+
+def _unit_of(name: str, along: str) -> str:
+    return named(along).unit if name == "reweighted_from" else REWEIGHTED[name][0]
+
+
+def _flags(rows: Sequence[Mapping[str, Any]], along: str) -> dict[str, Any]:
+    """Diagnostics, and what has to be said of each point."""
+    data: dict[str, Any] = {}
+    for name in DIAGNOSTICS:
+        stored = name if name == "acceptance" else f"energy_{name}"
+        data[stored] = (along, [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
+    for name, meaning in OUTSIDE.items():
+        data[name] = (along, [int(entry[name]) for entry in rows], {"units": "1", "long_name": meaning})
+    for flag, key, meaning in ((DOUBTFUL, "warnings", DOUBTFUL_MEANING), (IMPOSSIBLE, IMPOSSIBLE, IMPOSSIBLE_MEANING)):
+        set_at = [int(bool(entry[key])) for entry in rows]
+        data[flag] = (along, set_at, {"units": "1", "long_name": meaning})
+    return data
+
+
+def _curves(rows: Sequence[Mapping[str, Any]], along: str, sweep: str = "") -> dict[str, Any]:
+    """Energies and order parameter with their errors, as variables along the parameter."""
+    axis = f"{along}_{DIRECTION}" if sweep == DIRECTION else along
+    made = f"reweighted from neighbouring {along}" if sweep == DIRECTION else f"chains carried {sweep} in {along}"
 
     texts = {name: (PARTS[name], "E0") for name in ENERGIES}
     if all(entry[ORDER] is not None for entry in rows):
@@ -108,9 +139,9 @@ def _curves(rows: Sequence[Mapping[str, Any]], sweep: str = "") -> dict[str, Any
     return data
 
 
-def table(rows: Sequence[Mapping[str, Any]], others: Mapping[str, float], more: Sequence[str]) -> str:
+def table(rows: Sequence[Mapping[str, Any]], at: Mapping[str, float], more: Sequence[str], along: str = "lam") -> str:
     """The results as CSV, numbers in full precision; ``more`` are columns that only some rows have."""
-    names = ["lam", *others]
+    names = [along, *at]
     for name in ENERGIES:
         names += [name, f"{name}_error"]
     text = io.StringIO()
@@ -124,14 +155,13 @@ def table(rows: Sequence[Mapping[str, Any]], others: Mapping[str, float], more: 
         order = entry[ORDER] or {"value": "", "error": ""}
         last = [order["value"], order["error"], entry[f"{ORDER}_rhat"], entry["direction"], between]
         last += ["; ".join(entry["warnings"]), entry[IMPOSSIBLE], *(entry.get(name, "") for name in more)]
-        writer.writerow([entry["lam"], *others.values(), *energies, *diagnostics, flag, *last])
+        writer.writerow([entry[along], *at.values(), *energies, *diagnostics, flag, *last])
     return text.getvalue()
 
 
-def units(others: Mapping[str, float], more: Sequence[str]) -> dict[str, str]:
+def units(at: Mapping[str, float], more: Sequence[str], along: str = "lam") -> dict[str, str]:
     """Unit of each column of the table."""
-    conditions = {"U": "E0 a_M", "phase_deg": "degrees", "gate_distance": "a_M"}
-    found = {"lam": "V0 (factor on the moiré depth)"} | {name: conditions[name] for name in others}
+    found = {name: parameter_unit(name) for name in (along, *at)}
     for name in ENERGIES:
         found |= {name: "E0 per electron", f"{name}_error": "E0 per electron, one standard error"}
     return found | {
@@ -145,7 +175,13 @@ def units(others: Mapping[str, float], more: Sequence[str]) -> dict[str, str]:
         f"{ORDER}_error": "1, one standard error",
         f"{ORDER}_rhat": "1",
         IMPOSSIBLE: "why the energies are no answer, empty if they may be one",
-        "direction": "fresh chains at every lam, carried up or down in lam, exchange between lam, or reweighted",
+        "direction": f"fresh chains at every {along}, carried up or down in {along}, exchange between {along}, "
+        "or reweighted",
         "warnings": "why error bars may be too small",
-        **{name: f"1, {REWEIGHTED[name]['long_name']}" for name in more},
+        **{name: f"{_unit_of(name, along)}, {_of(REWEIGHTED[name][1], along)}" for name in more},
     }
+
+
+def parameter_unit(name: str) -> str:
+    """Unit of a parameter in a record."""
+    return "V0 (factor on the moiré depth)" if name == "lam" else parameter(name).units or "1"

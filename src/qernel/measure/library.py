@@ -10,7 +10,7 @@ import equinox as eqx
 
 from qernel import runtime
 from qernel.config import Config
-from qernel.config.twist import as_stored
+from qernel.config.earlier import as_stored
 from qernel.errors import RunError
 from qernel.files import readable_name
 from qernel.measure.card import read_card
@@ -43,6 +43,10 @@ def load(run: str | Path) -> Model:
 
     Raises:
         RunError: if there is no such model, or its file is foreign or damaged.
+
+    >>> import qernel
+    >>> qernel.load("n6").parameters
+    33659
     """
     runtime.refuse_forked()
     path, config, file = _read(run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,8 @@ import numpy as np
 from qernel import runtime
 from qernel.config import Config
 from qernel.errors import RunError
+from qernel.hamiltonian.terms import parameter
+from qernel.measure import verbs
 from qernel.measure.card import Card
 from qernel.measure.state import State
 from qernel.provenance import identity
@@ -35,7 +36,7 @@ class Model:
         wavefunction: the ansatz with its trained parameters.
         card: what is known about it (accuracy, range, caveats); None for a plain run.
         journal: where records of its chains are kept (`remembering`).
-        start: where its chains start (`started`); None: as the configuration says.
+        start: where its chains start (`with_start`); None: as the configuration says.
         training: how far its run had come; None where its file does not say (shipped models, earlier versions).
     """
 
@@ -73,14 +74,16 @@ class Model:
     def reach(self) -> dict[str, tuple[float, float]]:
         """The interval in which each parameter may be asked for: half a training interval more on both sides.
 
-        λ and U do not go below zero, and a gate no closer than in training: the interaction is tabulated from there.
+        No parameter leaves its bounds, and none goes below its training interval whose smallest value decides how many
+        waves an interaction is summed over: a gate.
         """
         result = {}
         for name, (low, high) in self.ranges.items():
             margin = 0.5 * (high - low) if high > low else 0.25 * abs(high) or 0.25
-            floor = {"lam": 0.0, "U": 0.0, "gate_distance": low}.get(name, -math.inf)
+            about = parameter(name)
+            floor = low if about.reach else about.least
             # Rounded, because it is printed and the page sends it back; a floor is never crossed.
-            result[name] = (max(round(low - margin, 9), floor), round(high + margin, 9))
+            result[name] = (max(round(low - margin, 9), floor), min(round(high + margin, 9), about.most))
         return result
 
     def at(self, lam: float, *, extrapolate: bool = False, **others: float) -> State:
@@ -94,6 +97,10 @@ class Model:
         Raises:
             RunError: for a parameter the model does not have, a value that is not a number, or one beyond `reach`.
             QernelError: for a gate closer than those it was trained on: its interaction is not summed for them.
+
+        >>> import qernel
+        >>> qernel.load("n6").at(1.05)
+        State(model='n6', lam=1.05)
         """
         ranges = self.ranges
         unknown = sorted(set(others) - set(ranges))
@@ -104,7 +111,7 @@ class Model:
         if not (np.abs(point) <= LARGEST_LAM).all():
             within = f"must be numbers within ±{LARGEST_LAM:g}"
             raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} {within}")
-        self.hamiltonian.kernel.require(self.hamiltonian.value("gate_distance", point))
+        self.hamiltonian.interaction.require(self.hamiltonian.numbers(point))
         if not extrapolate:
             self._refuse_far(dict(zip(ranges, point.tolist(), strict=True)))
         return State(self, point)
@@ -135,7 +142,7 @@ class Model:
         yield replace(self, journal=journal)
         journal.clear()
 
-    def started(self, start: str) -> Model:
+    def with_start(self, start: str) -> Model:
         """The same model, whose chains start ``spread`` over the cell, or as crystals in their three ``registries``.
 
         Raises:
@@ -152,6 +159,8 @@ class Model:
         """λ from which chains start as crystals; None: never."""
         chosen = {"spread": None, "registries": 0.0}
         return self.config.sample.crystal_from if self.start is None else chosen[self.start]
+
+    query, scan, map, observe = verbs.query, verbs.scan, verbs.map, verbs.observe
 
     def sampled_like(self, other: Model) -> Model:
         """This model, sampled by what is compiled for another one of the same configuration, if it is of the same.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray
 
     from qernel.estimators.chains import Record
-    from qernel.measure import State
+    from qernel.measure.state import State
 
 _ENERGIES = ("kinetic", "moire", "interaction", "kinetic_imaginary")
 
@@ -50,8 +50,16 @@ def observe(
     chosen = [make(item) if isinstance(item, str) else item for item in observables]
     if not chosen:
         raise QernelError("no observable was asked for: name at least one")
-    drawn, acceptance = draw(state, chosen, samples=samples, walkers=walkers, seed=seed, progress=progress)
-    return to_dataset(state, variables(chosen, drawn), drawn, acceptance=acceptance)
+    energies = "energies" in _needs(chosen)
+    records = list(state.records(samples, walkers, seed, energies=energies, progress=progress))
+    return observed(state, chosen, records, state.model.config.sample.seed if seed is None else seed)
+
+
+def observed(state: State, observables: Sequence[Observable], records: Sequence[Record], seed: int) -> xarray.Dataset:
+    """The same from records that are there; arguments as of `from_records`."""
+    drawn = from_records(state, observables, records, seed)
+    acceptance = float(np.mean([record.acceptance for record in records]))
+    return to_dataset(state, variables(observables, drawn), drawn, acceptance=acceptance)
 
 
 def variables(observables: Sequence[Observable], samples: Samples) -> list[Variable]:
@@ -61,22 +69,6 @@ def variables(observables: Sequence[Observable], samples: Samples) -> list[Varia
         check()
         found += observable.measure(samples)
     return found
-
-
-def draw(
-    state: State,
-    observables: Sequence[Observable],
-    *,
-    samples: int | None = None,
-    walkers: int | None = None,
-    seed: int | None = None,
-    progress: Callable[[float], None] | None = None,
-) -> tuple[Samples, float]:
-    """Samples with what the observables need, and the mean acceptance."""
-    energies = "energies" in _needs(observables)
-    records = list(state.records(samples, walkers, seed, energies=energies, progress=progress))
-    drawn = from_records(state, observables, records, state.model.config.sample.seed if seed is None else seed)
-    return drawn, float(np.mean([record.acceptance for record in records]))
 
 
 def from_records(state: State, observables: Sequence[Observable], records: Sequence[Record], seed: int) -> Samples:

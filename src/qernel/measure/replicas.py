@@ -1,4 +1,4 @@
-"""Chains at several λ together that swap configurations, so that none is stuck in the phase it started in."""
+"""Chains at several points together that swap configurations, so that none is stuck in the phase it started in."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from qernel.lattice import FloatArray
 
 if TYPE_CHECKING:
     from qernel.estimators.chains import Record
-    from qernel.measure import Energies, State
+    from qernel.measure.energies import Energies
+    from qernel.measure.state import State
 
 DIRECTION = "exchange"
 """How `Energies` of such chains are marked."""
 
 
 class Exchanged(NamedTuple):
-    """Energies at each λ, and the fraction of accepted swaps between neighbours, ``[G - 1]``."""
+    """Energies at each point, and the fraction of accepted swaps between neighbours, ``[G - 1]``."""
 
     energies: list[Energies]
     acceptance: FloatArray
@@ -39,15 +40,15 @@ def exchanged(
 ) -> Exchanged:
     """Energies at every state, with a swap between neighbours tried after each record and block of burn-in.
 
-    The chains at one λ are independent of each other, so errors are found as for any chains; numbers at different λ
-    have configurations in common, and their errors are correlated.
+    The chains at one point are independent of each other, so errors are found as for any chains; numbers at different
+    points have configurations in common, and their errors are correlated.
 
     Args:
-        states: of one model, two or more, in increasing λ.
+        states: of one model, two or more, in increasing order of the parameter that is varied.
         samples: records per chain; default from the model's ``[sample]`` section.
-        walkers: chains per λ; default likewise.
+        walkers: chains per point; default likewise.
         seed: of the chains; default likewise.
-        start: configurations ``[W, N, 2]`` in a_M, the same at each λ; default as `sample.crystal_from` says.
+        start: configurations ``[W, N, 2]`` in a_M, the same at each point; default as `sample.crystal_from` says.
         keep: called with each state, its records and the seed, after all have been drawn.
         progress: called with the fraction done.
 
@@ -55,7 +56,7 @@ def exchanged(
         RunError: for a single state.
     """
     if len(states) < 2:
-        raise RunError("exchange swaps configurations between values of λ, and there is one: give at least two")
+        raise RunError("exchange swaps configurations between points, and there is one: give at least two")
     sampler, options = states[0].model.sampling(samples, walkers, seed)
     points = jnp.asarray(np.stack([state.point for state in states]))
     replicas = list(sampler.replicas(points, **options, energies=True, start=start, progress=progress))

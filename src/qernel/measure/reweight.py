@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import jax.numpy as jnp
 import numpy as np
 
+from qernel.along import named
 from qernel.errors import RunError
 from qernel.estimators.weighted import effective_fraction
 
 if TYPE_CHECKING:
     from qernel.estimators.chains import Record
-    from qernel.measure import Energies, State
+    from qernel.measure.energies import Energies
+    from qernel.measure.state import State
 
 DIRECTION = "reweighted"
 """How `Energies` of such configurations are marked."""
@@ -22,7 +24,15 @@ LEAST = 0.2
 """Effective fraction of the records below which there is no answer: the rest of the weight sits on too few of them."""
 
 
-def reweighted(source: State, target: State, records: Sequence[Record], seed: int, *, least: float = LEAST) -> Energies:
+def reweighted(
+    source: State,
+    target: State,
+    records: Sequence[Record],
+    seed: int,
+    *,
+    along: str = "lam",
+    least: float = LEAST,
+) -> Energies:
     """⟨E⟩ at ``target`` as Σ w E_L(R; target) / Σ w with w = |ψ_target(R)/ψ_source(R)|², R drawn at ``source``.
 
     Error bars hold the fluctuation and the autocorrelation of the weights
@@ -32,9 +42,10 @@ def reweighted(source: State, target: State, records: Sequence[Record], seed: in
 
     Args:
         source: where ``records`` were drawn.
-        target: the same model at another point.
+        target: the same model at another value of one parameter.
         records: from `State.records`; their energies are not used, those at ``target`` are evaluated.
         seed: they were drawn with.
+        along: that parameter.
         least: refuse below this effective fraction (Σw)²/(n Σw²).
 
     Returns:
@@ -51,10 +62,11 @@ def reweighted(source: State, target: State, records: Sequence[Record], seed: in
     evaluated = [sampler.reweighed(points, record) for record in records]
     log_weights = np.stack([log for log, _ in evaluated], axis=1)
     fraction = effective_fraction(log_weights)
+    axis, here, there = named(along), source.values[along], target.values[along]
     if fraction < least:
         raise RunError(
-            f"λ = {target.lam:g} cannot be reweighted from λ = {source.lam:g}: the weights leave {fraction:.1%} of the "
-            f"records effective, below {least:.0%}; take λ closer together, or sample there"
+            f"{axis.at(there)} cannot be reweighted from {axis.at(here)}: the weights leave {fraction:.1%} of the "
+            f"records effective, below {least:.0%}; take {axis.symbol} closer together, or sample there"
         )
     found = target.energies_of([record for _, record in evaluated], seed, log_weights=log_weights)
-    return found._replace(direction=DIRECTION, reweighted_from=source.lam, effective_fraction=fraction)
+    return found._replace(direction=DIRECTION, reweighted_from=here, effective_fraction=fraction)

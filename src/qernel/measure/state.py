@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from qernel.measure.density import Density
+from qernel.errors import RunError
+from qernel.measure.density import DensityMap
 from qernel.measure.energies import Energies, summary
 
 if TYPE_CHECKING:
@@ -35,6 +36,24 @@ class State:
         return float(self.point[0])
 
     @property
+    def values(self) -> dict[str, float]:
+        """Every parameter of the family at this point, λ first."""
+        return dict(zip(self.model.ranges, self.point.tolist(), strict=True))
+
+    def moved(self, name: str, value: float) -> State:
+        """The state beside this one, at another value of one parameter.
+
+        Raises:
+            RunError: if the model does not have this parameter.
+        """
+        names = list(self.model.ranges)
+        if name not in names:
+            raise RunError(f"{self.model.name} is not conditioned on {name}, only on {', '.join(names)}")
+        point = self.point.copy()
+        point[names.index(name)] = value
+        return State(self.model, point)
+
+    @property
     def extrapolating(self) -> bool:
         """Whether any parameter lies outside the interval the model was trained on."""
         ranges = self.model.ranges.values()
@@ -47,7 +66,7 @@ class State:
         return any(low + 1e-9 < self.lam < high - 1e-9 for low, high in self.model.hamiltonian.gaps)
 
     def __repr__(self) -> str:
-        return f"State(model={self.model.name!r}, lam={self.lam:g})"
+        return f"State(model={self.model.name!r}, {', '.join(f'{name}={x:g}' for name, x in self.values.items())})"
 
     def log_psi(self, positions: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """ψ = sign · exp(log) of configurations.
@@ -57,6 +76,12 @@ class State:
 
         Returns:
             ``(sign, log)`` of shape ``[...]``; for complex ψ the log is complex and the sign 1.
+
+        >>> import numpy as np
+        >>> import qernel
+        >>> sign, log = qernel.load("n6").at(1.0).log_psi(np.random.default_rng(1).uniform(0.0, 3.0, (5, 6, 2)))
+        >>> sign.shape, bool(np.isfinite(log).all())
+        ((5,), True)
         """
         return self.amplitude.log_psi(positions)
 
@@ -97,6 +122,10 @@ class State:
             start: configurations ``[walkers, N, 2]`` in a_M before equilibration; default: see `Model.crystal_from`.
             keep: called with this state, its records and their seed.
             progress: called with the fraction done.
+
+        >>> import qernel
+        >>> round(qernel.load("n6").at(1.0).energy(4, walkers=16).energy.value)
+        -18
         """
         records = list(self.records(samples, walkers, seed, energies=True, start=start, progress=progress))
         seed = self.model.config.sample.seed if seed is None else seed
@@ -104,13 +133,16 @@ class State:
             keep(self, records, seed)
         return self.energies_of(records, seed)
 
-    def reweighted(self, lam: float, records: Sequence[Record], seed: int, **options: float) -> Energies:
-        """Energies at another λ from records of this state; see `qernel.measure.reweight.reweighted`.
+    def reweighted(
+        self, value: float, records: Sequence[Record], seed: int, *, along: str = "lam", **options: float
+    ) -> Energies:
+        """Energies beside this state from its records; see `qernel.measure.reweight.reweighted`.
 
         Args:
-            lam: wanted; the other parameters stay.
+            value: wanted, of λ or of another parameter; all others stay.
             records: of this state, from `records`.
             seed: they were drawn with.
+            along: the parameter.
             options: ``least``, the effective fraction below which it refuses.
 
         Raises:
@@ -118,8 +150,7 @@ class State:
         """
         from qernel.measure.reweight import reweighted
 
-        target = State(self.model, np.array([lam, *self.point[1:]]))
-        return reweighted(self, target, records, seed, **options)
+        return reweighted(self, self.moved(along, value), records, seed, along=along, **options)
 
     def energies_of(
         self, records: Sequence[Record], seed: int, *, log_weights: npt.ArrayLike | None = None
@@ -140,6 +171,10 @@ class State:
 
         Returns:
             Positions ``[chains, samples, N, 2]`` in a_M, inside the supercell.
+
+        >>> import qernel
+        >>> qernel.load("n6").at(1.0).sample(4, walkers=16).shape
+        (16, 4, 6, 2)
         """
         records = self.records(samples, walkers, seed, energies=False, progress=None)
         return np.stack([record.positions for record in records], axis=1)
@@ -151,13 +186,20 @@ class State:
         *,
         walkers: int | None = None,
         seed: int | None = None,
-    ) -> Density:
-        """Electron density on a ``grid × grid`` mesh of the supercell; integrates to N exactly."""
-        from qernel.observables.density import Density as Observed
+    ) -> DensityMap:
+        """Electron density on a ``grid × grid`` mesh of the supercell; integrates to N exactly.
 
-        measured = self.observe(Observed(grid=grid), samples=samples, walkers=walkers, seed=seed)
+        >>> import numpy as np
+        >>> import qernel
+        >>> density = qernel.load("n6").at(1.0).density(12, 4, walkers=16)
+        >>> round(float(density.values.mean() * np.linalg.det(density.vectors)), 9)
+        6.0
+        """
+        from qernel.observables.density import Density
+
+        measured = self.observe(Density(grid=grid), samples=samples, walkers=walkers, seed=seed)
         cell = self.model.hamiltonian.supercell
-        return Density(measured["density"].values, measured["density_error"].values, cell.vectors, cell.primitive)
+        return DensityMap(measured["density"].values, measured["density_error"].values, cell.vectors, cell.primitive)
 
     def observe(
         self,
@@ -181,6 +223,11 @@ class State:
 
         Returns:
             A data set with ``X`` and its standard error ``X_error`` for everything measured, units in ``attrs``.
+
+        >>> import qernel
+        >>> data = qernel.load("n6").at(1.0).observe("order_parameter", samples=4, walkers=16)
+        >>> 0.0 < float(data["order_parameter"]) < 1.0
+        True
         """
         from qernel.measure.observe import observe
 

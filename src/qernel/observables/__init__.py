@@ -18,7 +18,6 @@ _PUBLIC = {
     "find": "qernel.observables.registry",
     "make": "qernel.observables.registry",
     "names": "qernel.observables.registry",
-    "observe": "qernel.measure.observe",
 }
 
 __all__ = [*_PUBLIC]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import jax.numpy as jnp
 import numpy as np
 
 from qernel.errors import RunError
@@ -31,7 +30,7 @@ class DensityOrder(Observable):
     def measure(self, samples: Samples) -> list[Variable]:
         """Its mean, and q in reciprocal vectors of the moiré lattice."""
         cell, family = samples.hamiltonian.supercell, samples.hamiltonian
-        uniform = float(family.value("lam", jnp.asarray(samples.point))) * family.V0 == 0
+        uniform = family.uniform(family.numbers(samples.point))
         waves = wave_vectors(cell, self.cutoff)
         waves = waves[~explained(waves, cell, uniform=uniform)]
         if not len(waves):

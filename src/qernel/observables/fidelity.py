@@ -8,9 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from qernel.errors import RunError
+from qernel.hamiltonian.terms import parameter
 from qernel.observables.base import Observable, Samples, Variable, averaged
-
-_UNITS = {"lam": "1", "U": "1/(E0 a_M)^2", "phase_deg": "1/degree^2", "gate_distance": "1/a_M^2"}
 
 
 @dataclass(frozen=True)
@@ -39,4 +38,4 @@ class FidelitySusceptibility(Observable):
         gradient = samples.amplitude().log_psi_gradient(samples.positions)[..., parameters.index(self.parameter)]
         squares = np.abs(gradient - gradient.mean()) ** 2 * gradient.size / (gradient.size - 1)
         text = f"fidelity susceptibility <|O|^2> - |<O>|^2 with O = d log psi/d {self.parameter}"
-        return [averaged(self.name, squares, _UNITS.get(self.parameter, ""), text)]
+        return [averaged(self.name, squares, parameter(self.parameter).squared(), text)]

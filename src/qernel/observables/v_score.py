@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import jax.numpy as jnp
-import numpy as np
-
 from qernel.observables.base import Observable, Samples, Variable, averaged
 
 
@@ -37,6 +34,5 @@ class VScore(Observable):
 
 def infinite_temperature_energy(samples: Samples) -> float:
     """E_∞ = ½NUξ in E0, the mean of H over all configurations: there the pair and moiré terms average to zero."""
-    family, point = samples.hamiltonian, jnp.asarray(samples.point)
-    self_image = family.kernel.self_image(family.value("gate_distance", point))
-    return float(np.asarray(0.5 * samples.count * family.value("U", point) * self_image))
+    family = samples.hamiltonian
+    return 0.5 * samples.count * float(family.interaction.self_image(family.numbers(samples.point)))

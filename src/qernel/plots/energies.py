@@ -1,4 +1,4 @@
-"""The phase diagram: energies against the moiré depth."""
+"""The phase diagram: energies against the moiré depth, or another parameter."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from qernel.along import LAM, Axis
+from qernel.plots.axes import label, shade_untrained, symbol
 from qernel.plots.style import BLUE, INK, SHADE, VERMILLION, FloatArray, equal_columns, figure, style, ticks
 
 if TYPE_CHECKING:
@@ -26,19 +28,21 @@ def phase_diagram(
     gaps: Sequence[tuple[float, float]] = (),
     energy_unit_meV: float | None = None,
     title: str | None = None,
+    axis: Axis = LAM,
 ) -> Figure:
-    """Total and interaction energy per electron against the moiré depth λ, in two panels.
+    """Total and interaction energy per electron against the moiré depth λ, or another parameter, in two panels.
 
     Args:
-        lam: moiré depths λ in units of V0, shape ``[n]``, in any order.
+        lam: values of the parameter, shape ``[n]``, in any order: λ in units of V0, where nothing else is said.
         energy: total energy per electron in E0, ``[n]``.
         energy_error: its one-sigma error bars in E0, ``[n]``.
         interaction: interaction energy per electron in E0, ``[n]``; its kink marks the transition.
         interaction_error: its one-sigma error bars in E0, ``[n]``.
-        trained_range: lowest and highest λ of the training; points outside are drawn open, on grey.
+        trained_range: lowest and highest value of the training; points outside are drawn open, on grey.
         gaps: intervals inside that were left out of training, drawn likewise.
         energy_unit_meV: E0 in meV, for a second scale on the right.
         title: what the figure shows, for instance the system.
+        axis: the parameter.
     """
     columns = equal_columns(
         lam=lam,
@@ -49,14 +53,10 @@ def phase_diagram(
     )
     order = np.argsort(columns["lam"], kind="stable")
     x, E, dE, W, dW = (column[order] for column in columns.values())
-    low, high = (-np.inf, np.inf) if trained_range is None else trained_range
-    if low > high:
-        raise ValueError(f"trained_range is {trained_range}: the lowest λ comes first")
-    # λ comes out of linspace and configuration files: an end point belongs to the range.
-    trained = (x >= low - 1e-9) & (x <= high + 1e-9)
-    for start, stop in gaps:
-        trained &= (x <= start + 1e-9) | (x >= stop - 1e-9)
-
+    within = (-np.inf, np.inf) if trained_range is None else trained_range
+    if within[0] > within[1]:
+        raise ValueError(f"trained_range is {trained_range}: the lowest {axis.symbol} comes first")
+    trained = _trained(x, within, gaps)
     with style():
         fig: Figure = figure(4.8, 5.2)
         upper, lower = fig.subplots(2, 1, sharex=True)
@@ -64,26 +64,44 @@ def phase_diagram(
         _panel(lower, x, W, dW, trained, VERMILLION, "s")
         upper.set_ylabel("energy per electron  ($E_0$)")
         lower.set_ylabel("interaction energy\nper electron  ($E_0$)")
-        lower.set_xlabel("moiré depth  $\\lambda = V/V_0$")
-        margin = 0.04 * float(np.ptp(x)) or 0.05
-        left, right = float(x[0]) - margin, float(x[-1]) + margin
-        lower.set_xlim(left, right)
+        lower.set_xlabel(label(axis))
         for axes in (upper, lower):
-            if not trained[0]:
-                axes.axvspan(left, low, color=SHADE, linewidth=0, zorder=0)
-            if not trained[-1]:
-                axes.axvspan(high, right, color=SHADE, linewidth=0, zorder=0)
-            for start, stop in gaps:
-                axes.axvspan(max(start, left), min(stop, right), color=SHADE, linewidth=0, zorder=0)
-            ticks(axes, right=energy_unit_meV is None)
-            if energy_unit_meV is not None:
-                _meV_axis(axes, energy_unit_meV)
+            _frame(axes, x, trained, within, gaps, energy_unit_meV)
         if not trained.all():
-            _legend_of_extrapolation(lower, "extrapolated" if not gaps else "not trained")
+            _legend_of_extrapolation(lower, axis, "extrapolated" if not gaps else "not trained")
         if title is not None:
             upper.set_title(title)
         fig.align_ylabels([upper, lower])
     return fig
+
+
+def _trained(x: FloatArray, within: tuple[float, float], gaps: Sequence[tuple[float, float]]) -> Any:
+    """Which points belong to the training."""
+    # Values come out of linspace and configuration files: an end point belongs to the range.
+    trained = (x >= within[0] - 1e-9) & (x <= within[1] + 1e-9)
+    for start, stop in gaps:
+        trained &= (x <= start + 1e-9) | (x >= stop - 1e-9)
+    return trained
+
+
+def _frame(
+    axes: Axes,
+    x: FloatArray,
+    trained: Any,
+    within: tuple[float, float],
+    gaps: Sequence[tuple[float, float]],
+    unit: float | None,
+) -> None:
+    """Limits, shades of what was not trained, ticks and the scale in meV of one panel."""
+    margin = 0.04 * float(np.ptp(x)) or 0.05
+    left, right = float(x[0]) - margin, float(x[-1]) + margin
+    axes.set_xlim(left, right)
+    # The margin beyond points that belong to the training stays white.
+    shown = (left if trained[0] else within[0], right if trained[-1] else within[1])
+    shade_untrained(axes, (left, right), shown, gaps)
+    ticks(axes, right=unit is None)
+    if unit is not None:
+        _meV_axis(axes, unit)
 
 
 def _panel(axes: Axes, x: FloatArray, y: FloatArray, error: FloatArray, solid: Any, color: str, marker: str) -> None:
@@ -116,11 +134,11 @@ def _meV_axis(axes: Axes, unit: float) -> None:
     right.yaxis.set_label_coords(1.12, 0.5, transform=axes.transAxes)  # the same in both panels, whatever their numbers
 
 
-def _legend_of_extrapolation(axes: Axes, outside: str) -> None:
+def _legend_of_extrapolation(axes: Axes, axis: Axis, outside: str) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     full = Line2D([], [], linestyle="none", marker="s", color=INK)
     empty = Line2D([], [], linestyle="none", marker="s", color=INK, markerfacecolor="white")
     handles: Any = [full, (Patch(facecolor=SHADE), empty)]
-    axes.legend(handles, ["within the trained $\\lambda$", outside], loc="best")
+    axes.legend(handles, [f"within the trained {symbol(axis)}", outside], loc="best")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from qernel.along import LAM
+from qernel.plots.axes import label
 from qernel.plots.comparison import logarithmic
-from qernel.plots.curves import LAM_LABEL
 from qernel.plots.style import MARKERS, PALETTE, SHADE, FloatArray, figure, style, ticks
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def interpolation_panels(
                 panels[2].errorbar(x, values, bars, label=name, linewidth=0.9, markersize=4.0, **_shape(index))
             panels[2].set_ylabel(r"$\langle |\rho_K|^2\rangle$")
             ticks(panels[2])
-        panels[-1].set_xlabel(LAM_LABEL)
+        panels[-1].set_xlabel(label(LAM))
         panels[-1].set_xlim(left, right)
         fig.align_ylabels(list(panels))
     return fig

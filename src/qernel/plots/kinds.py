@@ -6,8 +6,10 @@ A new kind is a function from a data set to figures and a line in `KINDS`. Impor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qernel.along import axis, gaps, named, others, trained
 from qernel.errors import QernelError
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Figures = dict[str, "Figure"]
-"""Figures by what distinguishes them (λ); a single one has the key ``""``."""
+"""Figures by what distinguishes them (the point); a single one has the key ``""``."""
 
 
 class Kind(NamedTuple):
@@ -23,7 +25,7 @@ class Kind(NamedTuple):
 
     Attributes:
         needs: variables that have to be in the data set.
-        draw: from the data set, with ``lam`` as an axis, to figures.
+        draw: from the data set, with the parameter as its first axis, to figures.
         summary: one line.
     """
 
@@ -43,7 +45,8 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
     Raises:
         QernelError: if the data set does not hold what is to be drawn.
     """
-    points = (data if "lam" in data.dims else data.expand_dims("lam")).transpose("lam", ...)
+    along = axis(data).name
+    points = (data if along in data.dims else data.expand_dims(along)).transpose(along, ...)
     if kind == VERSUS_LAM:
         return _versus_lam(points, variable)
     if kind == TRANSITION:
@@ -55,22 +58,38 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
     return KINDS[kind].draw(points)
 
 
-def _phase_diagram(data: xarray.Dataset) -> Figures:
-    import numpy as np
+def draw_map(folder: Path, variable: str | None = None) -> Figures:
+    """A phase map and its boundary.
 
+    Args:
+        folder: of ``qernel scan --over``.
+        variable: the single number that the colour shows; default: the order parameter, else the interaction energy.
+
+    Raises:
+        QernelError: if the folder is no map, or its scans do not hold the variable.
+    """
+    from qernel.plots.phase_map import phase_map
+    from qernel.transition import boundary, read_map
+
+    scans = read_map(folder)
+    return {"": phase_map(scans, boundary(scans), variable)}
+
+
+def _phase_diagram(data: xarray.Dataset) -> Figures:
     from qernel.plots.energies import phase_diagram
 
-    low, high = data.attrs["trained_lam"]
+    along = axis(data)
     columns = [data[name].values for name in KINDS["phase_diagram"].needs]
     up, down, cells = (int(data.attrs[name]) for name in ("electrons_up", "electrons_down", "moire_cells"))
     count = f"{up} electrons" if not down else f"{up} + {down} electrons"
     figure = phase_diagram(
-        data["lam"].values,
+        data[along.name].values,
         *columns,
-        trained_range=(float(low), float(high)),
-        gaps=[(float(a), float(b)) for a, b in np.reshape(data.attrs.get("trained_gaps", []), (-1, 2))],
+        trained_range=trained(data, along.name),
+        gaps=gaps(data, along.name),
         energy_unit_meV=data.attrs.get("E0_meV"),
-        title=f"{count} on {cells} moiré cells",
+        title=f"{count} on {cells} moiré cells{_fixed(data)}",
+        axis=along,
     )
     return {"": figure}
 
@@ -144,15 +163,17 @@ def _momentum(data: xarray.Dataset) -> Figures:
 def _curves(data: xarray.Dataset, name: str, x: str, options: dict[str, Any]) -> Figures:
     from qernel.plots.curves import curves_of_lam
 
-    columns = data[x].values, data["lam"].values, data[name].values, data[f"{name}_error"].values
-    return {"": curves_of_lam(*columns, **options)}
+    along = axis(data)
+    columns = data[x].values, data[along.name].values, data[name].values, data[f"{name}_error"].values
+    return {"": curves_of_lam(*columns, **options, axis=along)}
 
 
 def _routing(data: xarray.Dataset) -> Figures:
     from qernel.plots.routing import routing_curves
 
     columns = [data[name].values for name in KINDS["routing"].needs]
-    return {"": routing_curves(data["lam"].values, *columns)}
+    along = axis(data)
+    return {"": routing_curves(data[along.name].values, *columns, axis=along)}
 
 
 def _accuracy(data: xarray.Dataset) -> Figures:
@@ -198,38 +219,50 @@ def _versus_lam(data: xarray.Dataset, variable: str | None) -> Figures:
     from qernel.plots.style import literal
     from qernel.storage import measured
 
-    single = [name for name in measured(data) if data[name].dims == ("lam",) and f"{name}_error" in data]
+    along = axis(data)
+    single = [name for name in measured(data) if data[name].dims == (along.name,) and f"{name}_error" in data]
     if variable not in single:
         what = "needs --variable" if variable is None else f"cannot draw {variable}"
         raise QernelError(f"versus_lam {what}: the single numbers in the file are {', '.join(single) or 'none'}")
     unit = data[variable].attrs["units"]
     label = variable.replace("_", " ") + ("" if unit == "1" else f"  ({unit})")
-    columns = data["lam"].values, data[variable].values, data[f"{variable}_error"].values
-    return {"": versus_lam(*columns, ylabel=literal(label))}
+    columns = data[along.name].values, data[variable].values, data[f"{variable}_error"].values
+    return {"": versus_lam(*columns, ylabel=literal(label), axis=along)}
 
 
 def _transition(data: xarray.Dataset) -> Figures:
     from qernel.plots.transition import transition_figure
     from qernel.transition import analyse
     from qernel.transition.maps import maps_in
-    from qernel.transition.scan import from_dataset
+    from qernel.transition.reading import from_dataset
 
     return {"": transition_figure(analyse(from_dataset(data)), maps_in(data))}
 
 
 def _each(data: xarray.Dataset) -> Iterator[tuple[int, str, str]]:
-    """Index, key and title of every λ."""
-    depths = [f"{lam:g}" for lam in data["lam"].values]
-    twice = [depth for depth in depths if depths.count(depth) > 1]
+    """Index, key and title of every point."""
+    from qernel.plots.axes import at
+
+    along = axis(data)
+    points = [f"{point:g}" for point in data[along.name].values]
+    twice = [point for point in points if points.count(point) > 1]
     if twice:
         raise QernelError(
-            f"λ = {twice[0]} is there more than once, and each λ has a figure of its own: keep one of them"
+            f"{along.symbol} = {twice[0]} is there more than once, and each {along.symbol} has a figure of its own: "
+            "keep one of them"
         )
-    for index, lam in enumerate(data["lam"].values):
-        yield index, "" if data.sizes["lam"] == 1 else f"lam{lam:g}", f"$\\lambda = {lam:g}$"
+    for index, point in enumerate(data[along.name].values):
+        yield index, "" if len(points) == 1 else f"{along.name}{point:g}", at(along, float(point)) + _fixed(data)
 
 
-VERSUS_LAM, TRANSITION = "versus_lam", "transition"
+def _fixed(data: xarray.Dataset) -> str:
+    """The other parameters, for titles; nothing where λ is the only one."""
+    from qernel.plots.axes import at
+
+    return "".join(f", {at(named(name), value)}" for name, value in others(data, axis(data).name).items())
+
+
+VERSUS_LAM, TRANSITION, PHASE_MAP = "versus_lam", "transition", "phase_map"
 
 KINDS: dict[str, Kind] = {
     "phase_diagram": Kind(
@@ -260,4 +293,4 @@ KINDS: dict[str, Kind] = {
     ),
     "momentum_distribution": Kind(("momentum_distribution",), _momentum, "n(k) against |k|, a colour for each λ"),
 }
-"""Figures of a file of results, by name; `VERSUS_LAM`, `TRANSITION` and the convergence of a run are the others."""
+"""Figures of a file of results, by name; others are `VERSUS_LAM`, `TRANSITION`, `PHASE_MAP`, and those of a run."""

@@ -1,4 +1,4 @@
-"""Which experts act along λ."""
+"""Which experts act along a parameter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from qernel.plots.curves import LAM_LABEL
+from qernel.along import LAM, Axis
+from qernel.plots.axes import label
 from qernel.plots.style import MARKERS, PALETTE, figure, style, ticks
 
 if TYPE_CHECKING:
@@ -15,22 +16,31 @@ if TYPE_CHECKING:
 
 
 def routing_curves(
-    lam: npt.ArrayLike, gates: npt.ArrayLike, errors: npt.ArrayLike, active: npt.ArrayLike, active_errors: npt.ArrayLike
+    lam: npt.ArrayLike,
+    gates: npt.ArrayLike,
+    errors: npt.ArrayLike,
+    active: npt.ArrayLike,
+    active_errors: npt.ArrayLike,
+    *,
+    axis: Axis = LAM,
 ) -> Figure:
-    """A row for each block: mean gates (left) and the fraction of configurations acted on (right), against λ.
+    """A row for each block: mean gates (left) and the fraction of configurations acted on (right), against a parameter.
 
     Args:
-        lam: moiré depths ``[n]`` in units of V0, in any order.
+        lam: values of the parameter ``[n]``, in any order.
         gates: mean gates ``[n, blocks, experts]``.
         errors: one standard error of each.
         active: fraction of configurations an expert is open to, of the same shape.
         active_errors: one standard error of each.
+        axis: the parameter.
     """
     x = np.atleast_1d(np.asarray(lam, dtype=np.float64))
     order = np.argsort(x, kind="stable")
     columns = [np.asarray(values, dtype=np.float64) for values in (gates, errors, active, active_errors)]
     if any(values.shape != columns[0].shape or values.shape[:1] != x.shape for values in columns):
-        raise ValueError(f"gates have shapes {[values.shape for values in columns]} for {len(x)} values of λ")
+        raise ValueError(
+            f"gates have shapes {[values.shape for values in columns]} for {len(x)} values of {axis.symbol}"
+        )
     blocks, experts = columns[0].shape[1:]
     with style():
         fig: Figure = figure(7.2, 0.6 + 2.1 * blocks)
@@ -53,6 +63,6 @@ def routing_curves(
             panels[block, 0].set_ylabel(f"mean gate, block {block + 1}")
             panels[block, 1].set_ylabel("fraction active")
         for axes in panels[-1]:
-            axes.set_xlabel(LAM_LABEL)
+            axes.set_xlabel(label(axis))
         panels[0, 1].legend(fontsize=7.0)
     return fig

@@ -1,4 +1,4 @@
-"""The figure of a transition: interaction and total energy against λ, fitted curves, densities on either side."""
+"""The figure of a transition: energies against a parameter, fitted curves, densities on either side."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from qernel.lattice import FloatArray
-from qernel.plots.curves import LAM_LABEL
+from qernel.plots.axes import at, critical, label
 from qernel.plots.density import draw_density
 from qernel.plots.style import BLUE, INK, SHADE, VERMILLION, figure, literal, style, ticks
 from qernel.transition.maps import Map, either_side
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 def transition_figure(found: Transition, maps: Sequence[Map] = ()) -> Figure:
     """Interaction energy with the best transition and the best smooth curve, their residuals, and the total energy.
 
-    λ_c is drawn, with one standard error in grey, only where the analysis gives one.
+    The place of the transition is drawn, with one standard error in grey, only where the analysis gives one.
 
     Args:
         found: from `qernel.transition.analyse`.
-        maps: densities along λ, of which one on either side of the transition is drawn below.
+        maps: densities along the parameter, of which one on either side of the transition is drawn below.
     """
-    pair = either_side(maps, found.lambda_c)
-    scan, place = found.scan, found.lambda_c
-    lam, (values, errors) = scan.lam, scan.interaction
+    pair = either_side(maps, found.place)
+    scan, place = found.scan, found.place
+    x, (values, errors) = scan.points, scan.interaction
     drawn = [(found.smooth, INK, "--")]
     if found.chosen is not None:
         drawn.insert(0, (found.chosen, VERMILLION, "-"))
@@ -41,24 +41,24 @@ def transition_figure(found: Transition, maps: Sequence[Map] = ()) -> Figure:
         if pair is not None:
             curves, densities = cast("Any", fig.subfigures(2, 1, height_ratios=[6.4, 1.8]))
             left, right = densities.subplots(1, 2)
-            for axes, one, label in ((left, pair[0], ""), (right, pair[1], "density  ($1/a_M^2$)")):
-                draw_density(axes, *one[1:4], origin=one.origin, label=label, title=_at(one.lam))
+            for axes, one, scale in ((left, pair[0], ""), (right, pair[1], "density  ($1/a_M^2$)")):
+                draw_density(axes, *one[1:4], origin=one.origin, label=scale, title=at(one.axis, one.at))
             right.set_ylabel("")
         upper, middle, lower = curves.subplots(3, 1, sharex=True, height_ratios=[3, 1.5, 2.2])
         for candidate, color, dashes in drawn:
-            for part in _pieces(candidate.fit.place[0], candidate.fit.width[0], lam):
+            for part in _pieces(candidate.fit.place[0], candidate.fit.width[0], x):
                 upper.plot(part, candidate.fit.curve(part), color=color, linestyle=dashes, linewidth=0.9, zorder=1)
             upper.plot([], [], color=color, linestyle=dashes, label=_label(candidate.model))
             middle.plot(
-                lam,
-                (values - candidate.fit.curve(lam)) / errors,
+                x,
+                (values - candidate.fit.curve(x)) / errors,
                 color=color,
                 linestyle="none",
                 marker="s" if color == VERMILLION else "x",
             )
-        _points(upper, lam, values, errors, VERMILLION, "s")
-        _points(lower, lam, scan.energy.values, scan.energy.errors, BLUE, "o")
-        lower.plot(lam, scan.energy.values, color=BLUE, linewidth=0.8, alpha=0.45, zorder=1)
+        _points(upper, x, values, errors, VERMILLION, "s")
+        _points(lower, x, scan.energy.values, scan.energy.errors, BLUE, "o")
+        lower.plot(x, scan.energy.values, color=BLUE, linewidth=0.8, alpha=0.45, zorder=1)
         middle.axhspan(-1, 1, color=SHADE, linewidth=0, zorder=0)
         for axes in (upper, middle, lower):
             ticks(axes)
@@ -67,14 +67,14 @@ def transition_figure(found: Transition, maps: Sequence[Map] = ()) -> Figure:
                 axes.axvline(place.value, color=INK, linewidth=0.7, zorder=0.5)
         upper.legend(loc="best")
         upper.set_title(
-            "no $\\lambda_c$: " + {"smooth": "no transition seen", "undecided": "undecided"}[found.verdict]
+            f"no ${critical(scan.axis)}$: " + {"smooth": "no transition seen", "undecided": "undecided"}[found.verdict]
             if place is None
-            else f"$\\lambda_c = {place!r}$"
+            else f"${critical(scan.axis)} = {place!r}$"
         )
         upper.set_ylabel("interaction energy\nper electron  ($E_0$)")
         middle.set_ylabel("residual\n/ error")
         lower.set_ylabel("energy per\nelectron  ($E_0$)")
-        lower.set_xlabel(LAM_LABEL)
+        lower.set_xlabel(label(scan.axis))
         curves.align_ylabels([upper, middle, lower])
     return fig
 
@@ -85,12 +85,12 @@ def phases_figure(found: Phases) -> Figure:
     Args:
         found: from `qernel.transition.compare_phases`.
     """
-    lam, fit, place = found.first.lam, found.difference, found.lambda_c
+    x, fit, place = found.first.points, found.difference, found.place
     with style():
         fig: Figure = figure(4.8, 4.8)
         upper, lower = fig.subplots(2, 1, sharex=True)
         for scan, color, marker in ((found.first, BLUE, "o"), (found.second, VERMILLION, "s")):
-            _points(upper, lam, *scan.interaction, color, marker)
+            _points(upper, x, *scan.interaction, color, marker)
             line: dict[str, Any] = {
                 "color": color,
                 "linewidth": 0.8,
@@ -98,10 +98,10 @@ def phases_figure(found: Phases) -> Figure:
                 "zorder": 1,
                 "label": literal(scan.name),
             }
-            upper.plot(lam, scan.interaction.values, **line)
+            upper.plot(x, scan.interaction.values, **line)
         differences = found.second.energy.values - found.first.energy.values
-        _points(lower, lam, differences, np.hypot(found.first.energy.errors, found.second.energy.errors), INK, "D")
-        fine = np.linspace(lam[0], lam[-1], 200)
+        _points(lower, x, differences, np.hypot(found.first.energy.errors, found.second.energy.errors), INK, "D")
+        fine = np.linspace(x[0], x[-1], 200)
         lower.plot(fine, np.polynomial.polynomial.polyval(fine - fit.origin, fit.coefficients), color=INK, zorder=1)
         lower.axhline(0.0, color=INK, linewidth=0.7, linestyle=":", zorder=0.5)
         for axes in (upper, lower):
@@ -110,28 +110,24 @@ def phases_figure(found: Phases) -> Figure:
                 axes.axvspan(place.value - place.error, place.value + place.error, color=SHADE, linewidth=0, zorder=0)
                 axes.axvline(place.value, color=INK, linewidth=0.7, zorder=0.5)
         upper.legend(loc="best")
-        upper.set_title("the energies do not cross" if place is None else f"$\\lambda_c = {place!r}$")
+        upper.set_title("the energies do not cross" if place is None else f"${critical(found.first.axis)} = {place!r}$")
         upper.set_ylabel("interaction energy\nper electron  ($E_0$)")
         lower.set_ylabel("difference of energies\nper electron  ($E_0$)")
-        lower.set_xlabel(LAM_LABEL)
+        lower.set_xlabel(label(found.first.axis))
         fig.align_ylabels([upper, lower])
     return fig
 
 
-def _points(axes: Axes, lam: FloatArray, values: FloatArray, errors: FloatArray, color: str, marker: str) -> None:
-    axes.errorbar(lam, values, errors, linestyle="none", marker=marker, color=color, elinewidth=1.0, zorder=3)
+def _points(axes: Axes, x: FloatArray, values: FloatArray, errors: FloatArray, color: str, marker: str) -> None:
+    axes.errorbar(x, values, errors, linestyle="none", marker=marker, color=color, elinewidth=1.0, zorder=3)
 
 
-def _pieces(place: float, width: float, lam: FloatArray) -> list[FloatArray]:
+def _pieces(place: float, width: float, x: FloatArray) -> list[FloatArray]:
     """Where to evaluate a curve: in two pieces if it has a sharp transition."""
-    fine = np.linspace(lam[0], lam[-1], 400)
+    fine = np.linspace(x[0], x[-1], 400)
     if np.isnan(place) or width > 0:
         return [fine]
     return [np.append(fine[fine < place], place), np.append(np.nextafter(place, np.inf), fine[fine > place])]
-
-
-def _at(lam: float) -> str:
-    return f"$\\lambda = {lam:g}$"
 
 
 def _label(model: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qernel.along import Axis, axis
 from qernel.errors import RunError
 from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.files import read_text
@@ -48,10 +49,11 @@ def results(path: Path) -> Iterator[Section]:
     """A file of results: the single numbers, the figures, where it comes from."""
     data = open_results(path)
     # Measurements say which range their model was trained on, comparisons what was asked for.
-    if not {"trained_lam", "request"} & set(data.attrs):
+    if "request" not in data.attrs and not any(str(name).startswith("trained_") for name in data.attrs):
         raise RunError(f"{path} does not say where its numbers are from: it is no file of results of Qernel")
     with resting_on(path):
-        points = data if "lam" in data.dims else data.expand_dims("lam")
+        along = axis(data).name
+        points = data if along in data.dims else data.expand_dims(along)
         tables, figures = _numbers(points), _figures(points)
     yield Section(f"Results in {path.parent.name}/{path.name}", tables, figures)
     facts = [[name, _shown(value)] for name, value in data.attrs.items() if name not in ("config", "request")]
@@ -108,15 +110,15 @@ def _last_records(columns: dict[str, list[float]]) -> Table:
 
 
 def _numbers(data: xarray.Dataset) -> list[Table]:
-    """A row for each λ and single number, with its error and convergence."""
+    """A row for each point and single number, with its error and convergence."""
     from qernel.estimators.quantity import parenthesis
 
     rows = []
-    single = [name for name in measured(data) if data[name].dims == ("lam",) and f"{name}_error" in data]
-    for name in single:
+    along = axis(data)
+    for name in _single(data, along):
         unit = str(data[name].attrs.get("units", "1"))
-        for index, lam in enumerate(data["lam"].values):
-            one = data.isel(lam=index)
+        for index, point in enumerate(data[along.name].values):
+            one = data.isel({along.name: index})
             known = f"{name}_rhat" in one
             rhat = float(one[f"{name}_rhat"]) if known else float("nan")
             count = float(one[f"{name}_effective_samples"]) if f"{name}_effective_samples" in one else float("nan")
@@ -124,7 +126,7 @@ def _numbers(data: xarray.Dataset) -> list[Table]:
             rows.append(
                 [
                     name.replace("_", " "),
-                    f"{lam:g}",
+                    f"{point:g}",
                     parenthesis(float(one[name]), float(one[f"{name}_error"])),
                     "" if unit == "1" else unit,
                     f"!{rhat:.3f}" if known and not rhat <= RHAT_LIMIT else f"{rhat:.3f}",
@@ -133,23 +135,30 @@ def _numbers(data: xarray.Dataset) -> list[Table]:
                 ]
             )
     caption = f"In brackets one standard error of the last digits, autocorrelation included; R̂ > {RHAT_LIMIT} is marked"
-    head = ["quantity", "λ", "value", "unit", "R̂", "independent samples", ""]
+    head = ["quantity", along.symbol, "value", "unit", "R̂", "independent samples", ""]
     return [Table(caption, head, rows)] if rows else []
 
 
 def _figures(data: xarray.Dataset) -> list[Image]:
     """Every figure that can be drawn of the file."""
-    images = []
+    images, along = [], axis(data)
     for kind, about in KINDS.items():
         if all(name in data for name in about.needs):
+            summary = about.summary.replace("λ", along.symbol)
             for key, figure in draw(kind, data).items():
-                images.append(drawn(f"{about.summary}{', ' + key.replace('lam', 'λ = ') if key else ''}", figure))
-    if data.sizes["lam"] > 2:
-        for name in measured(data):
-            if data[name].dims == ("lam",) and f"{name}_error" in data:
-                figure = draw(VERSUS_LAM, data, name)[""]
-                images.append(drawn(str(data[name].attrs.get("long_name", name)), figure))
+                point = key.removeprefix(along.name)
+                where = f"{along.symbol} = {point}" if point != key else key
+                images.append(drawn(f"{summary}, {where}" if key else summary, figure))
+    if data.sizes[along.name] > 2:
+        for name in _single(data, along):
+            figure = draw(VERSUS_LAM, data, name)[""]
+            images.append(drawn(str(data[name].attrs.get("long_name", name)), figure))
     return images
+
+
+def _single(data: xarray.Dataset, along: Axis) -> list[str]:
+    """The single numbers with an error."""
+    return [name for name in measured(data) if data[name].dims == (along.name,) and f"{name}_error" in data]
 
 
 def _shown(value: Any) -> str:

@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from qernel.along import named
 from qernel.errors import QernelError, RunError
 from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.estimators.quantity import parenthesis
 from qernel.integrity import check_row
+from qernel.plots.phase_map import phase_map
 from qernel.records import read_json
 from qernel.report.parts import Section, Table, drawn, stored
+from qernel.transition.phase_map import INDEX, read_map
 
 
 def record(path: Path) -> list[Section]:
@@ -47,6 +50,27 @@ def _transition(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     images, left_out = stored(figures, path.parent)
     title = f"Transition, from {Path(data['source']).name}" if data["source"] else "Transition"
     yield Section(title, [table], images, sentences=[*map(str, data["evidence"]), *left_out])
+
+
+def _phase_map(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
+    along, over = named(data["along"]), named(data["over"])
+    rows = []
+    for one in data["boundary"]:
+        place, slope = one[f"{along.stem}_c"], one["clausius_clapeyron_slope"]
+        numbers = ["" if pair is None else parenthesis(pair["value"], pair["error"]) for pair in (place, slope)]
+        rows.append([f"{one[over.name]:g}", *numbers, one["reason"]])
+    head = [over.symbol, f"{along.symbol}_c", f"d{along.symbol}_c/d{over.symbol} by Clausius–Clapeyron", "why none"]
+    images, left_out = stored({path.with_suffix(".png"): "The map, with the boundary of the phases"}, path.parent)
+    title = f"Phase map, from {Path(data['source']).name}" if data["source"] else "Phase map"
+    sentences = [*map(str, data["evidence"]), *left_out]
+    yield Section(title, [Table("The boundary of the two phases", head, rows)], images, sentences=sentences)
+
+
+def _map(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
+    scans = read_map(path.parent)
+    figure = drawn(f"Measured over {scans.along.symbol} and {scans.over.symbol}", phase_map(scans))
+    rows = [[f"{value:g}", Path(source).parent.name] for value, source in zip(scans.values, scans.sources, strict=True)]
+    yield Section(f"Map in {path.parent.name}", [Table("Scans", [scans.over.symbol, "folder"], rows)], [figure])
 
 
 def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
@@ -122,6 +146,8 @@ def _provenance(data: Mapping[str, Any]) -> Table:
 
 RECORDS: dict[str, Callable[[Mapping[str, Any], Path], Iterator[Section]]] = {
     "transition.json": _transition,
+    "phase_map.json": _phase_map,
+    INDEX: _map,
     "hartree_fock.json": _hartree_fock,
     "comparison.json": _comparison,
 }

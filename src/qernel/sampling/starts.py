@@ -17,7 +17,6 @@ from jax import Array
 
 from qernel.errors import RunError
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.hamiltonian.moire import moire_potential
 from qernel.lattice import FloatArray, Supercell, holds_root_three, wrap
 from qernel.sampling.metropolis import LogModulus, Walkers, spread_walkers
 
@@ -109,7 +108,7 @@ def registry_positions(hamiltonian: Hamiltonian, points: FloatArray, walkers: in
     """Crystals in the three registries, one after the other, for each point.
 
     At filling 2/3 a registry is the √3×√3 sublattice of wells that stays empty, at filling 1/3 the one that is
-    occupied. The wells are the deepest high-symmetry points of the moiré cell, and may be others at another point.
+    occupied. The wells are the deepest places of the moiré cells, and may be others at another point.
 
     Args:
         hamiltonian: electrons and supercell.
@@ -129,13 +128,5 @@ def registry_positions(hamiltonian: Hamiltonian, points: FloatArray, walkers: in
     occupied = [cell.crystal(registry, count) for registry in range(3)]
     sites = np.stack([rng.permutation(cell.translations[occupied[walker % 3]]) for walker in range(walkers)])
     displacements = _WIDTH * rng.normal(size=sites.shape)
-    return np.stack([sites + deepest_well(hamiltonian, point) + displacements for point in points])
-
-
-def deepest_well(hamiltonian: Hamiltonian, point: FloatArray) -> FloatArray:
-    """The deepest of the high-symmetry points of a moiré cell ``[2]`` in a_M, at a point of the family ``[p]``."""
-    primitive = hamiltonian.supercell.primitive
-    places = np.stack([np.zeros(2), primitive.sum(0) / 3, 2 * primitive.sum(0) / 3])
-    phase = np.deg2rad(float(hamiltonian.value("phase_deg", jnp.asarray(point))))
-    well: FloatArray = places[int(np.argmin(np.asarray(moire_potential(jnp.asarray(places), phase))))]
-    return well
+    wells = [hamiltonian.minima(hamiltonian.numbers(point))[0][0] for point in points]
+    return np.stack([sites + well + displacements for well in wells])

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qernel.config import Config, load_config
-from qernel.config.twist import earlier_meaning
+from qernel.config.earlier import meanings
 from qernel.errors import ConfigError, DamagedFile, OtherRun, RunError
 from qernel.files import set_aside
 from qernel.training.state import TrainState
@@ -90,7 +90,8 @@ class Checkpoints:
         fingerprint: of the configuration; checkpoints of any other are refused.
         keep: how many to keep.
         extent: with it, checkpoints of a run that went less far, or farther, are those of this configuration.
-        earlier: fingerprint of the configuration as earlier versions understood it, if that is another.
+        earlier: by the fingerprint of the configuration as earlier versions understood it, what was otherwise, and what
+            makes a configuration mean that.
         notice: called with a sentence about a file of somebody else that was kept under another name.
     """
 
@@ -101,14 +102,14 @@ class Checkpoints:
         keep: int,
         extent: Extent | None = None,
         *,
-        earlier: str | None = None,
+        earlier: Mapping[str, tuple[str, str]] | None = None,
         notice: Callable[[str], None] | None = None,
     ):
         self._folder = folder
         self._fingerprint = fingerprint
         self._keep = keep
         self._extent = extent
-        self._earlier = earlier
+        self._earlier = dict(earlier or {})
         self._notice = notice or (lambda sentence: None)
         self._written: set[Path] = set()
 
@@ -117,13 +118,13 @@ class Checkpoints:
         cls, folder: Path, config: Config, keep: int | None = None, notice: Callable[[str], None] | None = None
     ) -> Self:
         """Those of a configuration; ``keep``, if given, instead of its ``train.keep_checkpoints``."""
-        train, earlier = config.train, earlier_meaning(config)
+        train = config.train
         return cls(
             folder,
             config.fingerprint(),
             train.keep_checkpoints if keep is None else keep,
             Extent(config.fingerprint(extent=False), train.burn_in + train.iterations, train.time_limit_s is not None),
-            earlier=None if earlier is None else earlier.fingerprint(),
+            earlier={one.config.fingerprint(): (one.what, one.override) for one in meanings(config)},
             notice=notice,
         )
 
@@ -236,10 +237,11 @@ class Checkpoints:
         tensors, metadata = read_tensors(path, MIGRATIONS)
         if "fingerprint" not in metadata or metadata.get("finished") not in ("true", "false"):
             raise DamagedFile(f"{path} is not a checkpoint of Qernel")
-        if metadata["fingerprint"] == self._earlier:
+        if metadata["fingerprint"] in self._earlier:
+            what, override = self._earlier[metadata["fingerprint"]]
             raise OtherRun(
-                f"{path} was written by an earlier version, whose system.twist belongs to the reduced supercell "
-                f"vectors: resume with {self._folder / 'config.toml'}, or add --set system.twist_along=reduced"
+                f"{path} was written by an earlier version, whose {what}: resume with "
+                f"{self._folder / 'config.toml'}, or add --set {override}"
             )
         if not self._belongs(metadata):
             raise OtherRun(

@@ -18,7 +18,7 @@ from pathlib import Path
 import equinox as eqx
 
 from qernel.config import Config, load_config
-from qernel.config.twist import earlier_meaning
+from qernel.config.earlier import meanings
 from qernel.errors import ConfigError, DamagedFile, RunError
 from qernel.files import PARTIAL, occupied, require_writable, set_aside, write_atomically
 from qernel.sampling.devices import walker_mesh
@@ -201,8 +201,8 @@ class RunFolder:
             config = load_config(tomllib.loads(read_header(path).get("config", "")))
         except (DamagedFile, ConfigError, ValueError):  # or absent: nothing to lose
             return
-        meanings = [config, *filter(None, [earlier_meaning(config)])]
-        if self._config.fingerprint(extent=False) not in [one.fingerprint(extent=False) for one in meanings]:
+        known = [config, *(one.config for one in meanings(config))]
+        if self._config.fingerprint(extent=False) not in [one.fingerprint(extent=False) for one in known]:
             kept = set_aside(path)
             self._say("kept", f"{path} is not the model of this run: it is kept as {kept.name}")
 

@@ -20,6 +20,9 @@ from qernel.wavefunction.transfer import Overlap, misfits, one_determinant, tran
 SAME = 1e-2
 """Deviations of log|ψ| up to which two wavefunctions are called the same function: noise of single precision."""
 
+CLOSE = 0.3
+"""The same for nearly the same function: of Hartree–Fock orbitals in another basis, say."""
+
 _GROUPS, _WALKERS = 4, 8
 
 
@@ -44,6 +47,13 @@ class Grown(NamedTuple):
     def same(self) -> bool:
         """Whether the run starts as the same function."""
         return self.deviation is not None and self.deviation < SAME
+
+    @property
+    def word(self) -> str:
+        """What the run starts as."""
+        if self.deviation is None or self.deviation >= CLOSE:
+            return "a start"
+        return "the same function" if self.same else "nearly the same function"
 
 
 def start_from(

@@ -18,8 +18,8 @@ def centred_system(energies: Array, scores: Array, *, clip: float, balance: floa
         energies: local energies ``[G, W]``, real or complex.
         scores: ``[G, W, parts, P]``.
         clip: local energies are pulled to within this many mean absolute deviations of the median.
-        balance: exponent b of the group weight σ_g^(−2b) that keeps a noisy end of the range from
-            drowning the other; 0 weighs walkers equally.
+        balance: ``train.balance``. Rows and residuals of a group are divided by its spread to this power, so that a
+            noisy end of the range does not drown the other.
 
     Returns:
         Rows ``[n, P]``, residuals ``[n]``, standard deviation per group ``[G]``, number of walkers dropped

@@ -52,14 +52,14 @@ def usable(points: int) -> list[str]:
     return [model for model, count in PARAMETERS.items() if points > count + 1]
 
 
-def candidates(lam: FloatArray, errors: FloatArray, data: FloatArray) -> tuple[list[Candidate], float]:
+def candidates(x: FloatArray, errors: FloatArray, data: FloatArray) -> tuple[list[Candidate], float]:
     """All curves fitted to one data set, best AICc first, and s."""
-    models = usable(len(lam))
-    fits = {model: fit(model, lam, errors, data) for model in models}
-    aicc, bic, scale = _criteria(len(lam), {model: found.chi2 for model, found in fits.items()})
+    models = usable(len(x))
+    fits = {model: fit(model, x, errors, data) for model in models}
+    aicc, bic, scale = _criteria(len(x), {model: found.chi2 for model, found in fits.items()})
     result = []
     for model in models:
-        dof, chi2 = len(lam) - PARAMETERS[model], float(fits[model].chi2[0])
+        dof, chi2 = len(x) - PARAMETERS[model], float(fits[model].chi2[0])
         p_value = float(stats.chi2.sf(chi2, dof))
         criteria = float(aicc[model][0]), float(bic[model][0])
         result.append(Candidate(model, fits[model], PARAMETERS[model], dof, chi2, p_value, *criteria))
@@ -72,7 +72,7 @@ def first(ranking: Sequence[Candidate], models: Sequence[str]) -> Candidate | No
 
 
 def false_alarm(
-    lam: FloatArray, errors: FloatArray, null: Candidate, lead: float, *, scale: float, resamples: int, seed: int
+    x: FloatArray, errors: FloatArray, null: Candidate, lead: float, *, scale: float, resamples: int, seed: int
 ) -> float:
     """How often data from a smooth curve would favour a transition by as much as these data do.
 
@@ -80,7 +80,7 @@ def false_alarm(
     on trust. Data sets are drawn from the smooth curve and go through the whole comparison.
 
     Args:
-        lam: ``[n]``.
+        x: ``[n]``.
         errors: standard errors ``[n]``.
         null: the best smooth curve.
         lead: AICc of the best smooth curve minus that of the best transition.
@@ -93,26 +93,26 @@ def false_alarm(
     """
     rng = np.random.default_rng([seed, 1])
     noise = errors * np.sqrt(scale)
-    data = null.fit.curve(lam) + noise * rng.normal(size=(resamples, len(lam)))
-    aicc, _, _ = _criteria(len(lam), {model: fit(model, lam, errors, data).chi2 for model in usable(len(lam))})
+    data = null.fit.curve(x) + noise * rng.normal(size=(resamples, len(x)))
+    aicc, _, _ = _criteria(len(x), {model: fit(model, x, errors, data).chi2 for model in usable(len(x))})
     transitions = np.min([aicc[model] for model in TRANSITIONS if model in aicc], axis=0)
     leads = np.min([aicc[model] for model in SMOOTH if model in aicc], axis=0) - transitions
     return float((1 + np.sum(leads >= lead)) / (1 + resamples))
 
 
-def bootstrap(lam: FloatArray, errors: FloatArray, chosen: Candidate, *, resamples: int, seed: int) -> Errors:
+def bootstrap(x: FloatArray, errors: FloatArray, chosen: Candidate, *, resamples: int, seed: int) -> Errors:
     """Errors of a fitted transition from data sets drawn from it, each fitted again.
 
-    Error bars are widened by √(χ²/dof) where that is above 1. A jump between two neighbouring λ can be anywhere in
+    Error bars are widened by √(χ²/dof) where that is above 1. A jump between two neighbouring points can be anywhere in
     the gap: its place is drawn evenly from the gap that each fit finds. So is that of a step narrower than half a gap.
     """
     rng = np.random.default_rng([seed, 2])
     noise = errors * np.sqrt(max(1.0, chosen.chi2 / chosen.dof))
-    data = chosen.fit.curve(lam) + noise * rng.normal(size=(resamples, len(lam)))
-    again = fit(chosen.model, lam, errors, data)
-    gap = np.clip(np.searchsorted(lam, again.place), 1, len(lam) - 1)
-    anywhere = rng.uniform(lam[gap - 1], lam[gap])
-    unresolved = (chosen.model != "kink") & (again.width < 0.5 * (lam[gap] - lam[gap - 1]))
+    data = chosen.fit.curve(x) + noise * rng.normal(size=(resamples, len(x)))
+    again = fit(chosen.model, x, errors, data)
+    gap = np.clip(np.searchsorted(x, again.place), 1, len(x) - 1)
+    anywhere = rng.uniform(x[gap - 1], x[gap])
+    unresolved = (chosen.model != "kink") & (again.width < 0.5 * (x[gap] - x[gap - 1]))
     place = np.where(unresolved, anywhere, again.place)
     low, high = np.percentile(place, [2.5, 97.5])
     place_error, left, right, jump, width = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +13,18 @@ from qernel.lattice import FloatArray
 from qernel.transition.scan import SWEEPS, Curve, Scan
 
 
-class HellmannFeynman(NamedTuple):
-    """E(λ_b) − E(λ_a) against ∫ ⟨∂H/∂λ⟩ dλ over every gap between neighbouring λ, per electron in E0.
+class Agreement(NamedTuple):
+    """Differences between neighbouring points against the integral of a derivative over every gap between them.
 
-    The errors of the two sides are added as if independent, though both come from the same chains; the energy's is by
-    far the smaller.
+    The errors of the two sides are added as if independent, though both come from the same chains.
+
+    Attributes:
+        chi2: of all gaps together, with their covariance.
+        dof: gaps.
+        p_value: how often χ² would be larger by chance.
+        largest: the deviation that is largest in its errors.
+        largest_error: its error.
+        at: the middle of its gap.
     """
 
     chi2: float
@@ -28,7 +36,7 @@ class HellmannFeynman(NamedTuple):
 
 
 class Concavity(NamedTuple):
-    """Second differences of E(λ), which are negative for ground states; ``worst`` is the largest in standard errors."""
+    """Second differences of the energy, negative for ground states; ``worst`` is the largest in standard errors."""
 
     worst: float
     at: float
@@ -37,7 +45,7 @@ class Concavity(NamedTuple):
 
 
 class Hysteresis(NamedTuple):
-    """Chains carried up minus chains carried down in λ."""
+    """Chains carried up minus chains carried down."""
 
     name: str
     chi2: float
@@ -49,53 +57,65 @@ class Hysteresis(NamedTuple):
     loop: tuple[float, float] | None
 
 
-def slope(scan: Scan) -> tuple[FloatArray, Curve]:
-    """λ and dE/dλ = V0⟨Σw⟩/N = moire/λ per electron, without λ = 0."""
-    keep = np.abs(scan.lam) > 1e-9
-    lam = scan.lam[keep]
-    return lam, Curve(scan.moire.values[keep] / lam, scan.moire.errors[keep] / np.abs(lam))
-
-
-def hellmann_feynman(scan: Scan, break_at: float | None = None) -> HellmannFeynman | None:
-    """Compare the energies with the integral of their derivative, a cubic spline through moire/λ.
+def hellmann_feynman(scan: Scan, break_at: float | None = None) -> Agreement | None:
+    """Compare the energies with the integral of their derivative, a cubic spline through ⟨∂H/∂p⟩ (`Scan.slope`).
 
     Args:
-        scan: energies along λ.
+        scan: energies along a parameter.
         break_at: a transition: the gap around it is left out and both sides have splines of their own.
 
     Returns:
-        None where no side has four points.
+        None where no side has four points, or no energy is linear in the parameter.
     """
-    lam, derivative = slope(scan)
-    keep = np.abs(scan.lam) > 1e-9
-    energy = Curve(scan.energy.values[keep], scan.energy.errors[keep])
-    sides = [np.ones(len(lam), bool)] if break_at is None else [lam < break_at, lam >= break_at]
-    parts = [_gaps(lam[s], *(Curve(c.values[s], c.errors[s]) for c in (energy, derivative)))
-             for s in sides if s.sum() >= 4]  # fmt: skip
-    if not parts:
+    known = scan.slope()
+    if known is None:
         return None
-    chi2 = sum(float(difference @ np.linalg.solve(covariance, difference)) for difference, covariance, _ in parts)
-    difference, middles = (np.concatenate([part[i] for part in parts]) for i in (0, 2))
-    error = np.sqrt(np.concatenate([np.diag(part[1]) for part in parts]))
+    points, derivative = known
+    energy = scan.energy.only(np.isin(scan.points, points))
+    sides = [np.ones(len(points), bool)] if break_at is None else [points < break_at, points >= break_at]
+    return against_integral([(points[s], energy.only(s), derivative.only(s)) for s in sides if s.sum() >= 4])
+
+
+def against_integral(parts: Sequence[tuple[FloatArray, Curve, Curve]]) -> Agreement | None:
+    """A curve against the integral of the cubic spline through its derivative.
+
+    Args:
+        parts: x ``[n]``, the curve and its derivative, each of which has a spline of its own.
+
+    Returns:
+        None where there are none.
+    """
+    gaps = [_gaps(*part) for part in parts]
+    if not gaps:
+        return None
+    chi2 = sum(float(difference @ np.linalg.solve(covariance, difference)) for difference, covariance, _ in gaps)
+    difference, middles = (np.concatenate([gap[i] for gap in gaps]) for i in (0, 2))
+    error = np.sqrt(np.concatenate([np.diag(gap[1]) for gap in gaps]))
     worst = int(np.argmax(np.abs(difference) / error))
     p_value = float(stats.chi2.sf(chi2, len(difference)))
     numbers = float(difference[worst]), float(error[worst]), float(middles[worst])
-    return HellmannFeynman(chi2, len(difference), p_value, *numbers)
+    return Agreement(chi2, len(difference), p_value, *numbers)
 
 
-def _gaps(lam: FloatArray, energy: Curve, derivative: Curve) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """ΔE − ∫ in each gap ``[n − 1]``, the covariance of that, and the middles of the gaps."""
+def _gaps(x: FloatArray, curve: Curve, derivative: Curve) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Δ − ∫ in each gap ``[n − 1]``, the covariance of that, and the middles of the gaps."""
     # The integral of the spline is linear in its points: its columns are the integrals of unit vectors.
-    primitive = CubicSpline(lam, np.eye(len(lam))).antiderivative()
-    integrals = np.diff(primitive(lam), axis=0)
-    differences = np.diff(np.eye(len(lam)), axis=0)
-    covariance = (differences * energy.errors**2) @ differences.T + (integrals * derivative.errors**2) @ integrals.T
-    return differences @ energy.values - integrals @ derivative.values, covariance, 0.5 * (lam[1:] + lam[:-1])
+    primitive = CubicSpline(x, np.eye(len(x))).antiderivative()
+    integrals = np.diff(primitive(x), axis=0)
+    differences = np.diff(np.eye(len(x)), axis=0)
+    covariance = (differences * curve.errors**2) @ differences.T + (integrals * derivative.errors**2) @ integrals.T
+    return differences @ curve.values - integrals @ derivative.values, covariance, 0.5 * (x[1:] + x[:-1])
 
 
-def concavity(scan: Scan) -> Concavity:
-    """Second divided differences of E(λ) at every inner λ, in units of their errors."""
-    a, b, c = scan.lam[:-2], scan.lam[1:-1], scan.lam[2:]
+def concavity(scan: Scan) -> Concavity | None:
+    """Second divided differences of the energy at every inner point, in units of their errors.
+
+    Returns:
+        None where H is not linear in the parameter, so that energies of ground states need not be concave.
+    """
+    if not scan.axis.multiplies:
+        return None
+    a, b, c = scan.points[:-2], scan.points[1:-1], scan.points[2:]
     weights = np.stack([1 / ((b - a) * (c - a)), -1 / ((b - a) * (c - b)), 1 / ((c - b) * (c - a))])
     E, dE = scan.energy
     second = weights[0] * E[:-2] + weights[1] * E[1:-1] + weights[2] * E[2:]
@@ -118,18 +138,18 @@ def hysteresis(scan: Scan) -> list[Hysteresis]:
             error = np.hypot(up[name].errors, down[name].errors)
             keep = error > 0
             if keep.any():
-                result.append(_loop(name, scan.lam[keep], difference[keep], error[keep]))
+                result.append(_loop(name, scan.points[keep], difference[keep], error[keep]))
     return result
 
 
-def _loop(name: str, lam: FloatArray, difference: FloatArray, error: FloatArray) -> Hysteresis:
+def _loop(name: str, points: FloatArray, difference: FloatArray, error: FloatArray) -> Hysteresis:
     z = difference / error
     worst = int(np.argmax(np.abs(z)))
     # The bar at which one of n differences lies by chance in one scan of a hundred.
     bar = stats.norm.isf(0.005 / len(z))
-    apart = lam[np.abs(z) > bar]
+    apart = points[np.abs(z) > bar]
     loop = (float(apart.min()), float(apart.max())) if apart.size else None
     chi2 = float((z**2).sum())
     p_value = float(stats.chi2.sf(chi2, len(z)))
-    numbers = float(difference[worst]), float(error[worst]), float(lam[worst])
+    numbers = float(difference[worst]), float(error[worst]), float(points[worst])
     return Hysteresis(name, chi2, len(z), p_value, *numbers, loop)

@@ -15,10 +15,10 @@ from qernel.transition.scan import Curve
 
 @dataclass(frozen=True)
 class Polynomial:
-    """A polynomial in λ − ``origin`` fitted to values with errors; energies per electron in E0.
+    """A polynomial in x − ``origin``, x the parameter, fitted to values with errors; energies per electron in E0.
 
     Attributes:
-        origin: λ it is expanded about.
+        origin: x it is expanded about.
         coefficients: lowest first.
         covariance: of the coefficients, widened by χ²/dof where that is above 1.
         chi2: of the fit.
@@ -41,27 +41,33 @@ class Polynomial:
         """How often χ² would be larger by chance."""
         return float(stats.chi2.sf(self.chi2, self.dof))
 
-    def at(self, lam: float, unit: str = "") -> Quantity:
-        """Value and standard error at one λ."""
-        powers = (lam - self.origin) ** np.arange(len(self.coefficients))
+    def at(self, x: float, unit: str = "") -> Quantity:
+        """Value and standard error at one x."""
+        powers = (x - self.origin) ** np.arange(len(self.coefficients))
+        return Quantity(float(powers @ self.coefficients), float(np.sqrt(powers @ self.covariance @ powers)), unit)
+
+    def slope_at(self, x: float, unit: str = "") -> Quantity:
+        """Derivative and standard error at one x."""
+        degree = np.arange(len(self.coefficients))
+        powers = degree * (x - self.origin) ** np.maximum(degree - 1, 0)
         return Quantity(float(powers @ self.coefficients), float(np.sqrt(powers @ self.covariance @ powers)), unit)
 
 
-def fitted(lam: FloatArray, curve: Curve, degree: int, origin: float, slopes: Curve | None = None) -> Polynomial:
+def fitted(x: FloatArray, curve: Curve, degree: int, origin: float, slopes: Curve | None = None) -> Polynomial:
     """Weighted least squares, with more values than coefficients.
 
     Args:
-        lam: ``[n]``.
-        curve: values and errors at these λ.
+        x: ``[n]``.
+        curve: values and errors at these x.
         degree: of the polynomial.
-        origin: λ it is expanded about.
-        slopes: its derivative at these λ, measured independently of the values.
+        origin: x it is expanded about.
+        slopes: its derivative at these x, measured independently of the values.
     """
     powers = np.arange(degree + 1)
-    A = (lam[:, None] - origin) ** powers / curve.errors[:, None]
+    A = (x[:, None] - origin) ** powers / curve.errors[:, None]
     target = curve.values / curve.errors
     if slopes is not None:
-        derivative = powers * (lam[:, None] - origin) ** np.maximum(powers - 1, 0)
+        derivative = powers * (x[:, None] - origin) ** np.maximum(powers - 1, 0)
         A = np.concatenate([A, derivative / slopes.errors[:, None]])
         target = np.concatenate([target, slopes.values / slopes.errors])
     solved = np.linalg.lstsq(A, target, rcond=None)[0]

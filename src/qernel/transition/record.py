@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from qernel.along import LAM, Axis
 from qernel.estimators.quantity import Quantity
 from qernel.transition import branches, consistency
-from qernel.transition.analysis import Transition
 from qernel.transition.candidates import TRANSITIONS
 from qernel.transition.compare import Candidate
+from qernel.transition.findings import Findings
+from qernel.transition.words import sentences
 
 
-def record(found: Transition) -> dict[str, Any]:
-    """The analysis as plain data; energies per electron in E0, null for what the data do not show."""
+def record(found: Findings) -> dict[str, Any]:
+    """The analysis as plain data; energies per electron in E0, null for what the data do not show.
+
+    Keys that belong to the parameter of the scan have its name: ``lambda_c`` for λ, ``U_c`` for U.
+    """
     scan, slopes = found.scan, found.slopes
-    heat = found.hellmann_feynman
+    heat, bent = found.hellmann_feynman, consistency.concavity(scan)
+    axis = scan.axis
     return {
         "source": scan.source,
-        "points": len(scan.lam),
-        "lambda_range": [float(scan.lam[0]), float(scan.lam[-1])],
+        "along": axis.name,
+        "at": dict(scan.others),
+        "points": len(scan.points),
+        f"{axis.stem}_range": [float(scan.points[0]), float(scan.points[-1])],
         "left_out": list(scan.left_out),
         "verdict": found.verdict,
         "reasons": list(found.reasons),
-        "lambda_c": _pair(found.lambda_c),
-        "interval_95": list(found.errors.interval) if found.lambda_c is not None and found.errors else None,
+        f"{axis.stem}_c": _pair(found.place),
+        "interval_95": list(found.errors.interval) if found.place is not None and found.errors else None,
         "error_parts": {"statistics_and_grid": found.errors.place, "choice_of_curve": found.model_error}
-        if found.lambda_c is not None and found.errors
+        if found.place is not None and found.errors
         else None,
         "model": found.best.model,
         "slopes": None if slopes is None else {"left": _pair(slopes[0]), "right": _pair(slopes[1])},
@@ -40,14 +48,19 @@ def record(found: Transition) -> dict[str, Any]:
         "chi2_scale": found.scale,
         "candidates": [_candidate(one, found.candidates[0]) for one in found.candidates],
         "hellmann_feynman": None if heat is None else heat._asdict(),
-        "concavity": consistency.concavity(scan)._asdict(),
-        "moire_jump": _step(found.moire_jump),
+        "concavity": None if bent is None else bent._asdict(),
+        **({f"{axis.multiplies}_jump": _step(found.slope_jump)} if axis.multiplies else {}),
         "energy_crossing": None if found.crossing is None else found.crossing._asdict(),
         "order_parameter_jump": _step(found.order_jump),
         "hysteresis": [one._asdict() for one in consistency.hysteresis(scan)],
-        "units": {"lam": "V0 (factor on the moiré depth)", "energies": "E0 per electron", "slopes": "E0 per electron"},
-        "evidence": found.evidence,
+        "units": {axis.name: unit(axis), "energies": "E0 per electron", "slopes": "E0 per electron"},
+        "evidence": sentences(found),
     }
+
+
+def unit(axis: Axis) -> str:
+    """The unit of a parameter, as records say it."""
+    return "V0 (factor on the moiré depth)" if axis == LAM else axis.unit
 
 
 def _pair(quantity: Quantity | None) -> dict[str, float] | None:

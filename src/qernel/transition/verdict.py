@@ -1,4 +1,4 @@
-"""What has to hold before a λ_c is given, and by how much the curves disagree about it."""
+"""What has to hold before a transition is given a place, and by how much the curves disagree about it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import math
 import numpy as np
 from scipy.stats import chi2
 
-from qernel.lattice import FloatArray
 from qernel.transition.candidates import TRANSITIONS
 from qernel.transition.compare import SMOOTH, Candidate
-from qernel.transition.scan import Curve, Scan
+from qernel.transition.scan import Scan
 
 LEAD = 6.0
 """By how much AICc and BIC of a transition have to be lower than those of every smooth curve ("strong evidence" on
@@ -20,7 +19,7 @@ CHANCE = 0.01
 """Largest probability with which a smooth curve may lead to such a lead."""
 
 SIDE = 3
-"""Fewest points on either side of λ_c."""
+"""Fewest points on either side of a transition."""
 
 
 WIDEST = 5.0
@@ -28,14 +27,16 @@ WIDEST = 5.0
 criteria say when all errors are widened: some value is wrong, or the curve is of another kind."""
 
 
-def undescribed(lam: FloatArray, curve: Curve, ranking: list[Candidate], scale: float) -> str:
+def undescribed(scan: Scan, ranking: list[Candidate], scale: float) -> str:
     """Why nothing can be said about the data, a clause that names the value furthest off; empty if there is a curve."""
     if math.sqrt(scale) <= WIDEST:
         return ""
-    off = np.abs(curve.values - ranking[0].fit.curve(lam)) / curve.errors
+    curve = scan.interaction
+    off = np.abs(curve.values - ranking[0].fit.curve(scan.points)) / curve.errors
+    worst = scan.axis.at(scan.points[np.argmax(off)])
     return (
         f"no curve tried describes the data: their errors would have to be widened by {math.sqrt(scale):.3g} "
-        f"({WIDEST:g} at most); furthest off, by {off.max():.3g} errors, is λ = {lam[np.argmax(off)]:g}: "
+        f"({WIDEST:g} at most); furthest off, by {off.max():.3g} errors, is {worst}: "
         "measure there again"
     )
 
@@ -44,7 +45,7 @@ def doubts_about(scan: Scan, ranking: list[Candidate], scale: float, lead: float
     """Why the data do not show a transition, where there is a curve that describes them (see `undescribed`)."""
     chosen = next(one for one in ranking if one.model in TRANSITIONS)
     place = chosen.fit.place[0]
-    left, right = int(np.sum(scan.lam < place)), int(np.sum(scan.lam > place))
+    left, right = int(np.sum(scan.points < place)), int(np.sum(scan.points > place))
     doubts = []
     if lead <= 0:
         return ["a smooth curve is as good by AICc or BIC"]
@@ -62,14 +63,14 @@ def doubts_about(scan: Scan, ranking: list[Candidate], scale: float, lead: float
         doubts.append(f"a polynomial of degree {passing[0][-1]} describes the data {chance}")
     if min(left, right) < SIDE:
         side, count = ("below", left) if left < right else ("above", right)
-        doubts.append(f"only {count} values of λ lie {side} the place that fits best ({SIDE} needed)")
-    if chosen.model == "step" and 4 * chosen.fit.width[0] > 0.49 * np.ptp(scan.lam):
-        doubts.append("the change is spread over half of the scan or more: no transition at a λ")
+        doubts.append(f"only {count} values of {scan.axis.symbol} lie {side} the place that fits best ({SIDE} needed)")
+    if chosen.model == "step" and 4 * chosen.fit.width[0] > 0.49 * np.ptp(scan.points):
+        doubts.append(f"the change is spread over half of the scan or more: no transition at a {scan.axis.symbol}")
     return doubts
 
 
 def disagreement(ranking: list[Candidate], chosen: Candidate) -> float:
-    """Spread of λ_c over the curves with a transition, weighted by exp(−ΔAICc/2)."""
+    """Spread of the place over the curves with a transition, weighted by exp(−ΔAICc/2)."""
     total = spread = 0.0
     for one in ranking:
         if one.model in TRANSITIONS:

@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qernel
-from qernel import runtime
-from qernel.cli.shared import outputs
+from qernel import outputs, runtime
 from qernel.cli.shared.arguments import whole
 from qernel.cli.shared.options import add_json, add_overrides
-from qernel.cli.shared.tables import columns
 from qernel.errors import RunError
 from qernel.storage import to_json
+from qernel.text import columns
 
 if TYPE_CHECKING:
     from qernel.benchmark.measure import Timing
 
-FOLDER, TABLE, RECORD = "qernel-bench", "bench.txt", "bench.json"
+TABLE, RECORD = "bench.txt", "bench.json"
 
 STAGES = ("forward", "local_energy", "gradient", "sampling", "step")
 """The names of `qernel.benchmark.stages.STAGES`, which needs JAX."""
@@ -35,7 +34,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``qernel bench``."""
     parser.description = (
         "Time log ψ, local energy, score rows, sampling and a whole training iteration per walker, in turns with the "
-        f"same computation through a general forward-Laplacian library, and write DIR/{TABLE} and DIR/{RECORD}."
+        "same computation through a general forward-Laplacian library."
     )
     parser.add_argument(
         "--electrons",
@@ -53,7 +52,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="devices; CPU cores are limited to as many (default: 1)",
     )
-    parser.add_argument("--out", metavar="DIR", help=f"folder to write (default: {FOLDER}; with --json: none)")
+    parser.add_argument("--out", metavar="DIR", help=f"folder for {TABLE} and {RECORD} (default: nothing is written)")
     add_json(parser)
     add_overrides(parser)
 
@@ -61,7 +60,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Time the stages, print the table or the JSON object, and write both where a folder is wanted."""
     available = runtime.usable_devices()
-    out = None if options.out is None and options.json else Path(options.out or FOLDER)
+    out = None if options.out is None else Path(options.out)
     with outputs.held(out, [TABLE, RECORD]), _cores(options.devices):
         outputs.refuse_existing([] if out is None else [out / TABLE, out / RECORD])
         return _run(options, out, available)

@@ -21,18 +21,19 @@ from typing import Any
 import numpy as np
 
 import qernel
-from qernel.cli.shared import outputs
+from qernel import outputs
 from qernel.cli.shared.arguments import flatten, positive, whole
-from qernel.cli.shared.compare_runs import measure_all, train_all
 from qernel.cli.shared.compare_tables import report
 from qernel.cli.shared.devices import share_out
 from qernel.cli.shared.options import add_chains, add_json, add_lam, add_overrides
-from qernel.cli.shared.results import warn
+from qernel.cli.shared.progress import TrainingProgress, line
 from qernel.comparison.conditions import UNLIMITED, Budget, Entry, check_equal, entries
 from qernel.comparison.reference import Reference, Row, at, read_rows
+from qernel.comparison.work import measure_all, sampling_of, train_all
 from qernel.config import Config, load_config
-from qernel.errors import QernelError
+from qernel.errors import QernelError, warn
 from qernel.estimators.doubts import RHAT_LIMIT, listed
+from qernel.progress import Bar
 from qernel.records import to_record
 from qernel.storage import to_json
 
@@ -96,8 +97,9 @@ def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     outputs.claim(out, BUDGET_FILE, budget._asdict(), "comparison with the budget")
 
-    with outputs.held(out, [DATA]), outputs.resumable(out, options.line):
-        train_all(models, options.seeds, budget, out, shlex.join(options.line))
+    with outputs.held(out, [DATA]), outputs.resumable(out, shlex.join(options.line)):
+        command = shlex.join(options.line)
+        train_all(models, options.seeds, budget, out, command, say=line, show=TrainingProgress)
         return _compare(models, lam, budget, known, out, options)
 
 
@@ -116,7 +118,9 @@ def _compare(
     from qernel.storage import save as save_dataset
 
     first = models[0].config
-    measured, sizes = measure_all(models, options.seeds, budget, lam, out, options)
+    sampling = sampling_of(first, lam, options.samples, options.walkers)
+    with Bar() as progress:
+        measured, sizes = measure_all(models, options.seeds, budget, out, sampling, options.points, progress)
     reference = known or best_found(measured, np.array(lam))
     rhat = {label: max(run.rhat for run in runs) for label, runs in measured.items()}
     stuck = [label for label, value in rhat.items() if not value <= RHAT_LIMIT]

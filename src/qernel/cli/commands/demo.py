@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from qernel import runtime
-from qernel.cli.commands.scan import FILES, forget, measured_of, scan
+from qernel import outputs, runtime
+from qernel.cli.commands.scan import scan
 from qernel.cli.commands.train import train_with_progress
-from qernel.cli.shared import outputs
 from qernel.cli.shared.arguments import lam_values
 from qernel.cli.shared.devices import share_out
 from qernel.config import load_config
@@ -30,11 +29,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train six electrons over λ unless that is done, then draw their phase diagram."""
+    from qernel.measure.files import FILES
+
     out = Path(options.out)
     require_writable(out, FILES)
     config = load_config("n6")
     share_out(config, joining=True)
     folder = out / "model"
+    from qernel.measure.scan import forget, measured_of
     from qernel.training.checkpoint import Checkpoints
 
     checkpoints = Checkpoints.of(folder, config)
@@ -46,24 +48,10 @@ def run(options: argparse.Namespace) -> int:
         train_with_progress(config, folder, resume=bool(checkpoints.paths()))
         forget(out, config.fingerprint())
     from qernel.measure import load
+    from qernel.measure.points import points
 
     model = load(folder)
-    sampling = argparse.Namespace(
-        lam=[lam_values(GRID)],
-        at=[],
-        samples=None,
-        walkers=None,
-        seed=None,
-        extrapolate=False,
-        json=False,
-        sweeps=["fresh"],
-        exchange=False,
-        reweight=0,
-        observable=[],
-        start=None,
-        line=options.line,
-    )
-    code = scan(model, out, sampling)
+    code = scan(points(model, lam_values(GRID)), out, {}, options.line)
     if code or model.training is None or model.training.complete:
         return code
     print(f"the model of this demo {model.training.sentence}; the same command trains it further and measures it again")

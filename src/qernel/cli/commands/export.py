@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from qernel.cli.shared import outputs
+from qernel import outputs
 from qernel.errors import QernelError
 from qernel.soundness import resting_on
 from qernel.storage import open, tables, to_json, to_object

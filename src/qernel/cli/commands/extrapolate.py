@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from qernel.cli.shared import outputs
 from qernel.cli.shared.options import add_json, add_resampling
-from qernel.cli.shared.tables import columns
 from qernel.errors import QernelError
 from qernel.records import to_record
+from qernel.text import columns
 
 if TYPE_CHECKING:
     from qernel.estimators.extrapolate import Extrapolation

@@ -65,9 +65,7 @@ def sentences(found: Grown, source: str) -> list[str]:
         f"determinant {one.determinant}{', spin down' * one.spin}: overlap {one.value:.4f}"
         for one in found.overlaps
     ]
-    close = "a start" if found.deviation is None else f"log|ψ| differs by {found.deviation:.1g}"
-    if found.deviation is not None:
-        close += ": the same function" if found.same else ": a start, not the same function"
+    close = found.word if found.deviation is None else f"log|ψ| differs by {found.deviation:.1g}: {found.word}"
     if found.rescaled:
         close += f"; family.{', family.'.join(found.rescaled)} is not as in its training, and the network scales it"
     return [*lines, f"{found.run}: the network of {source}; {close}", f"next: {resume_command(found.run)}"]

@@ -20,22 +20,20 @@ from typing import Any
 import numpy as np
 
 import qernel
-from qernel.cli.shared import outputs
+from qernel import outputs
 from qernel.cli.shared.arguments import flatten, whole
-from qernel.cli.shared.compare_runs import train_all
 from qernel.cli.shared.compare_tables import interpolation_report
 from qernel.cli.shared.devices import share_out
 from qernel.cli.shared.options import add_chains, add_config, add_json, add_lam
-from qernel.cli.shared.progress import PartsProgress
-from qernel.cli.shared.results import warn
+from qernel.cli.shared.progress import TrainingProgress, line
 from qernel.comparison import interpolation
-from qernel.comparison.conditions import Budget, Entry, budgeted
 from qernel.comparison.interpolation import KINDS, Plan
 from qernel.comparison.reference import Reference, at, read_rows
-from qernel.comparison.runs import Measured, Sampling, folder
+from qernel.comparison.work import measure_plan, sampling_of, train_all
 from qernel.config import Config, load_config
-from qernel.errors import QernelError
+from qernel.errors import QernelError, warn
 from qernel.estimators.doubts import RHAT_LIMIT
+from qernel.progress import Bar
 from qernel.records import to_record
 from qernel.storage import to_json
 
@@ -108,9 +106,10 @@ def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     outputs.claim(out, PLAN_FILE, _claimed(plan), "comparison of")
     command = shlex.join(options.line)
-    with outputs.held(out, [RECORD]), outputs.resumable(out, options.line):
-        train_all(plan.shared, options.seeds, plan.budget, out, command)
-        train_all(plan.singles, options.seeds, plan.single_budget, out, command)
+    with outputs.held(out, [RECORD]), outputs.resumable(out, shlex.join(options.line)):
+        shown: dict[str, Any] = {"say": line, "show": TrainingProgress}
+        train_all(plan.shared, options.seeds, plan.budget, out, command, **shown)
+        train_all(plan.singles, options.seeds, plan.single_budget, out, command, **shown)
         return _compare(plan, known, out, options)
 
 
@@ -146,7 +145,9 @@ def _compare(plan: Plan, known: Reference | None, out: Path, options: argparse.N
     from qernel.plots.style import save
     from qernel.storage import save as save_dataset
 
-    points, measured = _measured(plan, out, options)
+    sampling = sampling_of(plan.shared[0].config, plan.lam, options.samples, options.walkers)
+    with Bar() as progress:
+        points, measured = measure_plan(plan, options.seeds, out, sampling, progress)
     reference = known or best_found(measured, np.array(plan.lam))
     rows = results.energies(plan, accuracies(measured, reference), reference, points)
     pairs = results.densities(plan, points)
@@ -186,50 +187,6 @@ def _compare(plan: Plan, known: Reference | None, out: Path, options: argparse.N
     outputs.write_text(out / RECORD, to_record({**data, "units": UNITS, "provenance": provenance}, indent=2) + "\n")
     print(to_json(data) if options.json else interpolation_report(data, out))
     return 0
-
-
-def _measured(plan: Plan, out: Path, options: argparse.Namespace) -> tuple[Any, dict[str, list[Measured]]]:
-    """Every λ of every seed, by kind of model; and as runs of a comparison, of which only the end is known."""
-    from qernel.comparison import points
-
-    sample = plan.shared[0].config.sample
-    sampling = Sampling(plan.lam, options.samples or sample.samples, options.walkers or sample.walkers, sample.seed)
-
-    def at_end(entry: Entry, budget: Budget, seed: int, lam: list[float]) -> tuple[list[points.Point], float]:
-        from qernel.comparison.clock import read
-        from qernel.training.checkpoint import Checkpoints
-
-        path, config = folder(out, entry.label, seed), budgeted(entry.config, seed, budget)
-        newest = Checkpoints.of(path, config, 1).paths()[0]
-        rows = read(path)
-        with PartsProgress() as progress:
-            progress.begin(f"measuring {entry.label}, seed {seed}")
-            found = points.measure_run(path, config, newest, entry.label, lam, sampling, points.sampler, progress)
-        return found, rows[-1][1] if rows else 0.0
-
-    found: dict[str, list[list[points.Point]]] = {kind: [] for kind in KINDS}
-    seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for seed in options.seeds:
-        for entry in plan.shared:
-            values, time = at_end(entry, plan.budget, seed, list(plan.lam))
-            found[entry.label].append(values)
-            seconds[entry.label].append(time)
-        alone = [
-            at_end(entry, plan.single_budget, seed, [lam]) for entry, lam in zip(plan.singles, plan.lam, strict=True)
-        ]
-        found["single"].append([values[0] for values, _ in alone])
-        seconds["single"].append(sum(time for _, time in alone))
-    runs = {
-        kind: [_end(plan, values, time) for values, time in zip(found[kind], seconds[kind], strict=True)]
-        for kind in KINDS
-    }
-    return found, runs
-
-
-def _end(plan: Plan, values: Any, seconds: float) -> Measured:
-    energy, error = (np.array([[getattr(point, name) for point in values]]) for name in ("energy", "error"))
-    iterations = np.array([float(plan.budget.iterations)])
-    return Measured(np.array([seconds]), iterations, energy, error, max(point.rhat for point in values))
 
 
 def _conditions(plan: Plan, options: argparse.Namespace) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from qernel import runtime
 from qernel.cli.shared.options import add_json
-from qernel.cli.shared.tables import columns, describe
 from qernel.storage import to_json
+from qernel.text import columns, describe
 
 if TYPE_CHECKING:
     from qernel.measure import Card, Model

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qernel.cli.shared import outputs
+from qernel import outputs
 from qernel.errors import QernelError, RunError
 from qernel.files import require_writable
-from qernel.plots.kinds import KINDS, TRANSITION, VERSUS_LAM, draw
+from qernel.plots.kinds import KINDS, PHASE_MAP, TRANSITION, VERSUS_LAM, draw, draw_map
 from qernel.plots.style import FORMATS, save
 from qernel.soundness import resting_on
 
@@ -22,17 +22,22 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Draw a figure again from stored data, as PNG and PDF, or SVG. "
         + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
-        + f"; {TRANSITION}: the fits of qernel transition; {VERSUS_LAM}: a single number against λ; "
+        + f"; {TRANSITION}: the fits of qernel transition; {VERSUS_LAM}: a single number against λ, or another "
+        f"parameter; {PHASE_MAP}: a single number over two parameters, with the boundary; "
         "convergence: energy and order parameter of a run."
     )
     parser.add_argument(
         "kind",
         metavar="KIND",
-        choices=(*KINDS, TRANSITION, VERSUS_LAM, "convergence"),
+        choices=(*KINDS, TRANSITION, VERSUS_LAM, PHASE_MAP, "convergence"),
         help="what to draw (listed above)",
     )
-    parser.add_argument("file", metavar="FILE", help="a .nc file; for convergence a run folder or its metrics.csv")
-    parser.add_argument("--variable", metavar="NAME", help=f"the single number that {VERSUS_LAM} draws")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help=f"a .nc file; for convergence a run folder or its metrics.csv, for {PHASE_MAP} a folder of scan --over",
+    )
+    parser.add_argument("--variable", metavar="NAME", help=f"the single number that {VERSUS_LAM} or {PHASE_MAP} draws")
     parser.add_argument(
         "--format", nargs="+", choices=FORMATS, default=["png", "pdf"], help="what to write (default: png pdf)"
     )
@@ -43,13 +48,15 @@ def run(options: argparse.Namespace) -> int:
     """Draw, and write each figure in the formats asked for."""
     source, folder, stem = Path(options.file), Path(options.out), options.variable or options.kind
     require_writable(folder, [f"{stem}.{suffix}" for suffix in options.format])
-    if options.variable is not None and options.kind != VERSUS_LAM:
-        raise QernelError(f"--variable is for {VERSUS_LAM}: leave it out with {options.kind}")
+    if options.variable is not None and options.kind not in (VERSUS_LAM, PHASE_MAP):
+        raise QernelError(f"--variable is for {VERSUS_LAM} and {PHASE_MAP}: leave it out with {options.kind}")
     if options.kind == "convergence":
         from qernel.plots.training import METRICS_FILE
 
         source = source / METRICS_FILE if source.is_dir() else source
         figures = convergence(source)
+    elif options.kind == PHASE_MAP:
+        figures = draw_map(source, options.variable)
     else:
         from qernel.storage import open
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from qernel import runtime
-from qernel.cli.shared.arguments import flatten
 from qernel.cli.shared.options import add_json, add_measurement
-from qernel.cli.shared.results import measure, other_parameters, payload, refused
-from qernel.cli.shared.tables import energy_table
+from qernel.cli.shared.points import asked_points
+from qernel.cli.shared.results import refused
+from qernel.progress import Bar
 from qernel.storage import to_json
 
 
@@ -19,12 +19,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure the energies of a trained wavefunction at the given λ and print them."""
+    """Measure the energies of a trained wavefunction at the given points and print them."""
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
     from qernel.measure import load
+    from qernel.measure.chains import measured
+    from qernel.measure.scan import Scan
 
-    model = load(options.run)
-    results = measure(model, flatten(options.lam), options)
-    others = other_parameters(model, options.at)
-    print(to_json(payload(model, results, others)) if options.json else energy_table(model, results, others))
-    return refused({result.lam: result.impossible for result in results})
+    where = asked_points(load(options.run), options)
+    with Bar() as progress:
+        found = Scan(where, measured(where, tell=progress).sweeps)
+    print(to_json(found.as_dict()) if options.json else found.table())
+    return refused(found.impossible, where.axis.symbol)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from qernel.cli.shared import outputs
+from qernel import outputs
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

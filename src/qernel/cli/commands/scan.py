@@ -1,42 +1,27 @@
-"""``qernel scan``: a table of energies with its provenance, and the phase diagram.
+"""``qernel scan``: a table of energies with its provenance, and the phase diagram; with --over a map of them.
 
-DIR/energies.csv            a row for each λ (and direction), to open with a data-frame library
-DIR/energies.nc             the same for `qernel.open`, `qernel plot` and `qernel report`, with units and provenance
-DIR/observables.nc          density, S(q) and fidelity susceptibility on the same samples, as of `qernel observe`
-DIR/energies.json           the same as ``--json`` prints, with units and provenance
-DIR/phase_diagram.png/.pdf  energy and interaction energy per electron against λ
+What is in a folder: `qernel.measure.scan`, of a map: `qernel.measure.map`.
 """
 
 from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qernel import runtime
-from qernel.cli.commands import observe
-from qernel.cli.shared import outputs
-from qernel.cli.shared.arguments import flatten, whole
-from qernel.cli.shared.kept import Kept
+from qernel.cli.shared.arguments import NamedValues, whole
 from qernel.cli.shared.options import add_json, add_measurement
-from qernel.cli.shared.results import Measured, measure_sweeps, other_parameters, payload, reached, refused, row, warn
-from qernel.cli.shared.tables import describe, energy_table, reweighted_table
-from qernel.errors import QernelError, RunError
-from qernel.measure.files import dataset, table, units
-from qernel.observables.registry import BUILT_IN, SCANNED, make
-from qernel.records import read_json, to_record
-from qernel.storage import save as save_dataset
+from qernel.cli.shared.points import asked_points
+from qernel.cli.shared.results import refused
+from qernel.observables.registry import BUILT_IN, SCANNED
+from qernel.progress import Bar
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
-    from qernel.measure import Energies, Model
-
-TABLE, DATA, RECORD, FIGURE = "energies.csv", "energies.nc", "energies.json", "phase_diagram"
-FILES = (TABLE, DATA, RECORD, f"{FIGURE}.png", f"{FIGURE}.pdf", observe.FILE)
-_REWEIGHTED = ("reweighted_from", "effective_fraction")
+    from qernel.measure.points import Points
+    from qernel.measure.scan import Options
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -76,153 +61,66 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="chains start spread over the cell, or as crystals in the registries ψ holds "
         "(default: as sample.crystal_from of the model says; spread, if it says nothing)",
     )
+    parser.add_argument(
+        "--over",
+        metavar=("NAME", "VALUE"),
+        nargs="+",
+        action=NamedValues,
+        help="scan at each of these values of a second parameter, e.g. --lam 0.4:1.4:11 --over U 8 9 10: "
+        "a folder DIR/U=8 and so on for each, and DIR/map.json",
+    )
     parser.add_argument("--out", metavar="DIR", help="folder to write (default: RUN/scan, or NAME-scan)")
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure a trained wavefunction over a grid of λ into a folder."""
+    """Measure a trained wavefunction over values of a parameter into a folder."""
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
     from qernel.measure import load
+    from qernel.measure.folder import default_folder
 
     model = load(options.run)
-    out = Path(options.out) if options.out else outputs.default_folder(model, options.run, "scan")
-    return scan(model, out, options)
-
-
-def scan(model: Model, out: Path, options: argparse.Namespace) -> int:
-    """Measure, write the files and print the table, or the JSON object."""
-    with outputs.held(out, FILES):
-        return _scan(model, out, options)
-
-
-def _scan(model: Model, out: Path, options: argparse.Namespace) -> int:
-    others = other_parameters(model, options.at)
-    points = sorted(flatten(options.lam))
-    reached(model, points, options)
-    sweeps = _chains(options, points)
-    chosen = [make(name) for name in dict.fromkeys(options.observable)]
-    request = outputs.request(model, points, others, options)
-    # Only where they differ from the default: earlier scans do not have them.
-    request |= {"sweeps": sweeps} if sweeps != ["fresh"] else {}
-    request |= {"start": options.start} if options.start else {}
-    request |= {"reweight": options.reweight} if options.reweight else {}
-    request |= {"observables": [repr(item) for item in chosen]} if chosen else {}
-    if options.start:
-        model = model.started(options.start)
-    outputs.refuse_overwriting(out, FILES, request, _stored(out / RECORD), "scan")
-
-    kept = Kept(points, chosen, options.reweight)
-    with outputs.remembering(model, out, options.line, together=options.exchange) as remembered:
-        found = measure_sweeps(remembered, points, options, sweeps, kept)
-    for sentence in kept.refused:
-        warn(sentence)
-    results = found.sweeps[sweeps[0]]
-    data = payload(model, results, others)
-    if set(sweeps) & {"up", "down"}:
-        data["sweeps"] = {sweep: [row(result) for result in rows] for sweep, rows in found.sweeps.items()}
-    if found.swaps is not None:
-        pairs = zip(points, points[1:], found.swaps.tolist(), strict=False)
-        data["exchange"] = [{"lam": [low, high], "acceptance": value} for low, high, value in pairs]
-    if options.reweight:
-        data["reweighted"] = [_reweighted(result) for result in kept.reweighted]
-    provenance = {
-        "request": request,
-        "command": shlex.join(options.line),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    out = Path(options.out) if options.out else default_folder(model, options.run, "map" if options.over else "scan")
+    wanted: Options = {
+        "sweeps": options.sweeps,
+        "exchange": options.exchange,
+        "start": options.start,
+        "reweight": options.reweight,
+        "observables": options.observable,
     }
-    about = {"request": to_json(request), "history": provenance["command"]}
-    save_dataset(dataset(model, results, others, found, kept.reweighted).assign_attrs(about), out / DATA)
-    observed = kept.dataset
-    if observed is not None:
-        save_dataset(observed.assign_attrs(about), out / observe.FILE)
-    more = _REWEIGHTED if options.reweight else ()
-    rows = [row(result) for rows in found.sweeps.values() for result in rows] + data.get("reweighted", [])
-    outputs.write_text(out / TABLE, table(rows, others, more))
-    _draw(model, data["results"], out)
-    # Last: a folder with this file is complete.
-    outputs.write_text(
-        out / RECORD, to_record({**data, "units": units(others, more), "provenance": provenance}, indent=2) + "\n"
-    )
-    if options.json:
-        print(to_json(data))
+    where = asked_points(model, options)
+    if options.over:
+        return _map(where, out, wanted, options)
+    return scan(where, out, wanted, options.line, json=options.json)
+
+
+def scan(where: Points, out: Path, wanted: Options, line: list[str], *, json: bool = False) -> int:
+    """Measure, write the files and print the table, or the JSON object."""
+    from qernel.measure.files import FILES
+    from qernel.measure.scan import scan as measured
+
+    with Bar() as progress:
+        found = measured(where, out=out, command=shlex.join(line), tell=progress, **wanted)
+    if json:
+        print(to_json(found.as_dict()))
     else:
-        _show(model, found, kept, others)
+        print(found.table())
         print(f"\nwritten: {', '.join(str(out / name) for name in FILES if (out / name).exists())}")
-    everything = [*(result for one in found.sweeps.values() for result in one), *kept.reweighted]
-    return refused({result.lam: result.impossible for result in everything if result.impossible})
+    return refused(found.impossible, where.axis.symbol)
 
 
-def forget(out: Path, config: str) -> None:
-    """Remove what was measured of an earlier state of a run: its model has been trained further.
+def _map(where: Points, out: Path, wanted: Options, options: argparse.Namespace) -> int:
+    """The same at each value of a second parameter."""
+    from qernel.measure.map import MAP, phase_map
 
-    Args:
-        out: folder of the scan; anything else in it is left alone.
-        config: fingerprint of the run's configuration; results of any other stay.
-    """
-    if measured_of(out, config):
-        for name in reversed(FILES):
-            (out / name).unlink(missing_ok=True)
-
-
-def measured_of(out: Path, config: str) -> bool:
-    """Whether a folder has a scan of the configuration with this fingerprint."""
-    stored = _stored(out / RECORD)
-    return isinstance(stored, dict) and stored.get("config") == config
-
-
-def _chains(options: argparse.Namespace, points: Sequence[float]) -> list[str]:
-    """The kinds of chains asked for."""
-    sweeps = list(dict.fromkeys(options.sweeps))
-    if not options.exchange:
-        return sweeps
-    if sweeps != ["fresh"]:
-        raise QernelError(
-            f"--exchange samples all λ together, --sweeps {' '.join(sweeps)} one after the other: use one of them"
-        )
-    if len(points) < 2:
-        raise QernelError("--exchange swaps configurations between values of λ: give at least two with --lam")
-    return ["exchange"]
-
-
-def _reweighted(result: Energies) -> dict[str, Any]:
-    return row(result) | {name: float(getattr(result, name)) for name in _REWEIGHTED}
-
-
-def _show(model: Model, found: Measured, kept: Kept, others: Mapping[str, float]) -> None:
-    """The tables for people."""
-    for sweep, rows in found.sweeps.items():
-        print(energy_table(model, rows, others, swaps=None if found.swaps is None else found.swaps.tolist()))
-        if sweep in ("up", "down"):
-            print(f"(chains carried {sweep} in λ)")
-    if kept.reweighted:
-        print("\nReweighted from the records at the nearest λ above, whose noise they share:")
-        print(reweighted_table(kept.reweighted))
-    observed = kept.dataset
-    if observed is not None:
-        print(f"\nOn the same samples:\n{observe.table(observed)}")
-
-
-def _stored(path: Path) -> Any:
-    """The request of a scan that is there."""
-    try:
-        return read_json(path)["provenance"]["request"]
-    except (RunError, LookupError, TypeError):
-        return None
-
-
-def _draw(model: Model, rows: Sequence[Mapping[str, Any]], out: Path) -> None:
-    from qernel.plots import phase_diagram, save
-
-    figure = phase_diagram(
-        [row["lam"] for row in rows],
-        [row["energy"]["value"] for row in rows],
-        [row["energy"]["error"] for row in rows],
-        [row["interaction"]["value"] for row in rows],
-        [row["interaction"]["error"] for row in rows],
-        trained_range=model.ranges["lam"],
-        gaps=model.hamiltonian.gaps,
-        energy_unit_meV=model.config.energy_unit_meV,
-        title=describe(model.config.system.electrons, model.config.system.cells),
+    with Bar() as progress:
+        command = shlex.join(options.line)
+        found = phase_map(where, options.over, out=out, command=command, tell=progress, **wanted)
+    if options.json:
+        print(to_json(found.as_dict()))
+    else:
+        print("\n\n".join(found.tables))
+        print(f"\nwritten: {out / MAP}")
+    return max(
+        refused(why, f"{found.over.at(value)} and {where.axis.symbol}") for value, why in found.impossible.items()
     )
-    save(figure, out / FIGURE)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from qernel import runtime
 from qernel.cli.shared.options import add_config
-from qernel.cli.shared.tables import duration, size
 from qernel.config import Config, load_config
+from qernel.hamiltonian.terms import parameter
+from qernel.text import duration, size
 
 if TYPE_CHECKING:
     from qernel.hamiltonian.family import Hamiltonian
@@ -45,12 +46,7 @@ def _units(config: Config, hamiltonian: Hamiltonian) -> Iterator[str]:
     system = config.system
     unit = config.energy_unit_meV
     yield "E0 is not known in meV: V0 and U are given in reduced units" if unit is None else f"E0 = {unit:.6g} meV"
-    yield f"V0 = {hamiltonian.V0:.6g} E0, the moiré depth at λ = 1"
-    ranges = dict(zip(hamiltonian.parameters, hamiltonian.ranges, strict=True))
-    if "U" in ranges:
-        yield "U from {:.6g} to {:.6g} E0 a_M".format(*ranges["U"])
-    else:
-        yield f"U = {hamiltonian.U:.6g} E0 a_M"
+    yield from _numbers(hamiltonian)
     area = f"supercell area {hamiltonian.supercell.area:.6g} a_M²"
     material = system.material
     yield area if material is None else f"{area} = {hamiltonian.supercell.area * material.period_nm**2:.6g} nm²"
@@ -61,6 +57,19 @@ def _units(config: Config, hamiltonian: Hamiltonian) -> Iterator[str]:
         yield f"twist {first:g} along {a} a1 + {b} a2, {second:g} along {c} a1 + {d} a2, k_t = ({kx:.4g}, {ky:.4g})/a_M"
     spacing = (hamiltonian.supercell.area / (system.count * 3.141592653589793)) ** 0.5
     yield f"r_s = {spacing:.4g} a_M, the radius of the disc of one electron"
+
+
+def _numbers(hamiltonian: Hamiltonian) -> Iterator[str]:
+    """What the terms read besides λ: a value, or an interval."""
+    ranges = dict(zip(hamiltonian.parameters, hamiltonian.ranges, strict=True))
+    for name, value in hamiltonian.described({}).items():
+        about = parameter(name)
+        unit = f" {about.units}" if about.units else ""
+        if name in ranges:
+            low, high = ranges[name]
+            yield f"{name} from {low:.6g} to {high:.6g}{unit}, the {about.meaning}"
+        else:
+            yield f"{name} = {value:.6g}{unit}, the {about.meaning}"
 
 
 def _cost(config: Config) -> Iterator[str]:

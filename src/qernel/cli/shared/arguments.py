@@ -43,6 +43,22 @@ def flatten(values: Sequence[tuple[float, ...]]) -> list[float]:
     return list(dict.fromkeys(lam for group in values for lam in group))
 
 
+class NamedValues(argparse.Action):
+    """``U 8 9:12:4``: a parameter and its values, as name and numbers, each once."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, words: Any, *_: Any) -> None:
+        """Store the name and the numbers."""
+        name, *texts = words
+        try:
+            if not name.isidentifier() or not texts:
+                raise argparse.ArgumentTypeError(
+                    f"{' '.join(words)!r} is not NAME VALUE ..., e.g. U 8 9 10 or U 8:12:5"
+                )
+            setattr(namespace, self.dest, (name, flatten([lam_values(text) for text in texts])))
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+
+
 def number(text: str, typed: str, hint: str = ", nor a grid such as 0.4:1.4:21 (the name comes before --lam)") -> float:
     """A number within ±`LARGEST`.
 

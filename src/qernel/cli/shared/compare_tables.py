@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qernel.cli.shared.tables import columns
 from qernel.estimators.quantity import parenthesis
+from qernel.text import columns
 
 
 def report(data: Mapping[str, Any], out: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from qernel.cli.shared.arguments import assignment, lam_values, whole
+from qernel.cli.shared.arguments import NamedValues, assignment, lam_values, whole
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
 
-def add_lam(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def add_lam(parser: argparse._ActionsContainer, *, required: bool = True) -> None:
     """``--lam`` with values and grids."""
     parser.add_argument(
         "--lam",
@@ -60,7 +60,16 @@ def add_chains(parser: argparse.ArgumentParser) -> None:
 def add_measurement(parser: argparse.ArgumentParser) -> None:
     """What every measurement of a trained wavefunction asks: of which one, where, and with how many samples."""
     parser.add_argument("run", metavar="RUN", help="a run folder or the name of a shipped model")
-    add_lam(parser)
+    varied = parser.add_mutually_exclusive_group(required=True)
+    add_lam(varied, required=False)
+    varied.add_argument(
+        "--along",
+        metavar=("NAME", "VALUE"),
+        nargs="+",
+        action=NamedValues,
+        help="values of another parameter the model is conditioned on, and its λ with --at, "
+        "e.g. --along U 8:12:5 --at lam=1",
+    )
     parser.add_argument(
         "--at",
         metavar="NAME=VALUE",
@@ -68,7 +77,8 @@ def add_measurement(parser: argparse.ArgumentParser) -> None:
         type=assignment,
         action="extend",
         default=[],
-        help="values of the other parameters the model is conditioned on, e.g. --at U=9.5",
+        help="values of the other parameters the model is conditioned on, e.g. --at U=9.5 "
+        "(default: the middle of their trained intervals)",
     )
     parser.add_argument(
         "--extrapolate",

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import deque
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from qernel.cli.shared.tables import duration
 from qernel.estimators.quantity import parenthesis
+from qernel.progress import LINE_SECONDS, bar
+from qernel.text import duration
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
-    from rich.progress import Progress, ProgressColumn
+    from rich.progress import Progress
 
     from qernel.training.report import Report
-
-LINE_SECONDS = 10.0
-"""Time between two lines where there is no terminal."""
 
 
 class TrainingProgress:
@@ -44,7 +41,7 @@ class TrainingProgress:
             from rich.live import Live
             from rich.progress import MofNCompleteColumn
 
-            self._bar = _bar(Console(stderr=True), MofNCompleteColumn())
+            self._bar = bar(Console(stderr=True), MofNCompleteColumn())
             self._live = Live(self._bar, console=self._bar.console, refresh_per_second=4)
             self._live.__enter__()
         return self
@@ -123,68 +120,6 @@ class TrainingProgress:
         return Group(self._bar, table)
 
 
-class PartsProgress:
-    """Shows how far work of several equal parts has come; a context manager.
-
-    Args:
-        parts: how many there are.
-    """
-
-    def __init__(self, parts: int = 1) -> None:
-        self._parts, self._index = parts, -1
-        self._what = "starting"
-        self._start = self._shown = time.monotonic()
-        self._bar: Progress | None = None
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import TaskProgressColumn
-
-            self._bar = _bar(Console(stderr=True), TaskProgressColumn(), transient=True)
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def begin(self, what: str) -> None:
-        """Say that the next part begins."""
-        self._index += 1
-        count = f" ({self._index + 1} of {self._parts})" if self._parts > 1 else ""
-        self.show(what + count, 0.0)
-
-    def __call__(self, fraction: float) -> None:
-        """Show the fraction done of the present part."""
-        self.show(self._what, fraction)
-
-    def show(self, what: str, fraction: float) -> None:
-        """Say what is being done, and show the fraction done of the present part."""
-        self._what = what
-        done, now = max(self._index, 0) + fraction, time.monotonic()
-        if self._bar is not None:
-            left = (now - self._start) / done * (self._parts - done) if done > 0.5 else None
-            text = "" if left is None else f"{duration(left)} left"
-            self._bar.update(self._bar.task_ids[0], description=what, completed=done, total=self._parts, left=text)
-        elif now - self._shown > LINE_SECONDS:
-            self._shown = now
-            print(f"{what}, {fraction:.0%}", file=sys.stderr, flush=True)
-
-
-def _bar(console: Any, count: ProgressColumn, *, transient: bool = False) -> Progress:
-    """A bar with one task; ``count`` says how much of it is done."""
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        count,
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        console=console,
-        transient=transient,
-    )
-    bar.add_task("starting", total=None, left="")
-    return bar
+def line(text: str) -> None:
+    """A line about long work."""
+    print(text, file=sys.stderr, flush=True)

@@ -18,7 +18,7 @@ __all__ = ["READERS", "Problem", "notes", "problems"]
 _CHECKS = (
     system.cell,
     system.strengths,
-    system.gates,
+    system.parameters,
     system.gaps,
     train.focus,
     model.network,

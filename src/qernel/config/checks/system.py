@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from qernel.config import plane_waves
 from qernel.config.checks.problem import CELL_KEYS, Problem, listed
-from qernel.config.sections import MATERIAL_KEYS, RANGE_KEYS, REDUCED_KEYS
+from qernel.config.sections import MATERIAL_KEYS, REDUCED_KEYS, range_keys
+from qernel.hamiltonian.terms import interactions, potentials
+from qernel.hamiltonian.terms import parameters as table
+from qernel.hamiltonian.terms.base import OneBody, Term
 
 if TYPE_CHECKING:
     from qernel.config.schema import Config
+    from qernel.config.sections import SystemConfig
 
 MAX_FILLING = 2
 """Electrons per moiré cell beyond which the ansätze are not meant to work."""
@@ -60,51 +64,66 @@ def strengths(config: Config) -> Iterator[Problem]:
             f"system: {listed(reduced)} (reduced units) and {listed(laboratory)} (laboratory units) exclude each "
             "other: give either V0 and U, or the material",
         )
-    elif reduced == ["V0"] and family.U is None:
+    elif reduced == ["V0"] and "U" not in family.ranges and system.reads("U"):
         yield Problem(
             (*keys, "family.U"), "system.V0 is given without U: add system.U in E0 a_M (or a family.U interval)"
         )
-    elif reduced == ["U"] and family.U is None:
+    elif reduced == ["U"] and "U" not in family.ranges and system.reads("V0"):
         yield Problem(
             keys, "system.U is given without V0: add system.V0 in E0, or set the strength by system.dielectric"
         )
-    for key in RANGE_KEYS:
-        if getattr(family, key) is not None and key in system.model_fields_set and getattr(system, key) is not None:
+    for key in range_keys():
+        if key in family.ranges and key in system.model_fields_set and getattr(system, key) is not None:
             yield Problem(
                 (f"system.{key}", f"family.{key}"),
                 f"system.{key} has no effect because family.{key} makes it a parameter: remove one of the two",
             )
-    depth = system.depth_meV if system.material else system.V0
-    if system.lattice != "triangular" and depth:
-        yield Problem(
-            (*keys, "system.lattice"),
-            f"system.lattice = '{system.lattice}' does not fit the moiré potential, which is triangular: "
-            "use lattice = 'triangular', or a uniform system with depth_meV = 0 (or V0 = 0)",
-        )
+    flat = system.reads("V0") and not (system.depth_meV if system.material else system.V0)
+    for term in system.terms:
+        if isinstance(term, OneBody) and system.lattice not in term.lattices and not flat:
+            yield Problem(
+                (*keys, "system.lattice", "system.potential"),
+                f"system.lattice = '{system.lattice}' does not fit the potential '{term.name}', which is "
+                f"{' or '.join(term.lattices)}: use lattice = '{term.lattices[0]}', or a uniform system with "
+                "depth_meV = 0 (or V0 = 0)",
+            )
 
 
-def gates(config: Config) -> Iterator[Problem]:
-    """Gates where the interaction has some, not too close for its sum over waves."""
-    system, family = config.system, config.family
-    if system.interaction == "coulomb":
-        for section in ("system", "family"):
-            if getattr(config, section).gate_distance is not None:
+def parameters(config: Config) -> Iterator[Problem]:
+    """A value for every parameter that a term reads, none for others, and none too small for a sum over waves."""
+    system, ranges = config.system, config.family.ranges
+    terms: dict[str, Mapping[str, type[Term]]] = {"potential": potentials(), "interaction": interactions()}
+    for key in range_keys():
+        parameter = table()[key]
+        places = [section for section, given in (("family", key in ranges), ("system", _given(system, key))) if given]
+        if not system.reads(key):
+            kind = "interaction" if _readers(terms["interaction"], key) else "potential"
+            others = " or ".join(f"{kind} = '{name}'" for name in _readers(terms[kind], key))
+            for section in places:
                 yield Problem(
-                    ("system.interaction", f"{section}.gate_distance"),
-                    f"{section}.gate_distance has no effect on interaction = 'coulomb': remove it, "
-                    "or use interaction = 'dual_gate' or 'single_gate'",
+                    (f"system.{kind}", f"{section}.{key}"),
+                    f"{section}.{key} has no effect on {kind} = '{getattr(system, kind)}': remove it, or use {others}",
                 )
-    elif system.gate_distance is None and family.gate_distance is None:
-        yield Problem(
-            ("system.interaction", "system.gate_distance", "family.gate_distance"),
-            f"system.interaction = '{system.interaction}' needs the distance to the gate in a_M: "
-            "give e.g. gate_distance = 1.0",
-        )
-    else:
-        section = "system" if family.gate_distance is None else "family"
-        closest = family.gate_distance[0] if family.gate_distance else system.gate_distance
-        for text in plane_waves.gate_faults(config, section, closest) if closest and usable(config) else ():
-            yield Problem(("system.interaction", f"{section}.gate_distance", *CELL_KEYS), text)
+        elif key not in REDUCED_KEYS and not places and parameter.default is None:
+            kind = "interaction" if system.interaction in _readers(terms["interaction"], key) else "potential"
+            yield Problem(
+                (f"system.{kind}", f"system.{key}", f"family.{key}"),
+                f"system.{kind} = '{getattr(system, kind)}' needs the {parameter.description}: give e.g. {key} = "
+                f"{parameter.example:g}",
+            )
+        elif parameter.reach and places and usable(config):
+            least = ranges[key][0] if key in ranges else getattr(system, key)
+            for text in plane_waves.reach_faults(config, f"{places[0]}.{key}", parameter, least):
+                yield Problem(("system.interaction", f"{places[0]}.{key}", *CELL_KEYS), text)
+
+
+def _given(system: SystemConfig, key: str) -> bool:
+    return key in system.model_fields_set and getattr(system, key) is not None
+
+
+def _readers(terms: Mapping[str, type[Term]], key: str) -> list[str]:
+    """The terms that read a parameter."""
+    return [name for name, term in terms.items() if any(parameter.name == key for parameter in term.parameters)]
 
 
 def gaps(config: Config) -> Iterator[Problem]:

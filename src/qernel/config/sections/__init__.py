@@ -5,18 +5,18 @@ A section checks each value alone; relations between values are checked by `qern
 """
 
 from qernel.config.sections.base import Section
-from qernel.config.sections.counted import EXTENT, LATER_KEYS, UNCOUNTED
-from qernel.config.sections.family import RANGE_KEYS, FamilyConfig
+from qernel.config.sections.counted import EXTENT, UNCOUNTED
+from qernel.config.sections.family import FamilyConfig, range_keys
 from qernel.config.sections.model import ModelConfig
 from qernel.config.sections.sample import SampleConfig
 from qernel.config.sections.system import MATERIAL_KEYS, REDUCED_KEYS, SystemConfig
+from qernel.config.sections.terms import later_keys, refresh
 from qernel.config.sections.train import TrainConfig
+from qernel.hamiltonian.terms import watch
 
 __all__ = [
     "EXTENT",
-    "LATER_KEYS",
     "MATERIAL_KEYS",
-    "RANGE_KEYS",
     "REDUCED_KEYS",
     "SECTIONS",
     "UNCOUNTED",
@@ -26,6 +26,8 @@ __all__ = [
     "Section",
     "SystemConfig",
     "TrainConfig",
+    "later_keys",
+    "range_keys",
 ]
 
 SECTIONS: dict[str, type[Section]] = {
@@ -36,3 +38,6 @@ SECTIONS: dict[str, type[Section]] = {
     "sample": SampleConfig,
 }
 """Sections by name, in the order they are written."""
+
+refresh()
+watch(refresh)

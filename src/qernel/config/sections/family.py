@@ -5,14 +5,15 @@ from __future__ import annotations
 from pydantic import Field
 
 from qernel.config.sections.base import Section
-from qernel.config.types import Lam, MaybeGaps, MaybeGateInterval, MaybeInterval, MaybeNonNegativeInterval
-
-RANGE_KEYS = ("U", "phase_deg", "gate_distance")
-"""[family] keys that turn the constant of the same name into a conditioning parameter."""
+from qernel.config.types import Lam, MaybeGaps
+from qernel.hamiltonian.terms import parameters
 
 
 class FamilyConfig(Section):
-    """[family]: the Hamiltonians one wavefunction is conditioned on; intervals are trained over."""
+    """[family]: the Hamiltonians one wavefunction is conditioned on; intervals are trained over.
+
+    `qernel.config.sections.terms` adds a key for each parameter of a term.
+    """
 
     lam: Lam = Field(
         default=(1.0, 1.0),
@@ -22,12 +23,14 @@ class FamilyConfig(Section):
     gaps: MaybeGaps = Field(
         default=None, description="Intervals inside lam that are left out of training.", examples=[[[0.7, 0.9]]]
     )
-    U: MaybeNonNegativeInterval = Field(
-        default=None, description="Interaction strengths in E0 a_M, [low, high].", examples=[[8.0, 12.0]]
-    )
-    phase_deg: MaybeInterval = Field(
-        default=None, description="Moiré phases in degrees, [low, high].", examples=[[30.0, 60.0]]
-    )
-    gate_distance: MaybeGateInterval = Field(
-        default=None, description="Gate distances in a_M, [low, high].", examples=[[0.5, 2.0]]
-    )
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The interval of every parameter that is given one, λ first."""
+        given = {name: getattr(self, name, None) for name in range_keys()}
+        return {"lam": self.lam} | {name: interval for name, interval in given.items() if interval is not None}
+
+
+def range_keys() -> tuple[str, ...]:
+    """[family] keys that turn the constant of the same name into a conditioning parameter."""
+    return tuple(name for name, parameter in parameters().items() if parameter.conditioned and name != "lam")

@@ -86,8 +86,14 @@ class ModelConfig(Section):
         default=2, description="Shells of moiré reciprocal vectors in the one-body envelope."
     )
     bloch_order: Depth = Field(default=8, description="Chebyshev terms along λ of the Bloch orbitals.")
+    bloch_order_others: Depth = Field(
+        default=4, description="Chebyshev terms of the Bloch orbitals along each other parameter that they depend on."
+    )
     bloch_cutoff: Cutoff = Field(default=250.0, description="Kinetic cut-off of the Bloch orbitals in E0.")
     hf_order: Depth = Field(default=5, description="Values of λ, and Chebyshev terms, of the Hartree–Fock orbitals.")
+    hf_order_others: Depth = Field(
+        default=3, description="Values of each other parameter, and Chebyshev terms, of the Hartree–Fock orbitals."
+    )
     hf_cutoff: Cutoff = Field(default=150.0, description="Kinetic cut-off of the Hartree–Fock orbitals in E0.")
     hf_trained: Flag = Field(
         default=True,

@@ -10,13 +10,14 @@ from qernel.config.sections.base import Section
 from qernel.config.types import (
     CellMatrix,
     Electrons,
-    MaybeGateDistance,
     MaybeNonNegative,
     NonNegative,
-    Number,
     Pair,
     Physical,
 )
+from qernel.hamiltonian.terms import interactions, potentials
+from qernel.hamiltonian.terms.base import OneBody
+from qernel.hamiltonian.terms.base import Pair as PairTerm
 from qernel.units import Material
 
 MATERIAL_KEYS = ("effective_mass", "dielectric", "period_nm", "depth_meV")
@@ -29,7 +30,10 @@ _MATERIAL = Material()
 
 
 class SystemConfig(Section):
-    """[system]: the electrons, the cell they live in and what acts on them."""
+    """[system]: the electrons, the cell they live in and what acts on them.
+
+    `qernel.config.sections.terms` adds a key for each parameter of a term, and the choices of terms.
+    """
 
     electrons: Electrons = Field(
         description="Number of electrons: N (spin-polarised) or [up, down].", examples=[6, [3, 3]]
@@ -41,12 +45,8 @@ class SystemConfig(Section):
     lattice: Literal["triangular", "square"] = Field(
         default="triangular", description="Lattice the supercell is made of."
     )
-    interaction: Literal["coulomb", "dual_gate", "single_gate"] = Field(
-        default="coulomb", description="Bare 2π/q, or screened by one or two metallic gates."
-    )
-    gate_distance: MaybeGateDistance = Field(
-        default=None, description="Distance to the gate(s) in a_M; only with a gated interaction.", examples=[1.0]
-    )
+    potential: str = Field(default="moire", description="Potential that each electron moves in.")
+    interaction: str = Field(default="coulomb", description="Interaction of two electrons.")
     twist: Pair = Field(
         default=(0.0, 0.0),
         description="Boundary twist along each row of supercell, in turns (units of 2π), modulo 1.",
@@ -66,7 +66,6 @@ class SystemConfig(Section):
     U: MaybeNonNegative = Field(
         default=None, description="Interaction strength in E0 a_M; with V0 replaces the material keys.", examples=[10.6]
     )
-    phase_deg: Number = Field(default=45.0, description="Moiré phase φ in degrees.")
 
     @property
     def material(self) -> Material | None:
@@ -74,6 +73,23 @@ class SystemConfig(Section):
         if self.V0 is not None or self.U is not None:
             return None
         return Material(self.effective_mass, self.dielectric, self.period_nm, self.depth_meV)
+
+    @property
+    def terms(self) -> tuple[OneBody | PairTerm, ...]:
+        """The terms of the Hamiltonian: potentials before interactions."""
+        return potentials()[self.potential](), interactions()[self.interaction]()
+
+    def reads(self, name: str) -> bool:
+        """Whether a term reads a parameter of this name."""
+        return any(parameter.name == name for term in self.terms for parameter in term.parameters)
+
+    def constant(self, name: str) -> float | None:
+        """The value of a parameter, in reduced units; None where none is given."""
+        material = self.material
+        if material is not None and name in REDUCED_KEYS:
+            return float(getattr(material, name))
+        value = getattr(self, name, None)
+        return None if value is None else float(value)
 
     @property
     def reduced_twist(self) -> tuple[float, float]:

@@ -44,7 +44,7 @@ class TrainConfig(Section):
     )
     balance: UnitInterval = Field(
         default=0.5,
-        description="Group weight ∝ (local-energy spread)^(-balance): 0 none, 1 equal signal from every group.",
+        description="Rows of a group in the score system ∝ (local-energy spread)^(-balance): 0 none, 1 equal signal.",
     )
     drift: UnitInterval = Field(
         default=0.02,

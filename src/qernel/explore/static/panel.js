@@ -124,7 +124,7 @@ export class Panel {
   /** The answer to show: as chosen, or the one with the smaller error if both are of this very point. */
   best() {
     const chosen = this.root.querySelector("input[type=radio]:checked").value;
-    const exact = this.stored && Math.abs(this.stored.result.lam - this.values.lam) < 1e-9;
+    const exact = this.stored && Object.entries(this.stored.result.point).every(([name, value]) => !(Math.abs(value - (this.values[name] ?? value)) > 1e-9));
     if (chosen === "stored" && this.stored) return this.stored;
     if (chosen === "live" || !this.stored) return this.live;
     if (!this.live) return this.stored;
@@ -143,10 +143,10 @@ export class Panel {
     const map = result.maps[kind];
     this.current = { map, kind };
     this.onChange();
-    const where = live ? "live" : `stored, λ = ${number(result.lam)}`;
+    const at = this.at(result.point), where = live ? "live" : `stored, ${at}`;
     rich(this.parts.caption, `${map.label[0].toUpperCase()}${map.label.slice(1)} (${where}; typical error ±${map.error.toPrecision(2)} a_M⁻²).`);
-    this.parts.canvas.setAttribute("aria-label", `Map: ${map.label}, λ = ${result.lam}, largest value ${map.largest.toPrecision(3)} per squared moiré period`);
-    this.parts["table-caption"].textContent = `λ = ${number(result.lam)}, ${live ? "live" : "stored"}`;
+    this.parts.canvas.setAttribute("aria-label", `Map: ${map.label}, ${at}, largest value ${map.largest.toPrecision(3)} per squared moiré period`);
+    this.parts["table-caption"].textContent = `${at}, ${live ? "live" : "stored"}`;
     this.parts.source.textContent = result.source;
     this.parts.unit.disabled = result.energies[0].meV === null; // no material, no meV
     const unit = this.parts.unit.disabled ? "text" : this.parts.unit.value;
@@ -161,6 +161,12 @@ export class Panel {
     }
   }
 
+  /** Values of parameters in words: "λ = 1.05, U = 9". */
+  at(point) {
+    const symbols = Object.fromEntries(this.model.parameters.map(({ name, symbol }) => [name, symbol]));
+    return Object.entries(point).filter(([name]) => name in symbols).map(([name, value]) => `${symbols[name]} = ${number(value)}`).join(", ");
+  }
+
   /** Draw the map on a colour scale that ends at `largest`. */
   paint(largest) {
     if (!this.current) return;
@@ -171,17 +177,22 @@ export class Panel {
   drawCharts() {
     const curves = this.model.curves, target = this.parts.charts;
     target.replaceChildren();
-    if (!curves || curves.lam.length < 2) return;
-    const { trained, bounds } = this.model.parameters[0], live = this.live?.result;
-    const titles = { interaction: "interaction energy per electron (E_0)", order_parameter: "order parameter ⟨|ρ_K|²⟩ of the crystal" };
+    const parameter = curves && this.model.parameters.find(({ name }) => name === curves.along);
+    if (!parameter || curves.points.length < 2) return;
+    const { trained, bounds, symbol } = parameter, live = this.live?.result;
+    // The curves are of one value of every other parameter, wherever its slider is.
+    const fixed = this.at(Object.fromEntries(Object.entries(curves.at).filter(([name]) => name in this.values)));
+    const there = Object.entries(curves.at).every(([name, value]) => !(Math.abs(value - (this.values[name] ?? value)) > 1e-9));
+    const of = fixed ? ` at ${fixed}` : "";
+    const titles = { interaction: `interaction energy per electron (E_0)${of}`, order_parameter: `order parameter ⟨|ρ_K|²⟩ of the crystal${of}` };
     for (const [name, title] of Object.entries(titles).filter(([key]) => key in curves)) {
       const colour = name === "interaction" ? "#d55e00" : "#0072b2";
-      const series = [{ x: curves.lam, y: curves[name], error: curves[`${name}_error`], color: colour, dots: 2.4, name: "stored" }];
-      const now = live && (name === "interaction" ? live.energies.find((row) => row.name === name) : live.order_parameter);
-      if (now) series.push({ x: [live.lam], y: [now.value], error: [now.error], color: "#1d2329", dots: 4.5, name: "live" });
+      const series = [{ x: curves.points, y: curves[name], error: curves[`${name}_error`], color: colour, dots: 2.4, name: "stored" }];
+      const now = live && there && (name === "interaction" ? live.energies.find((row) => row.name === name) : live.order_parameter);
+      if (now) series.push({ x: [live.point[curves.along]], y: [now.value], error: [now.error], color: "#1d2329", dots: 4.5, name: "live" });
       const figure = document.createElement("figure"), caption = document.createElement("figcaption");
       rich(caption, title);
-      figure.append(caption, chart(series, { title, xLabel: "λ", marker: this.values.lam, shade: trained, xRange: bounds }));
+      figure.append(caption, chart(series, { title, xLabel: symbol, marker: this.values[curves.along], shade: trained, xRange: bounds }));
       target.append(figure);
     }
   }

@@ -3,13 +3,20 @@
 /** A number as text. */
 export const number = (value) => String(+value.toPrecision(6)).replace("-", "−");
 
+/** A value as the laboratory has it: "ε = 5.31", "depth 15.8 meV"; nothing where it would be infinite. */
+function inLaboratory({ symbol, unit, factor, inverse }, value) {
+  const there = inverse ? factor / value : factor * value;
+  if (!Number.isFinite(there)) return "";
+  return unit ? `${symbol} ${+there.toPrecision(3)} ${unit}`.trim() : `${symbol} = ${+there.toPrecision(3)}`;
+}
+
 /**
  * A row with the slider.
  * @param parameter as the server describes it
  * @param values of all parameters by name; the slider keeps its own up to date there
  * @param moved called after every change
  */
-export function slider({ name, symbol, label, unit, trained: [low, high], gaps, bounds: [least, most], step }, values, moved) {
+export function slider({ name, symbol, label, unit, trained: [low, high], gaps, bounds: [least, most], step, laboratory }, values, moved) {
   const row = document.createElement("div");
   row.className = "slider";
   const id = `slider-${name}-${Math.random().toString(36).slice(2)}`;
@@ -18,7 +25,7 @@ export function slider({ name, symbol, label, unit, trained: [low, high], gaps, 
   text.htmlFor = id;
   text.innerHTML = "<span></span> <small></small>";
   text.children[0].textContent = symbol;
-  text.children[1].textContent = `${label}${unit ? ` (${unit})` : ""}`;
+  const meaning = `${label}${unit ? ` (${unit})` : ""}`;
   range.id = id;
   exact.setAttribute("aria-label", `${symbol}, exact value`);
   for (const input of [exact, range]) Object.assign(input, { min: least, max: most, step: input === exact ? "any" : step, value: values[name] });
@@ -40,9 +47,11 @@ export function slider({ name, symbol, label, unit, trained: [low, high], gaps, 
     const beyond = value < low - 1e-9 || value > high + 1e-9;
     const between = gaps.some(([start, end]) => value > start + 1e-9 && value < end - 1e-9);
     const outside = beyond ? "extrapolating" : between ? "in a gap of the training" : "";
+    const there = laboratory ? inLaboratory(laboratory, value) : "";
+    text.children[1].textContent = there ? `${meaning} (${there})` : meaning;
     badge.textContent = outside || "as trained";
     badge.classList.toggle("out", outside !== "");
-    range.setAttribute("aria-valuetext", `${symbol} = ${value}${outside ? `, ${outside}` : ""}`);
+    range.setAttribute("aria-valuetext", [`${symbol} = ${value}`, there, outside].filter(Boolean).join(", "));
   };
   range.addEventListener("input", () => (set(+range.value, exact), moved()));
   exact.addEventListener("change", () => (set(+exact.value, range), (exact.value = values[name]), moved()));

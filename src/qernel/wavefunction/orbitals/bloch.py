@@ -41,7 +41,9 @@ class BlochOrbitals(PlaneWaveOrbitals):
     @classmethod
     def of(cls, model: Any, hamiltonian: Hamiltonian, free: Choice, *, complex: bool, dtype: Any) -> Self:
         """See `Orbitals.of`."""
-        series = Series(hamiltonian, ("lam",), (model.bloch_order,))
+        read = {parameter.name for term in hamiltonian.potentials for parameter in term.parameters}
+        orders = dict.fromkeys(read, model.bloch_order_others) | {"lam": model.bloch_order}
+        series = Series.following(hamiltonian, orders)
         return cls(series, cutoff=model.bloch_cutoff, complex=complex, dtype=dtype, dressed=free)
 
     def started(self) -> Self:
@@ -100,10 +102,7 @@ def _occupied(
     """
     cell, shift = hamiltonian.supercell, hamiltonian.twist_momentum
     cutoff = max(400.0, float((waves**2).sum(1).max()))
-    at = jnp.asarray(point)
-    depth = float(hamiltonian.value("lam", at)) * hamiltonian.V0
-    phase = float(np.deg2rad(hamiltonian.value("phase_deg", at)))
-    bands = one_body_bands(cell, depth, phase, states + _SPARE, cutoff=cutoff, twist=hamiltonian.row_twist)
+    bands = one_body_bands(hamiltonian, point, states + _SPARE, cutoff=cutoff)
     row = {turns: index for index, turns in enumerate(_turns(cell, waves))}
     mirrors = np.array([] if complex else [row[-i, -j] for i, j in row], dtype=np.int64)
     table = np.zeros((len(waves), len(bands.energies)), dtype=np.complex128)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -27,6 +28,19 @@ class Series(NamedTuple):
     hamiltonian: Hamiltonian
     names: tuple[str, ...]
     orders: tuple[int, ...]
+
+    @classmethod
+    def following(cls, hamiltonian: Hamiltonian, orders: Mapping[str, int]) -> Series:
+        """Functions of λ and of those of the other parameters that vary and have more than one polynomial.
+
+        Args:
+            hamiltonian: the family.
+            orders: number of polynomials in each parameter.
+        """
+        low, high = np.array(hamiltonian.ranges).T
+        names = [name for name, wide in zip(hamiltonian.parameters, high > low, strict=True) if wide]
+        kept = ["lam", *(name for name in names if name != "lam" and orders.get(name, 1) > 1)]
+        return cls(hamiltonian, tuple(kept), tuple(orders[name] for name in kept))
 
     @property
     def terms(self) -> int:

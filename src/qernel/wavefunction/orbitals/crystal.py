@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
@@ -14,6 +15,10 @@ from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Jet, contract, pointwise
 from qernel.lattice import FloatArray
 from qernel.wavefunction.orbitals.base import Choice, Orbitals
+from qernel.wavefunction.orbitals.chebyshev import Series
+
+_ORDER = 4
+"""Chebyshev polynomials along each parameter that a well moves with."""
 
 
 class CrystalOrbitals(Orbitals):
@@ -23,6 +28,9 @@ class CrystalOrbitals(Orbitals):
     Gaussian of width σ. At filling 2/3 two of the three sublattices are occupied and a registry says which
     one is empty; at filling 1/3 it says which one is occupied. Determinants 1, 2, 3 of a sum start from the
     three registries, determinant 0 stays uninformed.
+
+    Sites are in the deepest well of the middle of the family, and move with it from point to point; of the moiré
+    potential alone they are at r = 0 of each cell, its deepest well at |φ| < 60°.
     """
 
     tilted: ClassVar[bool] = True
@@ -50,6 +58,7 @@ class CrystalOrbitals(Orbitals):
         return self.hamiltonian.supercell.shells(1)
 
     def _sites(self, registry: int) -> FloatArray:
+        """Cells ``[N, 2]``, as the places of their corners in a_M."""
         cell = self.hamiltonian.supercell
         return cell.translations[cell.crystal(registry, self.hamiltonian.count)]
 
@@ -59,6 +68,8 @@ class CrystalOrbitals(Orbitals):
         waves = self._waves
         sites = np.stack([self._sites(registry) for registry in range(3)])[(np.arange(len(self.dressed)) - 1) % 3]
         phases = jnp.asarray(sites @ waves.T, dtype)
+        if any(term.name != "moire" for term in self.hamiltonian.potentials):
+            phases = phases + jnp.asarray(waves, dtype) @ _well(self.hamiltonian, point).astype(dtype)
         informed = jnp.asarray(np.array(self.dressed)[:, None], dtype)
         angles = contract("nx,xg->ng", coordinates, jnp.asarray(waves.T, dtype))
         cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
@@ -68,3 +79,24 @@ class CrystalOrbitals(Orbitals):
         norm = 0.25 * jnp.log(self.hamiltonian.supercell.area / (jnp.pi * sigma_squared))
         exponent = (overlap + (-float(len(waves)))) * self.sharpness + norm
         return [pointwise(jnp.exp, exponent * informed)]
+
+
+def _well(hamiltonian: Hamiltonian, point: Array) -> Array:
+    """Where in each cell the deepest well of the middle of a family is at a point ``[p]``: ``[2]`` in a_M."""
+    series, places = _wells(hamiltonian)
+    return series.at(point, jnp.asarray(places))
+
+
+@cache
+def _wells(hamiltonian: Hamiltonian) -> tuple[Series, FloatArray]:
+    """Coefficients ``[terms, 2]`` of that place."""
+    cell = hamiltonian.supercell.primitive
+    read = {parameter.name for term in hamiltonian.potentials for parameter in term.parameters}
+    series = Series.following(hamiltonian, dict.fromkeys({"lam", *read}, _ORDER))
+    deepest = hamiltonian.minima(hamiltonian.constants)[0][0]
+    found = []
+    for node in series.nodes:
+        turns = (np.concatenate(hamiltonian.minima(hamiltonian.numbers(node))) - deepest) @ np.linalg.inv(cell)
+        moved = (turns - np.rint(turns)) @ cell
+        found.append(deepest + moved[np.argmin((moved**2).sum(1))])
+    return series, series.fit(np.array(found))

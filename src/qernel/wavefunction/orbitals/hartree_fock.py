@@ -62,7 +62,8 @@ class HartreeFockOrbitals(PlaneWaveOrbitals):
     def of(cls, model: Any, hamiltonian: Hamiltonian, free: Choice, *, complex: bool, dtype: Any) -> Self:
         """See `Orbitals.of`."""
         low, high = hamiltonian.ranges[0]
-        series = Series(hamiltonian, ("lam",), (model.hf_order if high > low else 1,))
+        orders = dict.fromkeys(hamiltonian.parameters, model.hf_order_others)
+        series = Series.following(hamiltonian, orders | {"lam": model.hf_order if high > low else 1})
         frozen = not model.hf_trained
         return cls(series, len(free), cutoff=model.hf_cutoff, complex=complex, dtype=dtype, frozen=frozen)
 
@@ -87,7 +88,8 @@ class HartreeFockOrbitals(PlaneWaveOrbitals):
         several = len(self.dressed) > 1
         families = orbital_families(
             self.hamiltonian,
-            self.series.nodes[::-1, 0].tolist(),
+            self.series.nodes,
+            self.series.orders,
             len(self.dressed) - several,
             cutoff=self.cutoff,
             real=not self.complex,
@@ -99,7 +101,7 @@ class HartreeFockOrbitals(PlaneWaveOrbitals):
         tables = []
         for spin in range(len(self.amplitudes)):
             values = np.array([[orbitals[spin][:, kept].T for orbitals in family] for family in families])
-            stacked = np.moveaxis(values, 0, 2)[::-1]  # [nodes, waves, determinants, orbitals]
+            stacked = np.moveaxis(values, 0, 2)  # [nodes, waves, determinants, orbitals]
             parts = [stacked.real, stacked.imag if self.complex else -stacked.imag]
             table = self.series.fit(np.stack([fold * part for part in parts], axis=1))
             tables.append(np.concatenate([self._bands(spin)[:, :, :, None], table], axis=3) if several else table)

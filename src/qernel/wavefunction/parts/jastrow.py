@@ -6,7 +6,7 @@ O(N²) in closed form instead of the O(N³) of carrying a Jacobian through them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -32,8 +32,8 @@ def _closed_form(positions: Array | Jet, derivatives: Callable[[Array], tuple[Ar
 class PairJastrow(eqx.Module):
     """Σ_{i<j} u(r_ij), u as in `radial`.
 
-    Its slope at 0 is fixed by the coalescence condition u'(0) = Γ with Γ = U/3 between like and U between unlike
-    electrons in two dimensions, which keeps the local energy finite. L is at most the inscribed radius
+    Its slope at 0 is fixed by the coalescence condition u'(0) = Γ, with Γ = U/3 between like and U between unlike
+    electrons that repel with U/r, which keeps the local energy finite. L is at most the inscribed radius
     of the supercell, so u is smooth across the periodic boundary.
     """
 
@@ -46,9 +46,13 @@ class PairJastrow(eqx.Module):
         self.length = min(hamiltonian.supercell.inscribed_radius, longest)
         kinds = 2 if hamiltonian.electrons[1] else 1
         # α_0 = −ΓL/3 makes the linear term vanish: a monotonic repulsion of range L.
-        start = -hamiltonian.U * self.length / CUT_OFF_POWER * np.array([[1 / 3], [1.0]])[:kinds]
+        start = -self.length / CUT_OFF_POWER * np.array(self._cusps(hamiltonian.constants))[:kinds, None]
         base = np.concatenate([start, np.zeros((kinds, order - 1))], axis=1)
         self.coefficients = Conditioned(jnp.asarray(base, dtype), condition)
+
+    def _cusps(self, values: Mapping[str, Any]) -> list[Any]:
+        """Γ between like and unlike electrons, in 1/a_M."""
+        return [self.hamiltonian.interaction.cusp(values, like).slope for like in (True, False)]
 
     def __call__(self, positions: Array | Jet, point: Array, condition: Array) -> Any:
         """Contribution to log ψ."""
@@ -57,8 +61,8 @@ class PairJastrow(eqx.Module):
         spin = np.arange(n) >= up
         kind = jnp.asarray((spin[:, None] != spin[None, :]).astype(int))
         alpha = self.coefficients(condition)
-        strength = jnp.asarray(self.hamiltonian.value("U", point), alpha.dtype)
-        cusp = strength * jnp.asarray([1 / 3, 1.0], alpha.dtype)[: alpha.shape[0]]
+        values = {name: jnp.asarray(value, alpha.dtype) for name, value in self.hamiltonian.values(point).items()}
+        cusp = jnp.stack(self._cusps(values))[: alpha.shape[0]]
         pairs = jnp.asarray(~np.eye(n, dtype=bool))
 
         def u(r: Array) -> Array:

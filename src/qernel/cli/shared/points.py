@@ -1,0 +1,30 @@
+"""Where the command line asks a trained model."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from qernel.cli.shared.arguments import flatten
+from qernel.errors import QernelError
+
+if TYPE_CHECKING:
+    from qernel.measure.model import Model
+    from qernel.measure.points import Points
+
+
+def asked_points(model: Model, options: argparse.Namespace) -> Points:
+    """The points of ``--lam`` or ``--along``, ``--at``, and the chains at each.
+
+    Raises:
+        QernelError: for a parameter that the model does not have, or that is given twice.
+        RunError: for points far outside the trained range, unless ``--extrapolate`` is given.
+    """
+    from qernel.measure.points import points
+
+    along, values = options.along or ("lam", flatten(options.lam))
+    twice = [name for name, _ in options.at if sum(name == other for other, _ in options.at) > 1]
+    if twice:
+        raise QernelError(f"--at {twice[0]} is given twice: give it once")
+    chains = {"samples": options.samples, "walkers": options.walkers, "seed": options.seed}
+    return points(model, values, along=along, at=dict(options.at), extrapolate=options.extrapolate, **chains)

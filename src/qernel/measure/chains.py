@@ -1,0 +1,84 @@
+"""Energies at several points: chains that start afresh, are carried along, or swap configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qernel.along import Axis
+from qernel.errors import warn
+from qernel.estimators.doubts import sentences
+from qernel.lattice import FloatArray
+from qernel.measure.points import Points, warn_outside
+from qernel.measure.replicas import exchanged
+from qernel.measure.sweeps import swept
+from qernel.progress import Parts, Told
+
+if TYPE_CHECKING:
+    from qernel.estimators.chains import Record
+    from qernel.measure.energies import Energies
+    from qernel.measure.state import State
+
+    Keep = Callable[[State, Sequence[Record], int], None]
+
+SWAPS_LIMIT = 0.05
+"""Accepted fraction of swaps between two points below which hardly any configuration passes."""
+
+
+class Measured(NamedTuple):
+    """Energies at each point for each kind of chains, and the accepted fraction of swaps between neighbours."""
+
+    sweeps: dict[str, list[Energies]]
+    swaps: FloatArray | None
+
+
+def measured(
+    where: Points, sweeps: Sequence[str] = ("fresh",), keep: Keep | None = None, tell: Told | None = None
+) -> Measured:
+    """Energies at every point, with warnings about them. Every command and verb measures energies by this function.
+
+    Args:
+        where: the points, with increasing values unless all chains are fresh.
+        sweeps: of ``fresh``, ``up``, ``down``; or ``exchange`` alone.
+        keep: called with each state, its records and their seed, for the first of the sweeps.
+        tell: called with what is measured and the fraction done of everything.
+    """
+    states, symbol = where.states, where.axis.symbol
+    warn_outside(where, states)
+    results: dict[str, list[Energies]] = {}
+    swaps = None
+    parts = Parts(tell, 1 if "exchange" in sweeps else len(states) * len(sweeps))
+
+    def begin(state: State) -> None:
+        parts.begin(f"measuring {symbol} = {state.values[where.axis.name]:g}")
+
+    for sweep in sweeps:
+        kept: dict[str, Any] = {**where.chains, "keep": keep if sweep == sweeps[0] else None, "progress": parts}
+        if sweep == "fresh":
+            results[sweep] = []
+            for state in states:
+                begin(state)
+                results[sweep].append(state.energy(**kept))
+        elif sweep == "exchange":
+            parts.begin(f"measuring {symbol} = {where.values[0]:g} to {where.values[-1]:g} together")
+            results[sweep], swaps = exchanged(states, **kept)
+        else:
+            results[sweep] = swept(states, sweep, begin=begin, **kept)
+    _warn(where.axis, results, swaps)
+    return Measured(results, swaps)
+
+
+def _warn(axis: Axis, results: Mapping[str, Sequence[Energies]], swaps: FloatArray | None) -> None:
+    """Warnings about error bars that may be too small, and about swaps."""
+    found = [result for rows in results.values() for result in rows]
+    doubted = [(name, one.values[axis.name], why) for one in found for name, why in one.doubts.items()]
+    for sentence in sentences(doubted, axis.symbol):
+        warn(sentence)
+    values = [result.values[axis.name] for result in results.get("exchange", [])]
+    pairs = zip(values, values[1:], () if swaps is None else swaps.tolist(), strict=False)
+    few = [f"{low:g} and {high:g} ({value:.1%})" for low, high, value in pairs if value < SWAPS_LIMIT]
+    if few:
+        warn(
+            f"less than {SWAPS_LIMIT:.0%} of the swaps are accepted between {axis.symbol} = {'; '.join(few)}: "
+            f"take values of {axis.symbol} closer together there"
+        )

@@ -1,0 +1,46 @@
+"""The folders of measurements: where they are, that they go on after a stop, and that none replaces another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qernel import outputs
+
+if TYPE_CHECKING:
+    from qernel.measure.model import Model
+
+UNFINISHED = "unfinished"
+"""Folder of what a measurement has drawn, while it is under way."""
+
+
+def default_folder(model: Model, run: str, what: str) -> Path:
+    """``RUN/what`` for a run folder, ``NAME-what`` for a shipped model."""
+    from qernel.training.folder import MODEL_FILE
+
+    return Path(run) / what if (Path(run) / MODEL_FILE).exists() else Path(f"{model.name}-{what}")
+
+
+@contextmanager
+def remembering(model: Model, out: Path, command: str = outputs.AGAIN, *, together: bool = False) -> Iterator[Model]:
+    """The model of a long measurement into a folder, which goes on where it was when it is repeated.
+
+    Args:
+        model: to measure.
+        out: the folder.
+        command: what goes on with it.
+        together: whether all points are measured together, so that none is done before all are.
+
+    Raises:
+        Interrupted: when it is stopped, with the command that goes on.
+    """
+
+    def kept() -> str:
+        if together:
+            return "the chains of all points begin anew"
+        return "everything is saved" if (out / UNFINISHED).exists() else "no point is done"
+
+    with model.remembering(out / UNFINISHED) as remembered, outputs.resumable(out, command, kept):
+        yield remembered

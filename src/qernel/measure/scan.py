@@ -1,0 +1,300 @@
+"""Energies over values of one parameter, with whatever else is asked of the same samples, and their folder.
+
+DIR/energies.csv            a row for each value (and direction), to open with a data-frame library
+DIR/energies.nc             the same for `qernel.open`, `qernel plot` and `qernel report`, with units and provenance
+DIR/observables.nc          observables on the same samples, as of `Model.observe`
+DIR/energies.json           `Scan.as_dict`, with units and provenance
+DIR/phase_diagram.png/.pdf  energy and interaction energy per electron against the parameter
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
+
+from qernel import outputs
+from qernel.errors import QernelError, RunError, warn
+from qernel.lattice import FloatArray
+from qernel.measure import files
+from qernel.measure.chains import measured
+from qernel.measure.energies import Energies
+from qernel.measure.files import DATA, FIGURE, FILES, OBSERVED, RECORD, TABLE
+from qernel.measure.folder import remembering
+from qernel.measure.kept import Kept
+from qernel.measure.points import Points, about
+from qernel.measure.tables import energy_table, observed_table, reweighted_table
+from qernel.observables.registry import make
+from qernel.progress import Told
+from qernel.records import read_json, to_record
+from qernel.storage import save as save_dataset
+from qernel.storage import to_json
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+    from qernel.observables import Observable
+
+_MORE = ("reweighted_from", "effective_fraction")
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """Energies per electron over values of one parameter of a model.
+
+    Attributes:
+        points: what was measured, and where.
+        sweeps: energies in increasing order of the parameter, for each kind of chains: ``fresh``, ``up``, ``down``, or
+            ``exchange``.
+        swaps: accepted fraction of the swaps between neighbours ``[n - 1]``; None where nothing was swapped.
+        reweighted: energies at values in between, from the records of the nearest value.
+        observables: measured on the samples of the first kind of chains; None if none were asked for.
+        request: everything the numbers depend on.
+        command: what was typed, or the name of the function.
+    """
+
+    points: Points
+    sweeps: dict[str, list[Energies]]
+    swaps: FloatArray | None = None
+    reweighted: list[Energies] = field(default_factory=list)
+    observables: xarray.Dataset | None = None
+    request: dict[str, Any] = field(default_factory=dict)
+    command: str = "Model.scan"
+
+    def __repr__(self) -> str:
+        axis, rows = self.points.axis, self.rows
+        return f"Scan(model={self.points.model.name!r}, {axis.name}={[row.values[axis.name] for row in rows]})"
+
+    @property
+    def rows(self) -> list[Energies]:
+        """The energies of the first kind of chains."""
+        return next(iter(self.sweeps.values()))
+
+    @property
+    def impossible(self) -> dict[float, str]:
+        """Why numbers are no answer, at the values where they are not."""
+        every = [*(result for rows in self.sweeps.values() for result in rows), *self.reweighted]
+        return {result.values[self.points.axis.name]: result.impossible for result in every if result.impossible}
+
+    @cached_property
+    def dataset(self) -> xarray.Dataset:
+        """The energies along the parameter, with units, errors and provenance, as in the file ``energies.nc``."""
+        where = self.points
+        options: dict[str, Any] = {"along": where.axis.name, "swaps": self.swaps, "reweighted": self.reweighted}
+        found = files.dataset(where.model, self.sweeps, where.at, **options)
+        return found.assign_attrs(self._origin)
+
+    @property
+    def _origin(self) -> dict[str, str]:
+        return {"request": to_json(self.request), "history": self.command}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain data, which ``--json`` prints."""
+        along = self.points.axis.name
+        data = about(self.points.model, self.points.at)
+        data["results"] = [row.as_row(along) for row in self.rows]
+        if set(self.sweeps) & {"up", "down"}:
+            data["sweeps"] = {sweep: [row.as_row(along) for row in rows] for sweep, rows in self.sweeps.items()}
+        if self.swaps is not None:
+            values = [row.values[along] for row in self.rows]
+            pairs = zip(values, values[1:], self.swaps.tolist(), strict=False)
+            data["exchange"] = [{along: [low, high], "acceptance": accepted} for low, high, accepted in pairs]
+        if self.request.get("reweight"):
+            data["reweighted"] = [self._reweighted(result) for result in self.reweighted]
+        return data
+
+    def _reweighted(self, result: Energies) -> dict[str, Any]:
+        return result.as_row(self.points.axis.name) | {name: float(getattr(result, name)) for name in _MORE}
+
+    def table(self) -> str:
+        """The energies as a table for people, with the other tables that belong to them."""
+        where, along = self.points, self.points.axis.name
+        swaps = None if self.swaps is None else self.swaps.tolist()
+        text = []
+        for sweep, rows in self.sweeps.items():
+            text.append(energy_table(where.model, rows, where.at, along=along, swaps=swaps))
+            if sweep in ("up", "down"):
+                text.append(f"(chains carried {sweep} in {where.axis.symbol})")
+        if self.reweighted:
+            text.append(
+                f"\nReweighted from the records at the nearest {where.axis.symbol} above, whose noise they share:"
+            )
+            text.append(reweighted_table(self.reweighted, along))
+        if self.observables is not None:
+            text.append(f"\nOn the same samples:\n{observed_table(self.observables)}")
+        return "\n".join(text)
+
+    def plot(self) -> Figure:
+        """Energy and interaction energy against the parameter."""
+        from qernel.plots.kinds import draw
+
+        return draw("phase_diagram", self.dataset)[""]
+
+    def transition(self, **options: Any) -> Any:
+        """Whether there is a transition, and where; options as of `qernel.transition.verb.transition`."""
+        from qernel.transition.verb import transition
+
+        return transition(self.dataset, **options)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write the files of a scan, replacing those of an equal one; returns their paths.
+
+        Raises:
+            RunError: if the folder has files of another scan, or cannot be written.
+        """
+        out = Path(folder)
+        with outputs.held(out, FILES):
+            outputs.refuse_overwriting(out, FILES, self.request, stored_request(out), "scan")
+            return self._write(out)
+
+    def _write(self, out: Path) -> list[Path]:
+        from qernel.plots.style import save
+
+        along, at = self.points.axis.name, self.points.at
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        save_dataset(self.dataset, out / DATA)
+        if self.observables is not None:
+            save_dataset(self.observables.assign_attrs(self._origin), out / OBSERVED)
+        data = self.as_dict()
+        more = _MORE if self.request.get("reweight") else ()
+        rows = [row.as_row(along) for rows in self.sweeps.values() for row in rows] + data.get("reweighted", [])
+        outputs.write_text(out / TABLE, files.table(rows, at, more, along))
+        save(self.plot(), out / FIGURE)
+        provenance = {"request": self.request, "command": self.command, "date": date}
+        record = {**data, "units": files.units(at, more, along), "provenance": provenance}
+        # Last: a folder with this file is complete.
+        outputs.write_text(out / RECORD, to_record(record, indent=2) + "\n")
+        return [out / name for name in FILES if (out / name).exists()]
+
+
+def scan(
+    where: Points,
+    *,
+    out: Path | None = None,
+    command: str | None = None,
+    tell: Told | None = None,
+    **options: Unpack[Options],
+) -> Scan:
+    """Measure energies over values of one parameter; arguments as of `qernel.measure.verbs.scan`, ``command`` as typed.
+
+    Raises:
+        QernelError: for chains that do not go together.
+        RunError: if ``out`` holds another scan, is in use or cannot be written.
+        Interrupted: when a scan into a folder is stopped.
+    """
+    where, kinds, chosen, request = asked(where, **options)
+    start = options.get("start")
+    model = where.model.with_start(start) if start else where.model
+    kept = Kept(where.values, chosen, options.get("reweight", 0), where.axis.name)
+
+    def measure(points: Points) -> Scan:
+        found = measured(points, kinds, kept, tell)
+        for sentence in kept.refused:
+            warn(sentence)
+        return Scan(where, found.sweeps, found.swaps, kept.reweighted, kept.dataset, request, command or Scan.command)
+
+    if out is None:
+        return measure(where.of(model))
+    with outputs.held(out, FILES):
+        outputs.refuse_overwriting(out, FILES, request, stored_request(out), "scan")
+        with remembering(model, out, command or outputs.AGAIN, together="exchange" in kinds) as remembered:
+            result = measure(where.of(remembered))
+        result._write(out)
+    return result
+
+
+def ascending(where: Points) -> Points:
+    """The same points in increasing order."""
+    return replace(where, values=tuple(sorted(where.values)))
+
+
+class Options(TypedDict, total=False):
+    """What a scan does besides measuring energies on fresh chains: the arguments of `asked`."""
+
+    sweeps: Sequence[str]
+    exchange: bool
+    start: str | None
+    reweight: int
+    observables: Sequence[str | Observable]
+
+
+class Asked(NamedTuple):
+    """What a scan was asked for: points, kinds of chains, observables, and everything the numbers depend on."""
+
+    where: Points
+    kinds: list[str]
+    observables: list[Observable]
+    request: dict[str, Any]
+
+
+def asked(
+    where: Points,
+    *,
+    sweeps: Sequence[str] = ("fresh",),
+    exchange: bool = False,
+    start: str | None = None,
+    reweight: int = 0,
+    observables: Sequence[str | Observable] = (),
+) -> Asked:
+    """What `scan` is asked for with such arguments.
+
+    Raises:
+        QernelError: for chains that do not go together, or observables that do not exist.
+    """
+    where, kinds = ascending(where), _kinds(where, sweeps, exchange)
+    chosen = [make(item) if isinstance(item, str) else item for item in dict.fromkeys(observables)]
+    request = where.request
+    # Only where they differ from the default: earlier scans do not have them.
+    request |= {"sweeps": kinds} if kinds != ["fresh"] else {}
+    request |= {"start": start} if start else {}
+    request |= {"reweight": reweight} if reweight else {}
+    request |= {"observables": [repr(item) for item in chosen]} if chosen else {}
+    return Asked(where, kinds, chosen, request)
+
+
+def stored_request(out: Path) -> Any:
+    """What the scan in a folder was asked for; None where there is none."""
+    try:
+        return read_json(out / RECORD)["provenance"]["request"]
+    except (RunError, LookupError, TypeError):
+        return None
+
+
+def forget(out: Path, config: str) -> None:
+    """Remove what was measured of an earlier state of a run: its model has been trained further.
+
+    Args:
+        out: folder of the scan; anything else in it is left alone.
+        config: fingerprint of the run's configuration; results of any other stay.
+    """
+    if measured_of(out, config):
+        for name in reversed(FILES):
+            (out / name).unlink(missing_ok=True)
+
+
+def measured_of(out: Path, config: str) -> bool:
+    """Whether a folder has a scan of the configuration with this fingerprint."""
+    stored = stored_request(out)
+    return isinstance(stored, dict) and stored.get("config") == config
+
+
+def _kinds(where: Points, sweeps: Sequence[str], exchange: bool) -> list[str]:
+    """The kinds of chains asked for."""
+    kinds = list(dict.fromkeys(sweeps))
+    unknown = [kind for kind in kinds if kind not in ("fresh", "up", "down")]
+    if unknown or not kinds:
+        raise QernelError(f"there are no chains {', '.join(unknown) or 'asked for'}: use fresh, up or down")
+    if not exchange:
+        return kinds
+    symbol = where.axis.symbol
+    if kinds != ["fresh"]:
+        raise QernelError(
+            f"exchange samples all {symbol} together, sweeps {' '.join(kinds)} one after the other: use one of them"
+        )
+    if len(where.values) < 2:
+        raise QernelError(f"exchange swaps configurations between values of {symbol}: give at least two")
+    return ["exchange"]

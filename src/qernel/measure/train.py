@@ -1,0 +1,72 @@
+"""A trained model from a configuration, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qernel.config import Config, load_config
+from qernel.errors import RunError
+from qernel.measure.library import load
+from qernel.measure.model import Model
+from qernel.progress import Told, shown
+from qernel.training import run
+from qernel.training.checkpoint import Checkpoints
+
+if TYPE_CHECKING:
+    from qernel.training.report import Report
+
+
+def train(
+    config: str | Path | Config | Mapping[str, Any],
+    out: str | Path | None = None,
+    *,
+    resume: bool | None = False,
+    progress: Told | bool | None = None,
+    after_step: Callable[[int, float], bool] | None = None,
+) -> Model:
+    """Train one wavefunction over its family into a run folder, as ``qernel train`` does.
+
+    Args:
+        config: what to train: a configuration, a TOML file or preset, or its sections as a mapping.
+        out: the run folder; default ``runs/NAME``, for a configuration that has a name or comes from a file.
+        resume: continue the run in ``out`` instead of starting one; None: if there is one.
+        progress: called with the stage and the fraction of the iterations done; True: a bar on standard error.
+        after_step: see `qernel.training.run.train`.
+
+    Returns:
+        The model with its averaged parameters; ``model.training`` says whether its run is complete.
+
+    Raises:
+        ConfigError: if the configuration cannot be used.
+        RunError: see `qernel.training.run.train`; and for a configuration without a name, if ``out`` is not given.
+        Interrupted: after Ctrl-C, SIGTERM, SIGUSR2 or SIGHUP, with a checkpoint written.
+
+    >>> import qernel
+    >>> two = {"electrons": 2, "supercell": [[1, 1], [-1, 2]]}
+    >>> few = {"iterations": 3, "burn_in": 2, "walkers": 8, "groups": 2}
+    >>> config = {"system": two, "family": {"lam": [0.5, 1.0]}, "model": {"ansatz": "slater"}, "train": few}
+    >>> model = qernel.train(config, "runs/two")
+    >>> model.training.iteration, model.ranges
+    (5, {'lam': (0.5, 1.0)})
+    """
+    settings = config if isinstance(config, Config) else load_config(config)
+    folder = Path(out) if out is not None else Path("runs") / _name(config, settings)
+    if resume is None:
+        resume = bool(Checkpoints.of(folder, settings).paths())
+    with shown(progress) as tell:
+
+        def report(found: Report) -> None:
+            if tell is not None:
+                tell(found.stage, found.iteration / found.iterations)
+
+        run.train(settings, folder, resume=resume, report=report, after_step=after_step)
+    return load(folder)
+
+
+def _name(config: Any, settings: Config) -> str:
+    name = Path(config).stem if isinstance(config, str | Path) else settings.name
+    if not name:
+        raise RunError("the configuration has no name that a folder could have: give out=, or name in it")
+    return name

@@ -1,0 +1,56 @@
+"""The examples in the docstrings of what is public, run as they stand."""
+
+from __future__ import annotations
+
+import doctest
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import qernel
+from qernel.measure import Model, State
+
+ALONE = ("qernel.measure.mean_field", "qernel.measure.points", "qernel.measure.tables", "qernel.transition.verb")
+
+SAMPLING = ("qernel.measure.library", "qernel.measure.model", "qernel.measure.state", "qernel.measure.verbs")
+"""Their examples ask one model, which is compiled once."""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in which examples may write, and read the stored results."""
+    (tmp_path / "studies").symlink_to(Path(__file__).parents[1] / "studies")
+    monkeypatch.chdir(tmp_path)
+
+
+def check(name: str) -> None:
+    found = doctest.testmod(import_module(name))
+    assert found.attempted > 0 and found.failed == 0
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_examples(name: str) -> None:
+    check(name)
+
+
+@pytest.mark.filterwarnings("ignore::qernel.errors.QernelWarning")
+def test_examples_with_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qernel, "load", cache(qernel.load))
+    for name in SAMPLING:
+        check(name)
+
+
+@pytest.mark.slow
+def test_the_example_that_trains() -> None:
+    check("qernel.measure.train")
+
+
+def test_every_verb_has_an_example() -> None:
+    where = {"load": "measure.library", "train": "measure.train", "hartree_fock": "measure.mean_field"}
+    where["transition"] = "transition.verb"
+    verbs = [getattr(import_module(f"qernel.{module}"), name) for name, module in where.items()]
+    verbs += [getattr(Model, name) for name in ("at", "query", "scan", "map", "observe")]
+    verbs += [getattr(State, name) for name in ("energy", "observe", "sample", "density", "log_psi")]
+    assert not [verb for verb in verbs if ">>> " not in (verb.__doc__ or "")]
