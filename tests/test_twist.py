@@ -196,6 +196,15 @@ def test_a_configuration_knows_whether_its_wavefunction_is_complex(
     assert config.is_complex == (any(twist) if along == "reduced" else any(turns % 1 for turns in twist))
 
 
+def test_a_twist_of_whole_turns_makes_real_orbitals_complex() -> None:
+    """Along the reduced vectors, where they count: e^{ik·r} times a real periodic function."""
+    config = line(twist=[1.0, 0.0], twist_along="reduced")
+    config = config.model_copy(update={"model": SMALL.model_copy(update={"ansatz": "slater", "complex": False})})
+    psi = build(config.model, config.hamiltonian(), key=jax.random.key(1), dtype=jnp.float64, start=False)
+    _, log = jax.eval_shape(lambda x: log_psi(psi, x, jnp.ones(1)), jnp.zeros((2, 2)))
+    assert config.is_complex and jnp.iscomplexobj(log)
+
+
 def test_results_name_the_twist_they_are_for() -> None:
     config = line(twist=[0.25, 4.1])
     family = config.hamiltonian()
