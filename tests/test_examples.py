@@ -12,7 +12,13 @@ import pytest
 import qernel
 from qernel.measure import Model, State
 
-ALONE = ("qernel.measure.mean_field", "qernel.measure.points", "qernel.measure.tables", "qernel.transition.verb")
+ALONE = (
+    "qernel.measure.mean_field",
+    "qernel.measure.points",
+    "qernel.measure.tables",
+    "qernel.transition.verb",
+    "qernel.units",
+)
 
 SAMPLING = ("qernel.measure.library", "qernel.measure.model", "qernel.measure.state", "qernel.measure.verbs")
 """Their examples ask one model, which is compiled once."""
