@@ -18,6 +18,7 @@ __all__ = ["READERS", "Problem", "notes", "problems"]
 _CHECKS = (
     system.cell,
     system.strengths,
+    system.waves,
     system.parameters,
     system.gaps,
     train.focus,
