@@ -178,7 +178,7 @@ class Hamiltonian:
         """A point ``[p]`` mapped affinely so that each training range becomes [−1, 1]."""
         low, high = np.array(self.ranges).T
         half = np.where(high > low, 0.5 * (high - low), 1.0)
-        return (point - 0.5 * (low + high)) / half
+        return (jnp.asarray(point, jnp.float64) - 0.5 * (low + high)) / half
 
     def potential(self, positions: Array, point: Array) -> Potential:
         """One-body and interaction energy of one configuration.

@@ -14,7 +14,7 @@ from qernel.errors import QernelError, RunError
 from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.estimators.quantity import parenthesis
 from qernel.integrity import check_row
-from qernel.plots.phase_map import phase_map
+from qernel.plots.over_two import phase_map
 from qernel.records import read_json
 from qernel.report.parts import Section, Table, drawn, stored
 from qernel.transition.phase_map import INDEX, read_map
