@@ -12,10 +12,20 @@ import pytest
 import qernel
 from qernel.measure import Model, State
 
-ALONE = ("qernel.measure.mean_field", "qernel.measure.points", "qernel.measure.tables", "qernel.transition.verb")
+SOURCE = Path(__file__).parents[1] / "src"
 
 SAMPLING = ("qernel.measure.library", "qernel.measure.model", "qernel.measure.state", "qernel.measure.verbs")
 """Their examples ask one model, which is compiled once."""
+
+TRAINING = ("qernel.measure.train", "qernel.measure.grow")
+
+ALONE = [
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted(SOURCE.rglob("*.py"))
+    if ">>> " in path.read_text("utf-8")
+]
+ALONE = [name for name in ALONE if name not in (*SAMPLING, *TRAINING)]
+"""Modules whose examples take no time."""
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +53,7 @@ def test_examples_with_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["qernel.measure.train", "qernel.measure.grow"])
+@pytest.mark.parametrize("name", TRAINING)
 def test_examples_that_begin_runs(name: str) -> None:
     check(name)
 

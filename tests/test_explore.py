@@ -434,6 +434,22 @@ def test_stored_results_are_those_of_this_model(run: Path, model: Model, capsys:
     assert entry.stored() is None and "other parameters than the model" in capsys.readouterr().err
 
 
+def test_results_stored_along_another_parameter(run: Path, model: Model) -> None:
+    """What was measured along U is shown at the U next to the slider, for the λ it was measured at."""
+    points = [model.at(0.7, U=U).observe("energy", "density", "order_parameter", samples=3) for U in (11.0, 9.0)]
+    data, folder = xarray.concat(points, "U", data_vars="all", coords="minimal", compat="override"), run.parent / "U"
+    (folder / "observe").mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    save(data.assign_attrs(points[0].attrs), folder / "observe" / "observables.nc")
+    entry = Entry("U", folder)
+    found = entry.nearest(model.at(0.7, U=9.4))
+    assert found is not None and float(found["U"]) == 9.0 and entry.nearest(model.at(0.71, U=9.4)) is None
+    assert view.result(found)["point"] == {"lam": 0.7, "U": 9.0}
+    curves = view.describe(entry)["curves"]
+    assert (curves["along"], curves["at"], curves["points"]) == ("U", {"lam": 0.7}, [9.0, 11.0])
+    assert curves["order_parameter"] == [float(points[1]["order_parameter"]), float(points[0]["order_parameter"])]
+
+
 @pytest.mark.parametrize(
     ("name", "electrons", "ends"), [("n6", 6, [0.2, 1.8]), ("n24", 24, [0.4, 1.6]), ("n54", 54, [0.4, 1.6])]
 )

@@ -12,6 +12,7 @@ from qernel import plots
 from qernel.cli import main
 from qernel.errors import QernelError
 from qernel.plots.kinds import KINDS, draw
+from qernel.sampling.moves import MOVES
 from qernel.storage import save
 from qernel.training.metrics import MetricsFile
 from qernel.training.step import StepInfo
@@ -86,6 +87,22 @@ def test_phase_diagram_from_a_file() -> None:
     assert [bars.lines[0].get_markerfacecolor() for bars in lower.containers][1] == "white"  # 1.4 is extrapolated
 
 
+def test_files_along_another_parameter() -> None:
+    """Axes, titles, names of figures, trained range and what is extrapolated are those of U; the λ is in the title."""
+    data = DATA.rename(lam="U").assign_coords(lam=1.0).assign_attrs(trained_U=[0.3, 1.2], trained_gaps=[0.5, 0.7])
+    upper, lower = draw("phase_diagram", data)[""].axes
+    assert lower.get_xlabel() == "interaction strength  $U$  ($E_0$ $a_M$)"
+    assert upper.get_title() == "6 electrons on 9 moiré cells, $\\lambda = 1$"
+    np.testing.assert_allclose(upper.lines[0].get_xdata(), DATA["lam"].values)
+    assert [len(bars.lines[0].get_xdata()) for bars in lower.containers] == [2, 1]  # 1.4 is extrapolated
+    assert len(lower.patches) == 1  # gaps are of λ
+    assert draw("versus_lam", data, "order_parameter")[""].axes[0].get_xlabel() == lower.get_xlabel()
+    maps = draw("density", data.isel(U=[0, 2]))
+    assert set(maps) == {"U0.4", "U1.4"} and maps["U1.4"].axes[0].get_title() == "$U = 1.4$, $\\lambda = 1$"
+    assert draw("structure_factor", data)[""].axes[1].get_ylabel() == lower.get_xlabel()
+    assert draw("routing", data)[""].axes[-1].get_xlabel() == lower.get_xlabel()
+
+
 def test_a_single_number_against_lam() -> None:
     axes = draw("versus_lam", DATA, "order_parameter")[""].axes[0]
     np.testing.assert_allclose(axes.lines[0].get_ydata(), DATA["order_parameter"].values)
@@ -124,7 +141,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
 def test_convergence_of_what_training_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     metrics = MetricsFile(tmp_path / "metrics.csv", ("lam",), 0)
-    columns = {name: np.linspace(1.0, 2.0, 3) for name in StepInfo._fields}
+    column = np.linspace(1.0, 2.0, 3)
+    columns = dict.fromkeys(StepInfo._fields, column)
+    columns["other_acceptance"] = {kind.name: column for kind in MOVES}  # type: ignore[assignment]
     for iteration in (10, 20, 30):
         info = StepInfo(**(columns | {"point": np.array([[0.4], [0.8], [1.2]])}))  # type: ignore[arg-type]
         metrics.append(iteration, info)

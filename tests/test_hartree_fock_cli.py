@@ -55,6 +55,35 @@ def test_json_and_files_agree(tiny: Path, capsys: pytest.CaptureFixture[str]) ->
     assert f"{data['results'][0]['energy']:.5f}" in out and "2 electrons on 3 moiré cells" in out
 
 
+def test_along_another_parameter(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """U is no parameter of this family; each value is the same system with that constant."""
+    assert (
+        main(
+            ["hf", "tiny.toml", "--along", "U", "9", "6", "--at", "lam=0.8", "--cutoff", "40", "--out", "hf", "--json"]
+        )
+        == 0
+    )
+    data = json.loads(capsys.readouterr().out)
+    assert data["along"] == "U" and [row["U"] for row in data["results"]] == [6.0, 9.0]
+    assert {row["lam"] for row in data["results"]} == {0.8}
+    constants = ["system.U=6.0", "system.V0=4.443709082419186"]
+    assert main(["hf", "tiny.toml", "--lam", "0.8", "--cutoff", "40", "--json", "--set", *constants]) == 0
+    alone = json.loads(capsys.readouterr().out)["results"][0]
+    assert data["results"][0]["energy"] == pytest.approx(alone["energy"], abs=1e-8)
+    record = json.loads((tiny / "hf" / "hartree_fock.json").read_text("utf-8"))
+    assert record["units"]["U"] == "E0 a_M" and record["units"]["transition"].startswith("E0 a_M; ")
+    assert main(["hf", "tiny.toml", "--lam", "0.8", "--at", "U=6", "--cutoff", "40"]) == 0
+    out = capsys.readouterr().out
+    assert f"{alone['energy']:.5f}" in out and "3 moiré cells, U = 6, energies" in out
+    for line, words in (
+        ("--lam 0.8 --at gate_distance=1", "gate_distance is no parameter of this system, which has lam"),
+        ("--along U -3", "U = -3 is out of its bounds: give 0 to"),
+        ("--along U 3 --at U=4", "U is given twice"),
+    ):
+        assert main(["hf", "tiny.toml", *line.split()]) == 2
+        assert words in capsys.readouterr().err
+
+
 def test_overrides_and_refusals(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["hf", "tiny.toml", "--lam", "0.5"]
     assert main([*command, "--cutoff", "60", "--set", "system.electrons=[1, 1]", "--json"]) == 0

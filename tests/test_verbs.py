@@ -61,6 +61,20 @@ class Independent:
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are empty files: drawing them is tested elsewhere, and takes most of the time."""
+
+    def touch(figure: Any, base: Path, formats: Any = ("png", "pdf")) -> list[Path]:
+        paths = [base.with_name(f"{base.name}.{suffix}") for suffix in formats]
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return paths
+
+    monkeypatch.setattr("qernel.plots.style.save", touch)
+
+
+@pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Model:
     """A model of λ and U whose chains cost nothing, under the name two."""
     fake = Model("two", CONFIG, types.SimpleNamespace(hamiltonian=CONFIG.hamiltonian(), weight=np.ones(2)))
@@ -92,12 +106,12 @@ def test_query_scan_and_command_give_the_same_numbers(model: Model, capsys: pyte
 
 
 def test_a_scan_in_memory_is_the_one_in_a_folder(
-    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Model, undrawn: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options: dict[str, Any] = {"sweeps": ("fresh", "up"), "reweight": 1, "observables": ("density",)}
+    options: dict[str, Any] = {"sweeps": ("fresh", "up"), "reweight": 1, "observables": ("order_parameter",)}
     scan = model.scan([8.0, 9.0, 10.0], along="U", at={"lam": 0.7}, **options)
     line = ["scan", "two", "--along", "U", "8:10:3", "--at", "lam=0.7", "--sweeps", "fresh", "up", "--reweight", "1"]
-    assert main([*line, "--observable", "density", "--out", str(tmp_path / "typed")]) == 0
+    assert main([*line, "--observable", "order_parameter", "--out", str(tmp_path / "typed")]) == 0
     assert scan.table() in capsys.readouterr().out
     paths = scan.save(tmp_path / "saved")
     again = model.scan([8.0, 9.0, 10.0], along="U", at={"lam": 0.7}, out=tmp_path / "called", **options)
@@ -164,7 +178,7 @@ def test_points_that_are_none(
 
 
 def test_a_map_is_scans_in_folders(
-    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    model: Model, undrawn: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "map"
     line = ["scan", "two", "--lam", "0.6", "0.8", "--over", "U", "10", "8", "9", "--observable", "--out", str(out)]
@@ -190,6 +204,8 @@ def test_a_map_is_scans_in_folders(
     np.testing.assert_allclose(found.dataset["energy"], expected, atol=0.01)
     stored, here = qernel.transition(out, resamples=100), found.transition(resamples=100)
     assert stored.evidence[0] == here.evidence[0] == "None of 3 scans shows a transition: no λ_c(U)."
+    mesh = found.plot("energy").axes[0].collections[1]
+    np.testing.assert_allclose(np.ravel(mesh.get_array()), found.dataset["energy"].values[1])  # type: ignore[arg-type]
     assert main([*line[:-2], "--out", str(out), "--seed", "5"]) == 2
     assert "another map" in capsys.readouterr().err
     (tmp_path / "mine" / "U=9").mkdir(parents=True)
@@ -207,7 +223,7 @@ def test_a_map_tells_what_is_no_answer(model: Model, monkeypatch: pytest.MonkeyP
     assert found.impossible[9.0] == {0.6: "it cannot be"}
 
 
-def test_work_from_python_says_how_it_goes_on(model: Model, tmp_path: Path) -> None:
+def test_work_from_python_says_how_it_goes_on(model: Model, undrawn: None, tmp_path: Path) -> None:
     heard: list[tuple[str, float]] = []
     chains(model).stop_at = (0.8, 10.0)
     with pytest.raises(Interrupted, match="everything is saved; to go on: the same call again"):
@@ -247,7 +263,7 @@ def test_plots_and_states(model: Model) -> None:
         model.at(0.7).moved("V", 1.0)
 
 
-def test_hartree_fock_is_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hartree_fock_is_the_command(undrawn: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = load_config({key: TINY[key] for key in ("system", "family")})
     (tmp_path / "tiny.toml").write_text(config.to_toml())
     found = qernel.hartree_fock(config, [0.9, 0.5], cutoff=30.0, out=tmp_path / "called")
@@ -266,6 +282,18 @@ def test_hartree_fock_is_the_command(tmp_path: Path, capsys: pytest.CaptureFixtu
         found.save(tmp_path / "called")
     with pytest.raises(RunError, match="plane waves"):
         qernel.hartree_fock(config, 0.5, cutoff=1.0)
+
+
+def test_hartree_fock_elsewhere_in_the_family() -> None:
+    """dE/dU is the interaction energy over U, by Hellmann–Feynman."""
+    below, here, above = (qernel.hartree_fock(CONFIG, 0.7, at={"U": U}, cutoff=30.0) for U in (8.98, 9.0, 9.02))
+    assert here.at == {"U": 9.0} and here.as_dict()["system"]["U"] == 9.0 and "U = 9" in here.table()
+    slope = (above.solutions[0].energy - below.solutions[0].energy) / 0.04
+    assert slope == pytest.approx(here.as_dict()["results"][0]["interaction"] / 9.0, rel=1e-3)
+    with pytest.raises(QernelError, match="V"):
+        qernel.hartree_fock(CONFIG, 0.7, at={"V": 9.0}, cutoff=30.0)
+    with pytest.raises(QernelError, match="lam is given twice"):
+        qernel.hartree_fock(CONFIG, 0.7, at={"lam": 0.7}, cutoff=30.0)
 
 
 def test_no_verb_is_missing() -> None:

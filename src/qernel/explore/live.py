@@ -34,7 +34,7 @@ class Stopped(QernelError):
     """Nobody waits for this sampling any more."""
 
 
-class Sampling:
+class LiveSampling:
     """Chains of one state, advanced in short turns on one thread, measured on any other.
 
     The records are those of ``state.observe`` with the model's settings: when all are drawn, the numbers are the same.

@@ -28,7 +28,7 @@ from qernel.errors import QernelError
 from qernel.explore import view
 from qernel.explore.catalogue import Entry, requested_state
 from qernel.explore.download import KINDS, disposition, download
-from qernel.explore.live import FIRST, GROWTH, Sampling, Stopped
+from qernel.explore.live import FIRST, GROWTH, LiveSampling, Stopped
 from qernel.explore.security import LocalOnly
 from qernel.storage import to_json
 
@@ -61,7 +61,7 @@ class Explorer:
         # One thread for everything that is compiled: of several computations in flight on several host devices each
         # can wait for the others for ever. Its queue is what shares it fairly.
         self.worker = ThreadPoolExecutor(1, "sampling")
-        self.samplings: set[Sampling] = set()
+        self.samplings: set[LiveSampling] = set()
         self._streams = 0
         self._results: OrderedDict[str, xarray.Dataset] = OrderedDict()
 
@@ -135,10 +135,10 @@ class Explorer:
             self._streams -= 1
 
     async def _stream(self, state: State) -> AsyncGenerator[str, None]:
-        sampling: Sampling | None = None
+        sampling: LiveSampling | None = None
         token, due = None, float(FIRST)
         try:
-            sampling = await asyncio.get_running_loop().run_in_executor(self.worker, Sampling, state)
+            sampling = await asyncio.get_running_loop().run_in_executor(self.worker, LiveSampling, state)
             self.samplings.add(sampling)
             while not (sampling.finished or self.stopping()):
                 turn = asyncio.get_running_loop().run_in_executor(self.worker, sampling.advance)
@@ -166,13 +166,13 @@ class Explorer:
     @asynccontextmanager
     async def running(self, app: Starlette) -> AsyncIterator[None]:
         """While the server runs: the first model is compiled ahead of the first question."""
-        warm: list[Sampling] = []
+        warm: list[LiveSampling] = []
 
         def compile_first() -> None:
             entry = next(iter(self.entries.values()))
             if entry.available:
                 model = entry.model()
-                warm.append(Sampling(model.at(model.hamiltonian.middle["lam"])))
+                warm.append(LiveSampling(model.at(model.hamiltonian.middle["lam"])))
                 with suppress(Stopped):
                     warm[0].advance()
                     warm[0].measure()  # imports what the statistics need

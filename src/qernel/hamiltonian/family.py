@@ -10,7 +10,7 @@ interval, for whatever takes one value for the whole family.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from jax import Array
 
 from qernel import runtime
+from qernel.errors import QernelError
 from qernel.hamiltonian.interaction import Interaction
 from qernel.hamiltonian.parameters import LAM, Constants, Parameter
 from qernel.hamiltonian.terms import parameters as table
@@ -148,11 +149,36 @@ class Hamiltonian:
         names = (name for name in table() if name in self.constants and name != LAM.name)
         return {name: others.get(name, self.constants[name]) for name in names}
 
+    def including(self, name: str, low: float, high: float) -> Hamiltonian:
+        """The family with a number among its parameters, in an interval for which interactions are summed.
+
+        Args:
+            name: of what a term reads.
+            low: its smallest value that is of use.
+            high: the largest.
+
+        Raises:
+            QernelError: if no term reads it, a family is not conditioned on it, or it has no such values.
+        """
+        known = {parameter.name: parameter for parameter in self.read if parameter.conditioned}
+        if name not in known:
+            raise QernelError(f"{name} is no parameter of this system, which has {', '.join(known)}: give one of those")
+        about = known[name]
+        if not about.least <= low <= high <= about.most:
+            within = f"{about.least:g} to {about.most:g}"
+            raise QernelError(f"{name} = {low if low < about.least else high:g} is out of its bounds: give {within}")
+        if name in self.parameters and not about.reach:
+            return self
+        ranges = dict(zip(self.parameters, self.ranges, strict=True))
+        start, end = ranges.get(name, (low, high))
+        ranges[name] = (min(start, low), max(end, high))
+        return replace(self, parameters=tuple(ranges), ranges=tuple(ranges.values()))
+
     def scaled(self, point: Array) -> Array:
         """A point ``[p]`` mapped affinely so that each training range becomes [−1, 1]."""
         low, high = np.array(self.ranges).T
         half = np.where(high > low, 0.5 * (high - low), 1.0)
-        return (point - 0.5 * (low + high)) / half
+        return (jnp.asarray(point, jnp.float64) - 0.5 * (low + high)) / half
 
     def potential(self, positions: Array, point: Array) -> Potential:
         """One-body and interaction energy of one configuration.

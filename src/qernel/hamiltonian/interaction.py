@@ -26,10 +26,13 @@ class Interaction:
 
     def energy(self, positions: Array, values: Values) -> Any:
         """The whole of it in E0 for a configuration ``[N, 2]``, ½Nξ included."""
-        n, total = positions.shape[0], 0.0
+        n = positions.shape[0]
+        total: Any = 0.0
         for term, kernel in self.terms:
             pairs = kernel.energy(positions, values) if n > 1 else 0.0
-            total = total + term.strength(values) * (pairs + 0.5 * n * kernel.self_image(values))
+            parts = (term.strength(values), pairs, 0.5 * n * kernel.self_image(values))
+            strength, pairs, own = (jnp.asarray(part, jnp.float64) for part in parts)
+            total = total + strength * (pairs + own)
         return total
 
     def fourier(self, q: FloatArray, values: Values) -> FloatArray:

@@ -1,12 +1,14 @@
-"""The figure of Hartree–Fock: energy branches and order parameter against λ."""
+"""The figure of Hartree–Fock: energy branches and order parameter against a parameter of the family."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from qernel.along import LAM, Axis
 from qernel.hartree_fock.search import Branches
 from qernel.hartree_fock.solution import Solution
+from qernel.plots import axes as parameters
 from qernel.plots import style
 
 if TYPE_CHECKING:
@@ -21,13 +23,19 @@ _LOOK = {
 
 
 def branch_diagram(
-    branches: Mapping[str, Sequence[Mapping[str, Any]]], *, crossing: float | None = None, title: str | None = None
+    branches: Mapping[str, Sequence[Mapping[str, Any]]],
+    *,
+    along: Axis = LAM,
+    crossing: float | None = None,
+    title: str | None = None,
 ) -> Figure:
-    """Energies relative to the lowest state, energy of the lowest state, and order parameter, against λ.
+    """Energies relative to the lowest state, energy of the lowest state, and order parameter, against a parameter.
 
     Args:
-        branches: rows of each branch: ``lam``, ``energy`` per electron in E0, ``order_parameter``, ``broken_symmetry``.
-        crossing: λ where the crystal becomes the lowest.
+        branches: rows of each branch: the parameter, ``energy`` per electron in E0, ``order_parameter``,
+            ``broken_symmetry``.
+        along: the parameter.
+        crossing: its value where the crystal becomes the lowest.
         title: what the figure shows, for instance the system.
     """
     held = any(row["order_parameter"] is not None for rows in branches.values() for row in rows)
@@ -35,7 +43,7 @@ def branch_diagram(
     ground: dict[float, float] = {}
     for rows in branches.values():
         for row in rows:
-            ground[row["lam"]] = min(row["energy"], ground.get(row["lam"], row["energy"]))
+            ground[row[along.name]] = min(row["energy"], ground.get(row[along.name], row["energy"]))
     with style.style():
         figure: Figure = style.figure(4.8, 6.4)
         energy, excess, order = figure.subplots(3, 1, sharex=True)
@@ -43,8 +51,8 @@ def branch_diagram(
         for kind, rows in branches.items():
             color, marker, label = _LOOK[kind]
             look = {"color": color, "marker": marker, "label": label, "linewidth": 0.8}
-            lam = [row["lam"] for row in rows]
-            excess.plot(lam, [row["energy"] - ground[row["lam"]] for row in rows], **look)
+            lam = [row[along.name] for row in rows]
+            excess.plot(lam, [row["energy"] - ground[row[along.name]] for row in rows], **look)
             order.plot(lam, [row[measure] for row in rows], **look)
         for axes in (energy, excess, order):
             style.ticks(axes)
@@ -55,7 +63,7 @@ def branch_diagram(
         excess.set_ylim(bottom=0.0)
         order.set_ylabel("$\\langle|\\rho_K|^2\\rangle$" if held else "largest $|\\langle\\rho_q\\rangle|^2$")
         order.set_ylim(bottom=0.0)
-        order.set_xlabel("moiré depth  $\\lambda = V/V_0$")
+        order.set_xlabel(parameters.label(along))
         energy.legend(*excess.get_legend_handles_labels(), loc="lower left")  # the one corner that is always empty
         if title is not None:
             energy.set_title(title)

@@ -148,14 +148,14 @@ def _offer(pool: Branches, found: Solution) -> None:
         pool[found.kind] = found
 
 
-def transition(results: Sequence[Branches]) -> float | None:
-    """λ where the crystal crosses the lowest other state, linearly between neighbours; None if they do not cross."""
+def transition(results: Sequence[Branches], along: str = "lam") -> float | None:
+    """Where along a parameter the crystal becomes the lowest state, linearly between neighbours; None if nowhere."""
     points = []
     for branches in results:
         others = [state for kind, state in branches.items() if kind != "crystal"]
         if others and "crystal" in branches:
             best = min(state.energy for state in others)
-            points.append((branches["crystal"].lam, branches["crystal"].energy - best))
+            points.append((branches["crystal"].field.values[along], branches["crystal"].energy - best))
     for (a, da), (b, db) in pairwise(points):
         if da > 0 >= db:
             return a + (b - a) * da / (da - db)

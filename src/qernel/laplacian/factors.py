@@ -75,7 +75,7 @@ def inverted(matrix: Array) -> tuple[Array, Array, Array]:
     half = jax.lax.linalg.triangular_solve(lu, permuted, left_side=True, lower=True, unit_diagonal=True)
     inverse = jax.lax.linalg.triangular_solve(upper, half, left_side=True, lower=False)
     modulus = jnp.abs(diagonal)
-    swaps = (pivots != jnp.arange(matrix.shape[-1])).sum(-1) % 2
+    swaps = (pivots != jnp.arange(matrix.shape[-1], dtype=pivots.dtype)).sum(-1) % 2
     sign = (1 - 2 * swaps).astype(matrix.dtype) * (diagonal / modulus).prod(-1)
     return sign, jnp.log(modulus).sum(-1), inverse
 

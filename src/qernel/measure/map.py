@@ -27,6 +27,7 @@ from qernel.storage import open as open_results
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.figure import Figure
 
 MAP = "map.json"
 """The file that makes a folder of scans a map; written last."""
@@ -79,6 +80,21 @@ class Map:
         from qernel.transition.verb import transition
 
         return transition(assembled(self.scans, self.over.name), **options)
+
+    def plot(self, variable: str | None = None) -> Figure:
+        """A number over both parameters as colour, with the boundary of the phases.
+
+        Args:
+            variable: a single number that every scan has; default: the order parameter, else the interaction energy.
+
+        Raises:
+            QernelError: if a scan does not have it.
+        """
+        from qernel.plots.over_two import phase_map
+        from qernel.transition import assembled, boundary
+
+        scans = assembled(self.scans, self.over.name)
+        return phase_map(scans, boundary(scans), variable)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain data, which ``--json`` prints."""

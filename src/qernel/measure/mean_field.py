@@ -1,13 +1,14 @@
-"""Hartree–Fock over λ as a result: solutions, a data set, a table, figures and their folder.
+"""Hartree–Fock along a parameter as a result: solutions, a data set, a table, figures and their folder.
 
-DIR/hartree_fock.json        every branch at every λ, with units and provenance
-DIR/branches.png/.pdf        energies and order parameter of the branches against λ
+DIR/hartree_fock.json        every branch at every point, with units and provenance
+DIR/branches.png/.pdf        energies and order parameter of the branches against λ, or another parameter
 DIR/density-BRANCH.png/.pdf  density of the crystal and of the other branch, where each is the lowest by most
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,14 +19,15 @@ import numpy.typing as npt
 
 import qernel
 from qernel import outputs
+from qernel.along import LAM, Axis, named
 from qernel.config import Config, load_config
-from qernel.config.plane_waves import WAVES
-from qernel.errors import QernelError, RunError, warn
-from qernel.hartree_fock import Branches, PlaneWaves, Solution, lowest, search, transition
+from qernel.errors import QernelError, warn
+from qernel.hartree_fock import Branches, Solution, lowest, search, transition
 from qernel.hartree_fock.search import CUTOFF
 from qernel.measure.dataset import parameter_attributes
 from qernel.measure.energies import ENERGIES
 from qernel.measure.points import system
+from qernel.measure.solutions import KINDS, UNITS, enough_waves, row, units
 from qernel.progress import Told, shown
 from qernel.records import to_record
 from qernel.text import columns, describe
@@ -38,32 +40,17 @@ if TYPE_CHECKING:
 
 RECORD, FIGURE = "hartree_fock.json", "branches"
 
-KINDS = ("crystal", "other", "symmetric")
-"""Branches that are followed in λ (`Solution.kind`)."""
-
-UNITS = {
-    "lam": "V0 (factor on the moiré depth)",
-    **dict.fromkeys(ENERGIES, "E0 per electron"),
-    "order_parameter": "1 (⟨|ρ_K|²⟩, ρ_K = (1/N) Σ exp(iK·r)); null where K does not fit the supercell",
-    "broken_symmetry": "1 (largest |⟨ρ_q⟩|² that translations of H leave open; crystal: > 0.05, density wave: > 0.01)",
-    "q": "reciprocal vectors of the moiré lattice; where |⟨ρ_q⟩|² is broken_symmetry, null for a liquid",
-    "starts": "1 (determinants minimised from, at a cut-off of 60 E0; of symmetric states: those with symmetry)",
-    "agreed": "1 (of these, how many led to this state, within 1e-4 E0 per electron)",
-    "residual": "E0",
-    "cutoff": "E0",
-    "basis_error": "E0 per electron",
-    "transition": "V0; crossing of the crystal and the lowest other state",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class HartreeFock:
-    """The lowest Slater determinants found at each λ.
+    """The lowest Slater determinants found along a parameter.
 
     Attributes:
         config: of the system and its family.
-        found: the branches at each λ, in increasing order.
+        found: the branches at each value of it, in increasing order.
         cutoff: kinetic cut-off of the plane waves in E0.
+        along: the parameter.
+        at: values of others that were asked for.
         seconds: that it took.
         command: what was typed, or the name of the function.
     """
@@ -71,69 +58,84 @@ class HartreeFock:
     config: Config
     found: list[Branches] = field(repr=False)
     cutoff: float
+    along: Axis = LAM
+    at: Mapping[str, float] = field(default_factory=dict)
     seconds: float = field(default=0.0, repr=False)
     command: str = field(default="qernel.hartree_fock", repr=False)
 
     @property
     def solutions(self) -> list[Solution]:
-        """The lowest solution at each λ."""
+        """The lowest solution at each value."""
         return [lowest(branches) for branches in self.found]
 
     @property
     def crossing(self) -> float | None:
-        """λ where the crystal becomes the lowest state, linearly between neighbours; None if it does not."""
-        return transition(self.found)
+        """Where the crystal becomes the lowest state, linearly between neighbours; None if it does not."""
+        return transition(self.found, self.along.name)
+
+    @property
+    def values(self) -> list[float]:
+        """Of the parameter."""
+        return [self._place(state) for state in self.solutions]
+
+    def _place(self, state: Solution) -> float:
+        return state.field.values[self.along.name]
+
+    def _row(self, state: Solution) -> dict[str, Any]:
+        return row(state, self.along.name)
 
     @property
     def sides(self) -> list[str] | None:
-        """What the lowest states are at the neighbouring λ, below and above the crossing."""
+        """What the lowest states are at the neighbouring values, below and above the crossing."""
         if self.crossing is None:
             return None
-        below = max(index for index, state in enumerate(self.solutions) if state.lam < self.crossing)
+        below = max(index for index, state in enumerate(self.solutions) if self._place(state) < self.crossing)
         return [state.order.label for state in self.solutions[below : below + 2]]
 
     @property
     def branches(self) -> dict[str, list[dict[str, Any]]]:
         """Every branch as plain data."""
-        return {kind: [row(found[kind]) for found in self.found if kind in found] for kind in KINDS}
+        return {kind: [self._row(found[kind]) for found in self.found if kind in found] for kind in KINDS}
 
     @property
     def dataset(self) -> xarray.Dataset:
-        """Energies per electron in E0 of every branch ``[branch, lam]``, nan where there is none; no error bars."""
+        """Energies per electron in E0 of every branch ``[branch, values]``, nan where there is none; no error bars."""
         import xarray
 
         def values(name: str) -> npt.NDArray[np.float64]:
-            rows = [[row(found[kind])[name] if kind in found else None for found in self.found] for kind in KINDS]
+            rows = [[self._row(found[kind])[name] if kind in found else None for found in self.found] for kind in KINDS]
             return np.array(rows, dtype=np.float64)
 
         names = (*ENERGIES, "order_parameter", "broken_symmetry", "basis_error", "residual")
-        lams = [state.lam for state in self.solutions]
+        along = self.along.name
         data = {
-            name: (("branch", "lam"), values(name), {"units": "E0" if "E0" in UNITS[name] else "1"}) for name in names
+            name: (("branch", along), values(name), {"units": "E0" if "E0" in UNITS[name] else "1"}) for name in names
         }
-        axes = {"lam": ("lam", lams, parameter_attributes("lam")), "branch": ("branch", list(KINDS))}
+        axes = {along: (along, self.values, parameter_attributes(along)), "branch": ("branch", list(KINDS))}
         return xarray.Dataset(data, axes, {"source": f"qernel {qernel.__version__}", "cutoff": self.cutoff})
 
     def as_dict(self) -> dict[str, Any]:
-        """The lowest state at each λ as plain data, which ``--json`` prints."""
+        """The lowest state at each value as plain data, which ``--json`` prints."""
         hamiltonian = self.config.hamiltonian()
+        named_along = {} if self.along == LAM else {"along": self.along.name}
         return {
-            "system": system(self.config, hamiltonian, hamiltonian.middle),
-            "results": [row(state) for state in self.solutions],
+            "system": system(self.config, hamiltonian, hamiltonian.middle | dict(self.at)),
+            **named_along,
+            "results": [self._row(state) for state in self.solutions],
             "transition": self.crossing,
             "transition_between": self.sides,
         }
 
     def table(self) -> str:
-        """The lowest state at each λ, and the energies of the other branches, for people."""
-        head = ["λ", "energy", "kinetic", "moiré", "interaction", "|ρ_K|²", "basis error"]
+        """The lowest state at each value, and the energies of the other branches, for people."""
+        head = [self.along.symbol, "energy", "kinetic", "moiré", "interaction", "|ρ_K|²", "basis error"]
         rows = [[*head, *(f"E {kind}" for kind in KINDS), "agreed", "lowest found"]]
         for branches in self.found:
-            best = row(lowest(branches))
+            best = self._row(lowest(branches))
             order = best["order_parameter"]
             rows.append(
                 [
-                    f"{best['lam']:g}",
+                    f"{best[self.along.name]:g}",
                     *(f"{best[name]:.5f}" for name in ENERGIES),
                     "" if order is None else f"{order:.4f}",
                     f"{best['basis_error']:.0e}",
@@ -146,23 +148,27 @@ class HartreeFock:
         title = f"{self._title}, energies per electron in E0"
         title += "" if unit is None else f" = {unit:.6g} meV"
         end = "\n\nagreed: starts that led to the lowest state; q in reciprocal vectors of the moiré lattice"
-        alone = [f"{lowest(branches).lam:g}" for branches in self.found if lowest(branches).agreed < 2]
+        alone = [f"{self._place(state):g}" for state in self.solutions if state.agreed < 2]
         if alone:
-            end += f"\nfewer than two starts agreed at λ = {', '.join(alone)}: there may be lower states"
+            symbol = self.along.symbol
+            end += f"\nfewer than two starts agreed at {symbol} = {', '.join(alone)}: there may be lower states"
         if self.crossing is not None and self.sides is not None:
             below, above = self.sides
-            end += f"\nfrom {below} to {above} near λ = {self.crossing:.3f} (energies linear between the λ above)"
+            symbol = self.along.symbol
+            end += f"\nfrom {below} to {above} near {symbol} = {self.crossing:.3f} "
+            end += f"(energies linear between the {symbol} above)"
         return f"{title}\n{columns(rows)}{end}"
 
     def plot(self) -> Figure:
-        """Energies and order parameter of the branches against λ."""
+        """Energies and order parameter of the branches against the parameter."""
         from qernel.hartree_fock.figure import branch_diagram
 
-        return branch_diagram(self.branches, crossing=self.crossing, title=self._title)
+        return branch_diagram(self.branches, along=self.along, crossing=self.crossing, title=self._title)
 
     @property
     def _title(self) -> str:
-        return f"Hartree–Fock, {describe(self.config.system.electrons, self.config.system.cells)}"
+        title = f"Hartree–Fock, {describe(self.config.system.electrons, self.config.system.cells)}"
+        return ", ".join([title, *(named(name).at(value) for name, value in self.at.items())])
 
     def save(self, folder: str | Path) -> None:
         """Write the record and the figures.
@@ -192,16 +198,20 @@ class HartreeFock:
             "qernel": qernel.__version__,
             "config": self.config.fingerprint("system", "family"),
         }
-        record = {**self.as_dict(), "branches": self.branches, "units": UNITS, "provenance": provenance}
-        record["densities"] = {kind: f"{state.order.label}, at λ = {state.lam:g}" for kind, state in chosen.items()}
+        record = {**self.as_dict(), "branches": self.branches, "units": units(self.along.name)}
+        where = {kind: self.along.at(self._place(state)) for kind, state in chosen.items()}
+        densities = {kind: f"{state.order.label}, at {where[kind]}" for kind, state in chosen.items()}
+        record |= {"provenance": provenance, "densities": densities}
         # Last: a folder with this file is complete.
         outputs.write_text(out / RECORD, to_record(record, indent=1) + "\n")
 
 
 def hartree_fock(
     source: Config | Model | str | Path,
-    lam: npt.ArrayLike,
+    values: npt.ArrayLike,
     *,
+    along: str = "lam",
+    at: Mapping[str, float] | None = None,
     cutoff: float | None = None,
     out: str | Path | None = None,
     command: str | None = None,
@@ -209,11 +219,11 @@ def hartree_fock(
 ) -> HartreeFock:
     """The lowest Slater determinants found in plane waves, as ``qernel hf`` finds them.
 
-    Parameters of the family other than λ are taken in the middle of their intervals.
-
     Args:
         source: a configuration, the path of one, the name of a preset, or a trained model for its system.
-        lam: values of λ.
+        values: of λ, or of the parameter ``along``.
+        along: a parameter of the family, or any other that a term of the system reads.
+        at: values of others; the middle of their interval, or their constant, for those that are not given.
         cutoff: kinetic cut-off of the plane waves in E0; default 300.
         out: folder for the record and the figures.
         command: what was typed, for the record.
@@ -221,7 +231,7 @@ def hartree_fock(
 
     Raises:
         ConfigError: for a configuration that cannot be used.
-        QernelError: for no λ at all.
+        QernelError: for no value at all, or a parameter that no term of the system reads or that is given twice.
         RunError: for a cut-off that is too low, or a folder that is not empty or cannot be written.
 
     >>> import qernel
@@ -234,11 +244,11 @@ def hartree_fock(
     with outputs.held(folder, [RECORD]), shown(progress) as tell:
         if folder is not None:
             outputs.refuse_occupied(folder)
-        found = _solved(config, lam, cutoff or CUTOFF, command, tell)
-        loose = [f"{state.lam:g}" for state in found.solutions if not state.converged]
+        found = _solved(config, values, along, at or {}, cutoff or CUTOFF, command, tell)
+        loose = [f"{found._place(state):g}" for state in found.solutions if not state.converged]
         if loose:
-            where = ", ".join(loose)
-            warn(f"not converged at λ = {where}: see the residual; energies are still upper bounds of the basis")
+            where = f"{found.along.symbol} = {', '.join(loose)}"
+            warn(f"not converged at {where}: see the residual; energies are still upper bounds of the basis")
         if folder is not None:
             found._write(folder)
     return found
@@ -253,44 +263,25 @@ def _config(source: Config | Model | str | Path) -> Config:
 
 
 def _solved(
-    config: Config, lam: npt.ArrayLike, cutoff: float, command: str | None, progress: Told | None
+    config: Config,
+    values: npt.ArrayLike,
+    along: str,
+    at: Mapping[str, float],
+    cutoff: float,
+    command: str | None,
+    progress: Told | None,
 ) -> HartreeFock:
-    points = sorted(dict.fromkeys(np.atleast_1d(np.asarray(lam, dtype=np.float64)).tolist()))
+    points = sorted(dict.fromkeys(np.atleast_1d(np.asarray(values, dtype=np.float64)).tolist()))
     if not points:
-        raise QernelError("there is no λ to solve at: give at least one")
-    _enough(config, cutoff)
+        raise QernelError(f"there is no {named(along).symbol} to solve at: give at least one")
+    if along in at:
+        raise QernelError(f"{along} is given twice: its values are those along which is solved")
+    hamiltonian = config.hamiltonian()
+    for name, asked in {**{name: [value] for name, value in at.items()}, along: points}.items():
+        hamiltonian = hamiltonian.including(name, min(asked), max(asked))
+    enough_waves(config, cutoff)
     begin = time.monotonic()
-    found = search(config.hamiltonian(), points, cutoff=cutoff, progress=progress)
-    return HartreeFock(config, found, cutoff, time.monotonic() - begin, command or HartreeFock.command)
-
-
-def row(solution: Solution) -> dict[str, Any]:
-    """One solution as plain numbers; energies per electron in E0."""
-    count = solution.field.hamiltonian.count
-    return {
-        "lam": solution.lam,
-        "energy": solution.energy,
-        **{name: getattr(solution.parts, name) / count for name in ENERGIES[1:]},
-        "order_parameter": solution.order_parameter,
-        "branch": solution.branch,
-        "label": solution.order.label,
-        "q": [float(x) for x in solution.order.wave] if solution.order.q else None,
-        "starts": solution.starts,
-        "agreed": solution.agreed,
-        "converged": solution.converged,
-        "residual": solution.residual,
-        "cutoff": solution.field.basis.cutoff,
-        "basis_error": solution.basis_error,
-        "broken_symmetry": solution.broken_symmetry,
-        "origin": solution.origin,
-    }
-
-
-def _enough(config: Config, cutoff: float) -> None:
-    cell = config.hamiltonian().supercell
-    waves, most = len(PlaneWaves(cell, cutoff).turns), max(config.system.electrons)
-    if waves < WAVES * most:
-        raise RunError(
-            f"--cutoff {cutoff:g} keeps {waves} plane waves for {most} electrons of one spin: "
-            f"give at least {cutoff * WAVES * most / waves:.0f}"
-        )
+    places = [{**at, along: point} for point in points]
+    found = search(hamiltonian, places, cutoff=cutoff, progress=progress)
+    seconds = time.monotonic() - begin
+    return HartreeFock(config, found, cutoff, named(along), dict(at), seconds, command or HartreeFock.command)

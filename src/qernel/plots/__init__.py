@@ -12,6 +12,7 @@ _PUBLIC = {
     "density_map": "qernel.plots.density",
     "draw": "qernel.plots.kinds",
     "phase_diagram": "qernel.plots.energies",
+    "phase_map": "qernel.plots.over_two",
     "save": "qernel.plots.style",
     "transition_figure": "qernel.plots.transition",
     "training_curves": "qernel.plots.training",

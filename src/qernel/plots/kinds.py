@@ -68,7 +68,7 @@ def draw_map(folder: Path, variable: str | None = None) -> Figures:
     Raises:
         QernelError: if the folder is no map, or its scans do not hold the variable.
     """
-    from qernel.plots.phase_map import phase_map
+    from qernel.plots.over_two import phase_map
     from qernel.transition import boundary, read_map
 
     scans = read_map(folder)

@@ -14,7 +14,7 @@ from qernel.errors import QernelError, RunError
 from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.estimators.quantity import parenthesis
 from qernel.integrity import check_row
-from qernel.plots.phase_map import phase_map
+from qernel.plots.over_two import phase_map
 from qernel.records import read_json
 from qernel.report.parts import Section, Table, drawn, stored
 from qernel.transition.phase_map import INDEX, read_map
@@ -76,7 +76,8 @@ def _map(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
 def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     from qernel.hartree_fock.figure import branch_diagram
 
-    head = ["λ", "energy", "kinetic", "moiré", "interaction", "|ρ_K|²", "agreed", "lowest found"]
+    along = named(data.get("along", "lam"))
+    head = [along.symbol, "energy", "kinetic", "moiré", "interaction", "|ρ_K|²", "agreed", "lowest found"]
     rows = []
     for row in data["results"]:
         check_row(path, row)
@@ -85,12 +86,14 @@ def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
         agreed = f"{row['agreed']} of {row['starts']}" if "agreed" in row else ""  # Not in every record.
         label = row.get("label", row["branch"])
         state = label if row["converged"] else f"!{label}, not converged"
-        rows.append([f"{row['lam']:g}", *numbers, "" if order is None else f"{order:.4f}", agreed, state])
+        rows.append([f"{row[along.name]:g}", *numbers, "" if order is None else f"{order:.4f}", agreed, state])
     caption = (
-        "Lowest Slater determinant found at each λ, and starts that agreed; per electron in E0, no statistical error"
+        f"Lowest Slater determinant found at each {along.symbol}, and starts that agreed; per electron in E0, no "
+        "statistical error"
     )
     crossing = data["transition"]
-    images = [drawn("Branches against λ", branch_diagram(data["branches"], crossing=crossing))]
+    diagram = branch_diagram(data["branches"], along=along, crossing=crossing)
+    images = [drawn(f"Branches against {along.symbol}", diagram)]
     names = data.get("densities", {})
     kinds = {figure: figure.stem.partition("-")[2] for figure in sorted(path.parent.glob("density-*.png"))}
     captions = {figure: f"Density of the {names.get(kind, kind)}" for figure, kind in kinds.items()}
@@ -98,7 +101,7 @@ def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     words = []
     if crossing is not None:
         below, above = data.get("transition_between", ("liquid", "crystal"))
-        words = [f"From {below} to {above} near λ = {crossing:.3f} (energies linear in between)."]
+        words = [f"From {below} to {above} near {along.symbol} = {crossing:.3f} (energies linear in between)."]
     table = Table(caption, head, rows)
     yield Section("Hartree–Fock", [table, _provenance(data)], [*images, *more], sentences=[*words, *left_out])
 

@@ -29,7 +29,7 @@ def centred_system(energies: Array, scores: Array, *, clip: float, balance: floa
     # The rows are the largest array of a step, and every pass over them is felt: a sum tells whether one is finite.
     finite = jnp.isfinite(energies) & jnp.isfinite(scores.sum((-1, -2)))
     # A group without one finite walker has nothing to say; 1 in place of its count keeps 0/0 out of the others.
-    valid = jnp.maximum(finite.sum(1, keepdims=True), 1)
+    valid = jnp.maximum(finite.sum(1, keepdims=True), 1).astype(energies.real.dtype)
     median = jnp.nanmedian(jnp.where(finite, energies.real, jnp.nan), axis=1, keepdims=True)
     median = jnp.nan_to_num(median)
     real = jnp.where(finite, energies.real, median)
@@ -46,9 +46,13 @@ def centred_system(energies: Array, scores: Array, *, clip: float, balance: floa
     informed = finite.any(1)
     weight = jnp.maximum(deviation, 1e-6 * deviation.mean() + 1e-30) ** (-balance)
     weight = jnp.where(informed, weight, 0.0)
-    weight = weight / jnp.sqrt((weight**2).sum() / jnp.maximum(informed.sum(), 1)) / (groups * count) ** 0.5
+    weight = (
+        weight
+        / jnp.sqrt((weight**2).sum() / jnp.maximum(informed.sum(), 1).astype(weight.dtype))
+        / (groups * count) ** 0.5
+    )
     rows = jnp.where(finite[..., None, None], scores, 0.0)
-    share = (finite / valid).astype(rows.dtype)
+    share = (finite.astype(valid.dtype) / valid).astype(rows.dtype)
     mean = jnp.einsum("gw,gwkp->gkp", share, rows)
     rows = (rows - mean[:, None]) * (mask * weight[:, None, None])[..., None]
     residuals = stacked * weight[:, None, None]

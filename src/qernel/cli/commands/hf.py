@@ -6,8 +6,9 @@ import argparse
 import shlex
 
 from qernel import runtime
-from qernel.cli.shared.arguments import flatten, positive
-from qernel.cli.shared.options import add_config, add_json, add_lam
+from qernel.cli.shared.arguments import positive
+from qernel.cli.shared.options import add_along, add_config, add_json
+from qernel.cli.shared.points import asked_values
 from qernel.config import load_config
 from qernel.progress import Bar
 from qernel.storage import to_json
@@ -17,11 +18,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``qernel hf``."""
     parser.description = (
         "The lowest Slater determinants found in plane waves, from many starts and sweeps up and down in λ: the "
-        "crystal, what competes with it, and the state with the symmetry of the moiré lattice. Parameters of the "
-        "family other than λ are taken in the middle of their intervals."
+        "crystal, what competes with it, and the state with the symmetry of the moiré lattice. Any parameter of the "
+        "system can be given, whether the family is conditioned on it or not."
     )
     add_config(parser)
-    add_lam(parser)
+    add_along(parser, "the system has", "the middle of their intervals, or their constants")
     parser.add_argument(
         "--cutoff", metavar="E0", type=positive, help="kinetic cut-off of the plane waves in E0 (default: 300)"
     )
@@ -35,11 +36,13 @@ def run(options: argparse.Namespace) -> int:
     runtime.configure(1)
     from qernel.measure.mean_field import hartree_fock
 
-    command = shlex.join(options.line)
+    command, (along, values, at) = shlex.join(options.line), asked_values(options)
     with Bar() as progress:
         found = hartree_fock(
             config,
-            flatten(options.lam),
+            values,
+            along=along,
+            at=at,
             cutoff=options.cutoff,
             out=options.out,
             command=command,

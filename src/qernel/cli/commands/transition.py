@@ -86,7 +86,7 @@ def _over_two(options: argparse.Namespace) -> int:
     found = _found(options)
     data = to_record(found.as_dict())
     if paths:
-        from qernel.plots.phase_map import phase_map
+        from qernel.plots.over_two import phase_map
 
         outputs.write_analysis(paths, data, phase_map(read_map(options.scan), found))
     _show(options, found, data, columns(table(found)), paths)

@@ -51,6 +51,38 @@ def add_lam(parser: argparse._ActionsContainer, *, required: bool = True) -> Non
     )
 
 
+def add_along(
+    parser: argparse.ArgumentParser,
+    which: str = "the model is conditioned on",
+    default: str = "the middle of their trained intervals",
+) -> None:
+    """``--lam`` or ``--along``, and ``--at``: points along one parameter.
+
+    Args:
+        parser: of the command.
+        which: parameters there are, in words.
+        default: what the others are, in words.
+    """
+    varied = parser.add_mutually_exclusive_group(required=True)
+    add_lam(varied, required=False)
+    varied.add_argument(
+        "--along",
+        metavar=("NAME", "VALUE"),
+        nargs="+",
+        action=NamedValues,
+        help=f"values of another parameter {which}, and its λ with --at, e.g. --along U 8:12:5 --at lam=1",
+    )
+    parser.add_argument(
+        "--at",
+        metavar="NAME=VALUE",
+        nargs="+",
+        type=assignment,
+        action="extend",
+        default=[],
+        help=f"values of the other parameters {which}, e.g. --at U=9.5 (default: {default})",
+    )
+
+
 def add_chains(parser: argparse.ArgumentParser) -> None:
     """``--samples`` and ``--walkers``: how much is measured at each λ."""
     parser.add_argument("--samples", metavar="N", type=whole(2), help="records per chain (default: as configured)")
@@ -60,26 +92,7 @@ def add_chains(parser: argparse.ArgumentParser) -> None:
 def add_measurement(parser: argparse.ArgumentParser) -> None:
     """What every measurement of a trained wavefunction asks: of which one, where, and with how many samples."""
     parser.add_argument("run", metavar="RUN", help="a run folder or the name of a shipped model")
-    varied = parser.add_mutually_exclusive_group(required=True)
-    add_lam(varied, required=False)
-    varied.add_argument(
-        "--along",
-        metavar=("NAME", "VALUE"),
-        nargs="+",
-        action=NamedValues,
-        help="values of another parameter the model is conditioned on, and its λ with --at, "
-        "e.g. --along U 8:12:5 --at lam=1",
-    )
-    parser.add_argument(
-        "--at",
-        metavar="NAME=VALUE",
-        nargs="+",
-        type=assignment,
-        action="extend",
-        default=[],
-        help="values of the other parameters the model is conditioned on, e.g. --at U=9.5 "
-        "(default: the middle of their trained intervals)",
-    )
+    add_along(parser)
     parser.add_argument(
         "--extrapolate",
         action="store_true",

@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from qernel.measure.points import Points
 
 
+def asked_values(options: argparse.Namespace) -> tuple[str, list[float], dict[str, float]]:
+    """The parameter of ``--lam`` or ``--along``, its values, and those of ``--at``.
+
+    Raises:
+        QernelError: for one that is given twice with ``--at``.
+    """
+    along, values = options.along or ("lam", flatten(options.lam))
+    twice = [name for name, _ in options.at if sum(name == other for other, _ in options.at) > 1]
+    if twice:
+        raise QernelError(f"--at {twice[0]} is given twice: give it once")
+    return along, list(values), dict(options.at)
+
+
 def asked_points(model: Model, options: argparse.Namespace) -> Points:
     """The points of ``--lam`` or ``--along``, ``--at``, and the chains at each.
 
@@ -22,9 +35,6 @@ def asked_points(model: Model, options: argparse.Namespace) -> Points:
     """
     from qernel.measure.points import points
 
-    along, values = options.along or ("lam", flatten(options.lam))
-    twice = [name for name, _ in options.at if sum(name == other for other, _ in options.at) > 1]
-    if twice:
-        raise QernelError(f"--at {twice[0]} is given twice: give it once")
+    along, values, at = asked_values(options)
     chains = {"samples": options.samples, "walkers": options.walkers, "seed": options.seed}
-    return points(model, values, along=along, at=dict(options.at), extrapolate=options.extrapolate, **chains)
+    return points(model, values, along=along, at=at, extrapolate=options.extrapolate, **chains)

@@ -1,4 +1,4 @@
-// Small line charts as SVG: curves against λ with a marker, training curves.
+// Small line charts as SVG: curves along a parameter with a marker, training curves.
 
 const NS = "http://www.w3.org/2000/svg";
 
