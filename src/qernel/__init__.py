@@ -32,6 +32,7 @@ _PUBLIC = {
     "Map": "qernel.measure",
     "grow": "qernel.measure.grow",
     "load_config": "qernel.config",
+    "potential": "qernel.config.sections.potentials",
     "Config": "qernel.config",
     "Quantity": "qernel.estimators.quantity",
     "QernelError": "qernel.errors",

@@ -18,11 +18,13 @@ __all__ = ["READERS", "Problem", "notes", "problems"]
 _CHECKS = (
     system.cell,
     system.strengths,
+    system.waves,
     system.parameters,
     system.gaps,
     train.focus,
     model.network,
     model.orbital_waves,
+    model.orbital_points,
     model.real,
     train.exchange,
     train.starts,

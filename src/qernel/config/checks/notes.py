@@ -30,7 +30,7 @@ def notes(config: Config) -> list[str]:
     commensurate = all((a - b) % 3 == 0 for a, b in system.supercell)
     if system.lattice == "triangular" and filling in (Fraction(1, 3), Fraction(2, 3)) and not commensurate:
         remarks.append(f"the √3×√3 crystal of filling {filling} does not fit the supercell")
-    if not (system.depth_meV if system.material else system.V0):
+    if system.reads("V0") and not (system.depth_meV if system.material else system.V0):
         remarks.append("λ has no effect: the moiré depth is zero")
     default = ModelConfig()
     idle = [

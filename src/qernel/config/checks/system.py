@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qernel.config import plane_waves
 from qernel.config.checks.problem import CELL_KEYS, Problem, listed
 from qernel.config.sections import MATERIAL_KEYS, REDUCED_KEYS, range_keys
+from qernel.config.sections.potentials import faults
 from qernel.hamiltonian.terms import interactions, potentials
 from qernel.hamiltonian.terms import parameters as table
 from qernel.hamiltonian.terms.base import OneBody, Term
@@ -66,11 +67,13 @@ def strengths(config: Config) -> Iterator[Problem]:
         )
     elif reduced == ["V0"] and "U" not in family.ranges and system.reads("U"):
         yield Problem(
-            (*keys, "family.U"), "system.V0 is given without U: add system.U in E0 a_M (or a family.U interval)"
+            (*keys, "family.U", "system.potential"),
+            "system.V0 is given without U: add system.U in E0 a_M (or a family.U interval)",
         )
     elif reduced == ["U"] and "U" not in family.ranges and system.reads("V0"):
         yield Problem(
-            keys, "system.U is given without V0: add system.V0 in E0, or set the strength by system.dielectric"
+            (*keys, "system.potential"),
+            "system.U is given without V0: add system.V0 in E0, or set the strength by system.dielectric",
         )
     for key in range_keys():
         if key in family.ranges and key in system.model_fields_set and getattr(system, key) is not None:
@@ -87,6 +90,14 @@ def strengths(config: Config) -> Iterator[Problem]:
                 f"{' or '.join(term.lattices)}: use lattice = '{term.lattices[0]}', or a uniform system with "
                 "depth_meV = 0 (or V0 = 0)",
             )
+
+
+def waves(config: Config) -> Iterator[Problem]:
+    """Amplitudes of [[system.potential]] in one unit that there is."""
+    system = config.system
+    if not isinstance(system.potential, str):
+        for text in faults(system.potential, reduced=system.material is None):
+            yield Problem(("system.potential", "system.U", "system.V0"), text)
 
 
 def parameters(config: Config) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from qernel.config.sections import potentials as waves
 from qernel.config.sections.base import Section
 from qernel.config.types import (
     CellMatrix,
@@ -45,7 +46,7 @@ class SystemConfig(Section):
     lattice: Literal["triangular", "square"] = Field(
         default="triangular", description="Lattice the supercell is made of."
     )
-    potential: str = Field(default="moire", description="Potential that each electron moves in.")
+    potential: str | waves.Waves = Field(default="moire", description="Potential that each electron moves in.")
     interaction: str = Field(default="coulomb", description="Interaction of two electrons.")
     twist: Pair = Field(
         default=(0.0, 0.0),
@@ -77,7 +78,14 @@ class SystemConfig(Section):
     @property
     def terms(self) -> tuple[OneBody | PairTerm, ...]:
         """The terms of the Hamiltonian: potentials before interactions."""
-        return potentials()[self.potential](), interactions()[self.interaction]()
+        return self._potential, interactions()[self.interaction]()
+
+    @property
+    def _potential(self) -> OneBody:
+        if isinstance(self.potential, str):
+            return potentials()[self.potential]()
+        material = self.material
+        return waves.term(self.potential, self.lattice, None if material is None else material.energy_unit_meV)
 
     def reads(self, name: str) -> bool:
         """Whether a term reads a parameter of this name."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
 from pydantic.fields import FieldInfo
 
 from qernel.config.sections.base import Section
 from qernel.config.sections.counted import LATER_KEYS
 from qernel.config.sections.family import FamilyConfig, range_keys
+from qernel.config.sections.potentials import Waves, named_or_waves
 from qernel.config.sections.system import REDUCED_KEYS, SystemConfig
 from qernel.config.types import Expects, ordered
 from qernel.hamiltonian.parameters import Parameter
@@ -37,7 +38,7 @@ _FIRST_KEYS = ("U", "phase_deg", "gate_distance", "interaction")
 def refresh() -> None:
     """Make the keys of the terms that there are now."""
     kinds = {
-        "potential": _choice(potentials(), "moire", "Potential that each electron moves in"),
+        "potential": _potential(potentials()),
         "interaction": _choice(interactions(), "coulomb", "Interaction of two electrons"),
     }
     constants = {name: _constant(one) for name, one in parameters().items() if name not in ("lam", *REDUCED_KEYS)}
@@ -58,6 +59,15 @@ def _replace(section: type[Section], fields: dict[str, FieldInfo]) -> None:
         del section.model_fields[name]
     section.model_fields.update(fields)
     section.model_rebuild(force=True)
+
+
+def _potential(terms: Mapping[str, type[Term]]) -> FieldInfo:
+    kinds = "; ".join(f"{name}: {term.summary}" for name, term in terms.items())
+    description = f"Potential that each electron moves in ({kinds}), or its waves as [[system.potential]]."
+    parsed = BeforeValidator(lambda value: named_or_waves(value, terms))
+    annotation: Any = Annotated[str | Waves, parsed, Expects("the name of a potential or a list of waves")]
+    field = Field(default="moire", description=description, examples=["moire"])
+    return FieldInfo.from_annotated_attribute(annotation, field)
 
 
 def _choice(terms: Mapping[str, type[Term]], default: str, description: str) -> FieldInfo:

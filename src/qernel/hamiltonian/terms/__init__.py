@@ -30,6 +30,9 @@ BUILT_IN = {
     "coulomb": "qernel.hamiltonian.terms.coulomb:Coulomb",
     "dual_gate": "qernel.hamiltonian.terms.gates:DualGate",
     "single_gate": "qernel.hamiltonian.terms.gates:SingleGate",
+    "yukawa": "qernel.hamiltonian.terms.yukawa:Yukawa",
+    "rytova_keldysh": "qernel.hamiltonian.terms.rytova_keldysh:RytovaKeldysh",
+    "dipolar": "qernel.hamiltonian.terms.dipolar:Dipolar",
 }
 """Ours: where each lives. A new one is a file and a line at the end: the order is that of parameters in a point."""
 

@@ -18,7 +18,7 @@ from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Jet, to_second_order
 from qernel.lattice import FloatArray, Supercell, displacement
 from qernel.wavefunction.parts.conditioning import Conditioned
-from qernel.wavefunction.parts.radial import CUT_OFF_POWER, radial
+from qernel.wavefunction.parts.radial import CUT_OFF_POWER, logarithmic, radial
 
 
 def _closed_form(positions: Array | Jet, derivatives: Callable[[Array], tuple[Array, Array, Array]]) -> Any:
@@ -33,8 +33,9 @@ class PairJastrow(eqx.Module):
     """Σ_{i<j} u(r_ij), u as in `radial`.
 
     Its slope at 0 is fixed by the coalescence condition u'(0) = Γ, with Γ = U/3 between like and U between unlike
-    electrons that repel with U/r, which keeps the local energy finite. L is at most the inscribed radius
-    of the supercell, so u is smooth across the periodic boundary.
+    electrons that repel with U/r, which keeps the local energy finite. An interaction that diverges like a logarithm
+    asks for a term in r² ln r in place of a slope (`qernel.hamiltonian.terms.base.Cusp`). L is at most the inscribed
+    radius of the supercell, so u is smooth across the periodic boundary.
     """
 
     coefficients: Conditioned
@@ -54,6 +55,11 @@ class PairJastrow(eqx.Module):
         """Γ between like and unlike electrons, in 1/a_M."""
         return [self.hamiltonian.interaction.cusp(values, like).slope for like in (True, False)]
 
+    def _logarithms(self, values: Mapping[str, Any]) -> list[Any]:
+        """Coefficients of r² ln r in 1/a_M²; none where no interaction diverges like a logarithm."""
+        found = [self.hamiltonian.interaction.cusp(values, like).logarithm for like in (True, False)]
+        return [] if all(isinstance(one, float | int) and one == 0 for one in found) else found
+
     def __call__(self, positions: Array | Jet, point: Array, condition: Array) -> Any:
         """Contribution to log ψ."""
         n = self.hamiltonian.count
@@ -62,11 +68,15 @@ class PairJastrow(eqx.Module):
         kind = jnp.asarray((spin[:, None] != spin[None, :]).astype(int))
         alpha = self.coefficients(condition)
         values = {name: jnp.asarray(value, alpha.dtype) for name, value in self.hamiltonian.values(point).items()}
-        cusp = jnp.stack(self._cusps(values))[: alpha.shape[0]]
+        cusp, logarithms = (
+            [jnp.asarray(one, alpha.dtype) for one in found[: alpha.shape[0]]]
+            for found in (self._cusps(values), self._logarithms(values))
+        )
         pairs = jnp.asarray(~np.eye(n, dtype=bool))
 
         def u(r: Array) -> Array:
-            return radial(r, [column[kind] for column in alpha.T], cusp[kind], self.length)
+            regular = radial(r, [column[kind] for column in alpha.T], jnp.stack(cusp)[kind], self.length)
+            return regular + logarithmic(r, jnp.stack(logarithms)[kind], self.length) if logarithms else regular
 
         def derivatives(x: Array) -> tuple[Array, Array, Array]:
             difference = displacement(x[:, None, :] - x[None, :, :], self.hamiltonian.supercell.vectors)

@@ -27,4 +27,20 @@ def radial(r: Array, coefficients: Sequence[Array], slope: Array | float, length
     for coefficient in reversed(others):
         polynomial = (polynomial + coefficient) * r
     polynomial = first + (slope + CUT_OFF_POWER / length * first + polynomial) * r
-    return jnp.square(jnp.maximum(1.0 - r / length, 0.0)) * (1.0 - r / length) * polynomial
+    return _cut_off(r, length) * polynomial
+
+
+def logarithmic(r: Array, coefficient: Array | float, length: float) -> Array:
+    """(1 − r/L)³ c r² ln(r/L) for r < L: what an interaction needs that diverges like a logarithm.
+
+    Args:
+        r: distances, all above 0.
+        coefficient: c, for all distances or of their shape.
+        length: L in a_M.
+    """
+    return _cut_off(r, length) * coefficient * jnp.square(r) * jnp.log(r / length)
+
+
+def _cut_off(r: Array, length: float) -> Array:
+    """(1 − r/L)³ for r < L, 0 beyond."""
+    return jnp.square(jnp.maximum(1.0 - r / length, 0.0)) * (1.0 - r / length)

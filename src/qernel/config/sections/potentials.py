@@ -1,0 +1,140 @@
+"""[[system.potential]]: a one-body potential by its waves, or analysed from a function of position. Imports no jax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, Strict, ValidationError
+from pydantic_core import PydanticCustomError
+
+from qernel.config.sections.base import Section
+from qernel.config.types import Expects, Flag, Number
+from qernel.errors import QernelError
+from qernel.hamiltonian.harmonics import harmonics
+from qernel.hamiltonian.terms.fourier import Fourier, Wave, star
+from qernel.lattice import LATTICES
+
+_Turn = Annotated[int, Strict(), Field(ge=-1000, le=1000)]
+
+
+class WaveConfig(Section):
+    """[[system.potential]]: λ A cos(G·r + φ), or a star of such waves."""
+
+    wave: Annotated[tuple[_Turn, _Turn], Expects("a pair of whole numbers")] = Field(
+        description="G in reciprocal vectors b1, b2 of the moiré lattice.", examples=[[0, 1]]
+    )
+    amplitude: Annotated[Number | None, Expects("a number")] = Field(
+        default=None, description="A at λ = 1 in E0.", examples=[-8.9]
+    )
+    amplitude_meV: Annotated[Number | None, Expects("a number")] = Field(
+        default=None, description="A at λ = 1 in meV, with the material keys of [system].", examples=[-30.0]
+    )
+    phase_deg: Number = Field(default=0.0, description="φ in degrees.")
+    star: Flag = Field(
+        default=False, description="Add the images of the wave under rotations by 120° (triangular) or 90° (square)."
+    )
+
+
+Waves = tuple[WaveConfig, ...]
+"""All entries of [[system.potential]]."""
+
+
+def named_or_waves(value: Any, names: Container[str]) -> Any:
+    """What [system] potential is: a name as it is, or a list of tables as waves.
+
+    Raises:
+        PydanticCustomError: naming the entry and its key that cannot be used.
+    """
+    if isinstance(value, str) and value in names:
+        return value
+    if not isinstance(value, list | tuple) or not value:
+        raise PydanticCustomError("unusable", "is neither the name of a potential nor a list of waves")
+    waves = []
+    for number, entry in enumerate(value, 1):
+        try:
+            waves.append(WaveConfig.model_validate(entry))
+        except ValidationError as error:
+            found = error.errors()[0]
+            key = ".".join(str(part) for part in found["loc"][:1])
+            known = ", ".join(WaveConfig.model_fields)
+            raise PydanticCustomError(
+                "unusable",
+                "cannot be used, because its entry {number} is wrong at {key} (an entry has {known})",
+                {"number": number, "key": key or "all", "known": known},
+            ) from None
+    return tuple(waves)
+
+
+def term(waves: Sequence[WaveConfig], lattice: str, energy_unit_meV: float | None) -> Fourier:
+    """The term that these waves are.
+
+    Args:
+        waves: entries of [[system.potential]].
+        lattice: a key of `qernel.lattice.LATTICES`.
+        energy_unit_meV: E0 in meV; None in reduced units.
+    """
+    summed = []
+    for entry in waves:
+        # What `faults` refuses is zero here: other checks look at the term before all of them have been heard.
+        amplitude = entry.amplitude or (entry.amplitude_meV or 0.0) / (energy_unit_meV or 1.0)
+        turns = star(entry.wave, lattice) if entry.star else (entry.wave,)
+        summed += [Wave(one, amplitude, entry.phase_deg) for one in turns]
+    return Fourier(tuple(summed))
+
+
+def faults(waves: Sequence[WaveConfig], reduced: bool) -> Iterator[str]:
+    """What is wrong between the keys of entries, a sentence each.
+
+    Args:
+        waves: entries of [[system.potential]].
+        reduced: whether the strength of the interaction is in reduced units.
+    """
+    for number, entry in enumerate(waves, 1):
+        where = f"system.potential, entry {number} (wave = {list(entry.wave)})"
+        given = [key for key in ("amplitude", "amplitude_meV") if getattr(entry, key) is not None]
+        if len(given) != 1:
+            found = "has both amplitude and amplitude_meV" if given else "has no amplitude"
+            yield f"{where} {found}: give one of amplitude (in E0) and amplitude_meV"
+        elif reduced and given == ["amplitude_meV"]:
+            yield (
+                f"{where} has amplitude_meV, but system.U is in reduced units, which say nothing about meV: "
+                "give amplitude in E0, or the material in place of U"
+            )
+
+
+def potential(function: Callable[[Any], Any], lattice: str = "triangular") -> list[dict[str, Any]]:
+    """A potential of one's own for a configuration: a function of position, as entries of [[system.potential]].
+
+    The configuration holds the waves and not the function: models trained with it are read without it.
+
+    >>> import numpy as np
+    >>> def square(r):
+    ...     return -6.0 * (np.cos(2 * np.pi * r[..., 0]) + np.cos(2 * np.pi * r[..., 1]))
+    >>> potential(square, "square")
+    [{'wave': [0, 1], 'amplitude': -6.0}, {'wave': [1, 0], 'amplitude': -6.0}]
+
+    Args:
+        function: takes positions ``[n, 2]`` in a_M, returns ``[n]`` in E0 at λ = 1, with the period of the moiré
+            lattice (a1 along x).
+        lattice: "triangular" or "square".
+
+    Returns:
+        Entries for ``{"system": {"potential": …}}``, the strongest first.
+
+    Raises:
+        QernelError: for an unknown lattice, and for a function that is not real, not periodic, or needs more waves than
+            can be resolved (`qernel.hamiltonian.harmonics`).
+    """
+    if lattice not in LATTICES:
+        raise QernelError(f"lattice {lattice!r} is unknown: use one of {', '.join(LATTICES)}")
+    return [_entry(wave) for wave in harmonics(function, lattice)]
+
+
+def _entry(wave: Wave) -> dict[str, Any]:
+    """In as few digits as say the same: 180° is a sign."""
+    phase, amplitude = round(wave.phase_deg, 11), float(f"{wave.amplitude:.14g}")
+    if abs(phase) == 180.0:
+        phase, amplitude = 0.0, -amplitude
+    entry = {"wave": list(wave.turns), "amplitude": amplitude}
+    return entry | {"phase_deg": phase} if phase else entry
