@@ -15,6 +15,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from qernel.config import Config, load_config
+from qernel.sampling.moves import MOVES, Gaussian
 from qernel.training.state import TrainState, relaxed
 from qernel.training.step import StepInfo
 
@@ -42,6 +43,7 @@ def measured(**changes: Any) -> StepInfo:
     info |= {"point": np.array([[0.6], [0.9]]), "median": np.full(GROUPS, -14.0), "deviation": np.full(GROUPS, 0.5)}
     info |= {"error": np.full(GROUPS, 0.1), "bad_walkers": np.zeros(GROUPS, int), "skipped": np.asarray(False)}
     info |= {"acceptance": np.full(GROUPS, 0.5), "width": np.full(GROUPS, 0.3)}
+    info |= {"other_acceptance": {kind.name: np.zeros(GROUPS) for kind in MOVES if kind is not Gaussian}}
     return StepInfo(**{**info, **changes})
 
 

@@ -16,12 +16,11 @@ from jax import Array
 
 from ansatz_cases import FAMILY, SMALL, random_points, random_positions
 from qernel.config import load_config
-from qernel.optimise import Schedule, build_optimiser
 from qernel.plots.training import read_metrics
 from qernel.training import run
-from qernel.training.balance import Routing, left_out, nudged, overflow, routing_of, steered_places
 from qernel.training.checkpoint import Checkpoints
 from qernel.training.events import EVENTS_FILE
+from qernel.training.expert_load import Routing, left_out, nudged, overflow, routing_of, steered_places
 from qernel.training.metrics import MetricsFile
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.training.step import make_step
@@ -85,20 +84,12 @@ def test_the_energy_moves_everything_but_steered_biases() -> None:
 
 def test_a_step_moves_the_biases_by_the_load_and_a_checkpoint_keeps_them(tmp_path: Path) -> None:
     model = {**TINY["model"], "experts": 4, "expert_balance": 0.1}
-    config = load_config({**TINY, "model": model, "train": {**TINY["train"], "walkers": 16}})
+    config = load_config(
+        {**TINY, "model": model, "train": {**TINY["train"], "walkers": 16, "burn_in": 1, "decay": 2.0}}
+    )
     template = initial_wavefunction(config)
     states, infos = [initial_state(config, template)], []
-    step = make_step(
-        template,
-        build_optimiser(config.train),
-        moves=2,
-        clip=5.0,
-        balance=0.5,
-        drift=0.1,
-        average=10.0,
-        burn_in=1,
-        expert_balance=Schedule(0.1, 2.0),
-    )
+    step = make_step(template, config.train, expert_balance=0.1)
     for _ in range(4):
         state, info = step(states[-1])
         states.append(state)

@@ -387,7 +387,7 @@ def test_chains_that_disagree_are_reported(capsys: pytest.CaptureFixture[str], m
 
 def test_other_parameters(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert "λ is its only parameter" in failure_with(FakeModel(), monkeypatch, capsys)
-    fake = install(monkeypatch, FakeModel(**{"family.constants[]": "[8.0, 12.0]"}))
+    fake = install(monkeypatch, FakeModel(**{"family.U": "[8.0, 12.0]"}))
     assert main(["query", "n6", "--lam", "1", "--at", "U=9", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["system"]["U"] == 9.0
     assert fake.asked[0]["U"] == 9.0

@@ -92,6 +92,17 @@ def test_files_that_are_named_exist(document: Path) -> None:
         assert (ROOT / name).exists(), name
 
 
+def test_modules_that_are_named_exist() -> None:
+    """`training/step.py: make_step` in the architecture is a module of the package with that word in it."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    for name, word in re.findall(r"`([\w/]+\.py)(?:: ([\w.]+))?`", text):
+        path = next((path for path in (ROOT / "src" / "qernel" / name, ROOT / name) if path.exists()), None)
+        assert path is not None, f"{name} does not exist"
+        assert all(part in path.read_text("utf-8") for part in word.split(".")), f"{name} has no {word}"
+    folders = re.findall(r"`(\w+)/`", text)
+    assert all((ROOT / "src" / "qernel" / name).is_dir() for name in folders if name != "models")
+
+
 def test_numbers_are_read_as_written() -> None:
     text = "−13.4394(18), 0.2 and 7.92(23)·10⁻³; 24 electrons"
     assert numbers(text) == [

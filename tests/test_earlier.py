@@ -14,8 +14,9 @@ import tomlkit
 
 from ansatz_cases import random_positions
 from qernel.config import Config, load_config
-from qernel.config.earlier import following, meanings
-from qernel.errors import OtherRun
+from qernel.config.earlier import meanings
+from qernel.config.orbitals import following
+from qernel.errors import ConfigError, OtherRun
 from qernel.measure import load
 from qernel.training.checkpoint import Checkpoints
 from qernel.training.run import initial_state, initial_wavefunction
@@ -53,6 +54,15 @@ def test_fingerprints_of_what_is_stored(orbitals: str, second: str) -> None:
     assert before.fingerprint()[:16] == ALONG[orbitals, second]
     assert [one.config for one in meanings(today)] == ([] if key is None else [before])
     assert list(meanings(before)) == []
+
+
+def test_more_points_than_can_be_computed_are_refused() -> None:
+    intervals = {"family.U=[8.0, 12.0]", "family.phase_deg=[0.0, 20.0]"}
+    config = family("hartree_fock", "")
+    with pytest.raises(ConfigError, match=r"hf_order_others = 20 computes orbitals at 2,000 points, .* at most 14$"):
+        load_config(config, [*sorted(intervals), "model.hf_order_others=20"])
+    assert load_config(config, [*sorted(intervals), "model.hf_order_others=14"]).model.hf_order_others == 14
+    assert load_config(config, ["model.hf_order_others=64"]).fingerprint() == config.fingerprint()
 
 
 @pytest.fixture

@@ -12,16 +12,20 @@ import pytest
 import qernel
 from qernel.measure import Model, State
 
-ALONE = (
-    "qernel.measure.mean_field",
-    "qernel.measure.points",
-    "qernel.measure.tables",
-    "qernel.transition.verb",
-    "qernel.units",
-)
+SOURCE = Path(__file__).parents[1] / "src"
 
 SAMPLING = ("qernel.measure.library", "qernel.measure.model", "qernel.measure.state", "qernel.measure.verbs")
 """Their examples ask one model, which is compiled once."""
+
+TRAINING = ("qernel.measure.train", "qernel.measure.grow")
+
+ALONE = [
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted(SOURCE.rglob("*.py"))
+    if ">>> " in path.read_text("utf-8")
+]
+ALONE = [name for name in ALONE if name not in (*SAMPLING, *TRAINING)]
+"""Modules whose examples take no time."""
 
 
 @pytest.fixture(autouse=True)
@@ -49,13 +53,14 @@ def test_examples_with_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_the_example_that_trains() -> None:
-    check("qernel.measure.train")
+@pytest.mark.parametrize("name", TRAINING)
+def test_examples_that_begin_runs(name: str) -> None:
+    check(name)
 
 
 def test_every_verb_has_an_example() -> None:
     where = {"load": "measure.library", "train": "measure.train", "hartree_fock": "measure.mean_field"}
-    where["transition"] = "transition.verb"
+    where |= {"transition": "transition.verb", "grow": "measure.grow"}
     verbs = [getattr(import_module(f"qernel.{module}"), name) for name, module in where.items()]
     verbs += [getattr(Model, name) for name in ("at", "query", "scan", "map", "observe")]
     verbs += [getattr(State, name) for name in ("energy", "observe", "sample", "density", "log_psi")]

@@ -15,6 +15,7 @@ from qernel.lattice import Supercell
 from qernel.sampling.devices import SPLIT, WALKERS, over_walkers, walker_mesh
 from qernel.sampling.exchange import exchange
 from qernel.sampling.metropolis import LogModulus, Walkers, sweep
+from qernel.sampling.moves import Gaussian
 
 CELL = Supercell(((3, 0), (0, 3)))
 WAVE = jnp.asarray(CELL.reciprocal[0])
@@ -96,7 +97,7 @@ def occupation(steps: int, *, exchanging: bool) -> np.ndarray:
 
     def advance(walkers: Walkers, index: Array) -> tuple[Walkers, None]:
         now = jax.vmap(jax.vmap(lambda key: jax.random.fold_in(key, index)))(keys)
-        walkers, _ = sweep(now, walkers, two_wells, CELL, moves=4, translate=False)
+        walkers, _ = sweep(now, walkers, two_wells, (Gaussian(CELL, (1, 0)),), moves=4)
         return exchange(now, walkers, two_wells)[0] if exchanging else walkers, None
 
     end = jax.jit(lambda w: jax.lax.scan(advance, w, jnp.arange(steps))[0])(start)

@@ -99,6 +99,9 @@ def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
     good = str(save(results(states, 0, [1.0]), tmp_path / "good.nc"))
     elsewhere = str(save(results(states, 1, [1.1]), tmp_path / "elsewhere.nc"))
     foreign = str(save(results(states, 1, [1.0], V0=5.0), tmp_path / "foreign.nc"))
+    screened = results(states, 1, [1.0], terms="moire + dual_gate")
+    gated = str(save(screened, tmp_path / "gated.nc"))
+    ungated = str(save(results(states, 0, [1.0], terms="moire + coulomb"), tmp_path / "ungated.nc"))
     twisted = str(save(results(states, 1, [1.0], twist_momentum=[0.5, 0.0]), tmp_path / "twisted.nc"))
     bare = str(save(results(states, 1, [1.0]).drop_vars("energy_variance"), tmp_path / "bare.nc"))
     nan = results(states, 1, [1.0])
@@ -108,6 +111,7 @@ def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
         ([good], "alone gives no line"),
         ([good, elsewhere], "no λ in common"),
         ([good, foreign], "V0 = 5.0"),
+        ([ungated, gated], "terms = moire + dual_gate"),
         ([good, twisted], "twist_momentum = [0.5 0. ]"),
         ([twisted, good], "twist_momentum = None"),
         ([good, bare], "lacks energy_variance"),

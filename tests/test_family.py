@@ -261,7 +261,8 @@ def test_what_takes_one_value_for_the_family_takes_the_middle() -> None:
     def depths(positions: FloatArray) -> list[float]:
         return [moire_sum(position[None], 180.0) for position in positions.reshape(-1, 2)]
 
-    assert max(depths(registry_positions(family, 3, seed=1))) < -1.0, "around wells, not on top of hills"
+    middle = np.array([list(family.middle.values())])
+    assert max(depths(registry_positions(family, middle, 3, seed=1))) < -1.0, "around wells, not on top of hills"
     np.testing.assert_allclose(
         depths(wells(family, mean_field(family, 1.0, 20.0).values).level),
         -3.0,

@@ -12,6 +12,7 @@ from qernel import plots
 from qernel.cli import main
 from qernel.errors import QernelError
 from qernel.plots.kinds import KINDS, draw
+from qernel.sampling.moves import MOVES
 from qernel.storage import save
 from qernel.training.metrics import MetricsFile
 from qernel.training.step import StepInfo
@@ -140,7 +141,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
 def test_convergence_of_what_training_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     metrics = MetricsFile(tmp_path / "metrics.csv", ("lam",), 0)
-    columns = {name: np.linspace(1.0, 2.0, 3) for name in StepInfo._fields}
+    column = np.linspace(1.0, 2.0, 3)
+    columns = dict.fromkeys(StepInfo._fields, column)
+    columns["other_acceptance"] = {kind.name: column for kind in MOVES}  # type: ignore[assignment]
     for iteration in (10, 20, 30):
         info = StepInfo(**(columns | {"point": np.array([[0.4], [0.8], [1.2]])}))  # type: ignore[arg-type]
         metrics.append(iteration, info)

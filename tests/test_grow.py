@@ -24,7 +24,7 @@ from qernel.training.checkpoint import Checkpoints
 from qernel.training.folder import save_model
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.wavefunction import parameter_layout
-from qernel.wavefunction.orbitals.chebyshev import Series, chebyshev_fit
+from qernel.wavefunction.orbitals.chebyshev import Series
 from qernel.wavefunction.orbitals.hartree_fock import HartreeFockOrbitals
 from qernel.wavefunction.transfer import amplitudes, as_before
 from runs import TINY
@@ -126,6 +126,10 @@ CASES = {
     "real": (replace(FAMILY, electrons=(6, 0), ranges=((0.5, 1.3),)), 2),
     "twisted": (replace(FAMILY, electrons=(3, 0), supercell=SQRT3, twist=(0.2, -0.35)), 1),
     "spinful": (replace(FAMILY, electrons=(2, 1), supercell=SQRT3), 1),
+    "along U as well": (
+        replace(FAMILY, electrons=(2, 0), supercell=SQRT3, parameters=("lam", "U"), ranges=((0.5, 1.3), (8.0, 12.0))),
+        1,
+    ),
 }
 
 
@@ -133,12 +137,10 @@ CASES = {
 def test_orbitals_are_brought_back(case: str) -> None:
     """From another place, mixed among themselves, in a larger basis."""
     family, determinants = CASES[case]
-    old = started(family, determinants, cutoff=30.0, order=2)
-    new = started(family, determinants, cutoff=45.0, order=2)
+    old = started(family, determinants, cutoff=30.0)
+    new = started(family, determinants, cutoff=45.0)
     cell, rng = family.supercell, np.random.default_rng(5)
-    low, high = family.ranges[0]
-    lam = 0.5 * (low + high) + 0.5 * (high - low) * np.cos(np.pi * (np.arange(2) + 0.5) / 2)
-    nodes = [{"lam": value} for value in lam]
+    nodes = [dict(zip(family.parameters, point, strict=True)) for point in new.series.nodes.tolist()]
     tables, wanted = [], []
     for spin in range(len(old.amplitudes)):
         turns, _ = amplitudes(new, spin, nodes)
@@ -153,16 +155,18 @@ def test_orbitals_are_brought_back(case: str) -> None:
             rotation = rotations.rvs(z.shape[2], random_state=rng) if z.shape[2] > 1 else np.ones((1, 1))
             padded[place] = rotation @ (padded[place] * np.exp(-1j * (turns @ cell.reciprocal) @ shift))
         parts = [padded.real, padded.imag if new.complex else -padded.imag]
-        tables.append(jnp.asarray(chebyshev_fit(np.moveaxis(np.stack(parts, axis=1), -1, 2))))
+        tables.append(jnp.asarray(new.series.fit(np.moveaxis(np.stack(parts, axis=1), -1, 2))))
     disguised = eqx.tree_at(lambda o: o.amplitudes, new, tables)
     found, overlaps = as_before(disguised, old)
-    assert len(overlaps) == len(wanted) * 2 * determinants
+    assert len(overlaps) == len(wanted) * len(nodes) * determinants
     np.testing.assert_allclose([one.value for one in overlaps], 1.0, atol=1e-9)
     for spin, expected in enumerate(wanted):
         assert np.abs(amplitudes(disguised, spin, nodes)[1] - expected).max() > 0.1
         np.testing.assert_allclose(amplitudes(found, spin, nodes)[1], expected, atol=1e-9)
 
 
-def started(family: Hamiltonian, determinants: int, *, cutoff: float, order: int) -> HartreeFockOrbitals:
+def started(family: Hamiltonian, determinants: int, *, cutoff: float) -> HartreeFockOrbitals:
+    """Orbitals at two values of each parameter."""
     options: Any = {"cutoff": cutoff, "complex": any(family.twist), "dtype": jnp.float64}
-    return HartreeFockOrbitals(Series(family, ("lam",), (order,)), determinants, **options).started()
+    series = Series.following(family, dict.fromkeys(family.parameters, 2))
+    return HartreeFockOrbitals(series, determinants, **options).started()

@@ -198,8 +198,9 @@ def test_json_alone_writes_nothing(
     line = ["bench", "--electrons", "2"]
     assert main([*line, "--json"]) == 0
     assert capsys.readouterr().out.startswith("{") and files(here) == before
-    assert main(line) == 0
-    assert files(here) - before == {"qernel-bench", "qernel-bench/bench.txt", "qernel-bench/bench.json"}
+    assert main(line) == 0 and files(here) == before, "nothing is left where no folder is asked for"
+    assert main([*line, "--out", "bench"]) == 0
+    assert files(here) - before == {"bench", "bench/bench.txt", "bench/bench.json"}
 
 
 @pytest.mark.parametrize("name", ["my runs/n 6", "it's", "a$b;c", "-x", "[λ]"])

@@ -282,6 +282,7 @@ def test_a_run_is_trained_and_measured_at_values_of_the_parameter(
     data = qernel.open(out / "energies.nc")
     assert float(data["ridge_ratio"]) == 0.3
     assert data["ridge_ratio"].attrs == {"units": "1", "long_name": RATIO.meaning}
+    assert data.attrs["terms"] == "ridges + coulomb"
     assert data.attrs["ridge_height"] == 2.0 and data.attrs["ridge_ratio"] == 0.3
     np.testing.assert_allclose(data.attrs["trained_ridge_ratio"], [0.2, 0.8])
     entry = next(iter(catalogue([str(run)]).values()))

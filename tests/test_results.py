@@ -61,6 +61,15 @@ def test_directions_of_an_update_are_measured(
 
 
 @pytest.mark.slow
+def test_the_phase_boundary_is_what_is_stored() -> None:
+    study = script("phase_boundary/boundary.py")
+    (stored,) = [one for one in study.stored() if (one["electrons"], one["dielectric"]) == (6, 5.0)]
+    found = study.boundary(6, 5.0)
+    assert found["U"] == pytest.approx(stored["U"]) and found["bracket"] == pytest.approx(stored["bracket"])
+    assert found["lambda_c"] == pytest.approx(stored["lambda_c"], abs=1e-4)
+
+
+@pytest.mark.slow
 def test_the_whole_table(results: Any) -> None:
     assert "".join(stored(results)) == "".join(map(results.line, results.rows()))
 

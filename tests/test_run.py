@@ -79,7 +79,7 @@ def test_crystals_settle_when_a_run_begins_and_never_again(tmp_path: Path, monke
         asked.append(1)
         return settle(*arguments)
 
-    monkeypatch.setattr("qernel.training.run.settle", counted)
+    monkeypatch.setattr("qernel.sampling.population.settle", counted)
     monkeypatch.setattr("qernel.training.report.REPORT_SECONDS", 0.0)
     crystals = runs.settings(crystal_from=0.0)
     whole = train(crystals, tmp_path / "whole")

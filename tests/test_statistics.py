@@ -5,8 +5,9 @@ import numpy.typing as npt
 import pytest
 from scipy import integrate, stats
 
-from qernel.estimators.statistics import ratio_of_weighted, summarise, summarise_components
+from qernel.estimators.statistics import summarise, summarise_components
 from qernel.estimators.student import widening
+from qernel.estimators.weighted import ratio_of_weighted
 
 FloatArray = npt.NDArray[np.float64]
 

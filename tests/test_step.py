@@ -26,7 +26,7 @@ from qernel.optimise import build_optimiser
 from qernel.sampling.devices import walker_mesh
 from qernel.sampling.metropolis import spread_walkers
 from qernel.training.run import initial_state, initial_wavefunction
-from qernel.training.state import TrainState, as_configured, drift_fractions, layout, stratified_points
+from qernel.training.state import TrainState, as_configured, layout
 from qernel.training.step import StepInfo, make_step
 from qernel.training.system import centred_system
 from qernel.wavefunction import Wavefunction, build, log_psi, parameter_layout
@@ -266,8 +266,7 @@ def test_the_gradient_is_that_of_the_integrated_energy(name: str) -> None:
 
 
 CASE = Case("psiformer", "twisted")
-SETTINGS = {"moves": 3, "clip": 5.0, "balance": 0.5, "drift": 0.3, "average": 10.0, "exchange_every": 3}
-TRAIN = TrainConfig(learning_rate=0.05, norm_constraint=1e-2)
+TRAIN = TrainConfig(learning_rate=0.05, norm_constraint=1e-2, moves=3, drift=0.3, average=10.0, exchange=3, burn_in=1)
 
 
 def start(mesh: Mesh, groups: int = 2, walkers: int = 8) -> tuple[Wavefunction, TrainState]:
@@ -294,7 +293,7 @@ def start(mesh: Mesh, groups: int = 2, walkers: int = 8) -> tuple[Wavefunction, 
 def run() -> list[tuple[TrainState, StepInfo]]:
     """Four iterations on two devices, the first of which only samples."""
     psi, state = start(walker_mesh(8))
-    step = make_step(psi, build_optimiser(TRAIN), burn_in=1, **SETTINGS)
+    step = make_step(psi, TRAIN)
     results = [(state, None)]
     for _ in range(4):
         results.append(step(results[-1][0]))
@@ -310,7 +309,7 @@ def test_single_precision_stays_single(ansatz: str) -> None:
     config = load_config({"preset": "n3", **table})
     template = initial_wavefunction(config)
     state = initial_state(config, template)
-    step = make_step(template, build_optimiser(config.train), moves=2, clip=5.0, balance=0.5, drift=0.1, average=10.0)
+    step = make_step(template, config.train)
     after, info = jax.eval_shape(step, state)
     assert jax.tree.map(lambda x: x.dtype, after) == jax.tree.map(lambda x: x.dtype, state)
     assert info.kinetic.dtype == info.interaction.dtype == info.moire.dtype == jnp.float32
@@ -318,7 +317,7 @@ def test_single_precision_stays_single(ansatz: str) -> None:
 
 def test_one_device_equals_two(run: Any) -> None:
     psi, state = start(walker_mesh(1))
-    step = make_step(psi, build_optimiser(TRAIN), burn_in=1, devices=1, **SETTINGS)
+    step = make_step(psi, TRAIN, devices=1)
     for iteration in range(1, 5):
         state, info = step(state)
         assert len(state.walkers.positions.sharding.device_set) == 1
@@ -357,46 +356,3 @@ def test_what_is_reported_belongs_to_the_walkers(run: Any) -> None:
     np.testing.assert_allclose(info.kinetic[1] + info.moire[1] + info.interaction[1], info.energy[1], rtol=1e-9)
     log = evaluate(psi, positions, points)[1].real
     np.testing.assert_allclose(after.walkers.log_modulus[1], log, rtol=1e-9)
-
-
-def test_fractions_drift_inside_their_interval_and_leave_it_evenly_covered() -> None:
-    """A reflected walk keeps the uniform distribution; the step is as wide as asked where no wall is near."""
-    key = jax.random.key(4)
-    fractions = jax.random.uniform(key, (20000, 1))
-    moved = drift_fractions(jax.random.key(5), fractions, 0.3)
-    assert float(moved.min()) >= 0.0 and float(moved.max()) <= 1.0
-    histogram, _ = np.histogram(np.asarray(moved), bins=10, range=(0.0, 1.0))
-    assert np.sum((histogram - 2000.0) ** 2 / 2000.0) < 27.9, "χ² with 9 degrees of freedom, p = 0.001"
-    small = drift_fractions(jax.random.key(6), jnp.full((20000, 1), 0.5), 0.02)
-    assert float(small.std()) == pytest.approx(0.02, rel=0.03)
-
-
-def test_strata_cover_the_range_of_lambda_and_others_roam() -> None:
-    family = replace(FAMILY, parameters=("lam", "U"), ranges=((0.3, 1.6), (8.0, 12.0)))
-    fractions = jnp.asarray(np.random.default_rng(8).uniform(size=(13, 2)))
-    points = np.asarray(stratified_points(family, fractions))
-    edges = np.linspace(0.3, 1.6, 14)
-    assert np.all(points[:, 0] >= edges[:-1]) and np.all(points[:, 0] <= edges[1:])
-    np.testing.assert_allclose(points[:, 1], 8.0 + 4.0 * np.asarray(fractions[:, 1]), rtol=1e-12)
-    wider = np.asarray(stratified_points(family, fractions, margin=0.1))
-    np.testing.assert_allclose(wider[:, 0], 0.3 - 0.13 + 1.2 * (points[:, 0] - 0.3), rtol=1e-12)
-    np.testing.assert_array_equal(wider[:, 1], points[:, 1])
-
-
-def test_strata_leave_gaps_out_and_none_crosses_one() -> None:
-    family = replace(FAMILY, parameters=("lam",), ranges=((0.4, 1.4),), gaps=((0.7, 0.9), (1.05, 1.3)))
-    assert family.parts == [(0.4, 0.7), (0.9, 1.05), (1.3, 1.4)]
-    # Eleven groups on 0.55 of λ: six, three and two strata of 0.05.
-    ends = np.array([stratified_points(family, jnp.full((11, 1), place))[:, 0] for place in (0.0, 1.0)])
-    expected = [0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.9, 0.95, 1.0, 1.3, 1.35]
-    np.testing.assert_allclose(ends, [expected, np.add(expected, 0.05)], rtol=1e-12)
-    # However few groups there are, every part has one.
-    np.testing.assert_allclose(stratified_points(family, jnp.full((3, 1), 0.5))[:, 0], [0.55, 0.975, 1.35], rtol=1e-12)
-    # Where training is focused strata are four times as narrow: 0.3 + 4 · 0.1 + 0.6 of λ for thirteen groups.
-    plain = replace(family, gaps=())
-    ends = np.array([stratified_points(plain, jnp.full((13, 1), x), focus=(0.7, 0.8))[:, 0] for x in (0.0, 1.0)])
-    np.testing.assert_allclose(ends[0], [0.4, 0.5, 0.6, *np.arange(0.7, 0.79, 0.025), *np.arange(0.8, 1.35, 0.1)][:13])
-    np.testing.assert_allclose(ends[1][:-1], ends[0][1:], rtol=1e-12)
-    # A margin lengthens the outer parts alone.
-    wider = stratified_points(family, jnp.full((3, 1), 0.5), margin=0.1)
-    np.testing.assert_allclose(wider[:, 0], [0.5, 0.975, 1.4], rtol=1e-12)

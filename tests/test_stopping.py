@@ -147,7 +147,7 @@ def test_a_library_is_interrupted_by_the_second_one() -> None:
         time.sleep(1.0)
 
 
-BRIEF = {"validate", "transition", "extrapolate", "plot", "report", "export", "models", "submit", "explore"}
+BRIEF = {"validate", "transition", "extrapolate", "plot", "report", "export", "models", "submit", "explore", "grow"}
 """Commands that write nothing before they are done, or end by themselves (the server of ``explore``)."""
 
 

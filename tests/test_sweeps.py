@@ -226,7 +226,7 @@ def test_registries(electrons: int, phase: float) -> None:
     table = {"electrons": electrons, "supercell": [[3, 0], [0, 3]], "phase_deg": phase}
     hamiltonian = load_config({"system": table}).hamiltonian()
     cell = hamiltonian.supercell
-    positions = registry_positions(hamiltonian, 30, seed=1)
+    (positions,) = registry_positions(hamiltonian, np.array([[1.0]]), 30, seed=1)
     assert positions.shape == (30, electrons, 2)
     harmonic = np.exp(1j * positions @ cell.k_point).mean(-1)
     means = harmonic.reshape(10, 3).mean(0)
@@ -242,7 +242,7 @@ def test_registries(electrons: int, phase: float) -> None:
 def test_registries_need_a_cell_that_holds_them() -> None:
     hamiltonian = load_config({"system": {"electrons": 4, "supercell": [[2, 0], [0, 2]]}}).hamiltonian()
     with pytest.raises(RunError, match="registries of a crystal needs filling 1/3 or 2/3"):
-        registry_positions(hamiltonian, 3, seed=1)
+        registry_positions(hamiltonian, np.array([[1.0]]), 3, seed=1)
     wavefunction = types.SimpleNamespace(hamiltonian=hamiltonian, weight=np.ones(2))
     with pytest.raises(RunError, match="registries of a crystal needs filling 1/3 or 2/3"):
         Model("run", SMALL, wavefunction).with_start("registries")  # before anything is written
@@ -281,12 +281,16 @@ def test_chains_settle_where_they_start_as_crystals(monkeypatch: pytest.MonkeyPa
         asked.append(walkers.positions.shape)
         return walkers
 
-    monkeypatch.setattr("qernel.estimators.chains.settle", recorded)
+    monkeypatch.setattr("qernel.sampling.population.settle", recorded)
     options: dict[str, Any] = {"samples": 1, "moves": 1, "burn_in": 0, "seed": 4, "energies": False}
     wavefunction = initial_wavefunction(SMALL)
     next(ChainSampler(wavefunction, 6).records(jnp.array([1.0]), **options))
     crystals = ChainSampler(wavefunction, 6, crystal_from=0.0)
-    next(crystals.records(jnp.array([1.0]), start=registry_positions(SMALL.hamiltonian(), 6, seed=2), **options))
+    next(
+        crystals.records(
+            jnp.array([1.0]), start=registry_positions(SMALL.hamiltonian(), np.array([[1.0]]), 6, seed=2)[0], **options
+        )
+    )
     assert not asked
     next(crystals.records(jnp.array([1.0]), **options))
     assert [shape[:2] for shape in asked] == [(1, 6 // jax.device_count())]
@@ -298,7 +302,7 @@ def test_real_chains_start_where_they_are_told() -> None:
 
     wavefunction = initial_wavefunction(SMALL)
     sampler = ChainSampler(wavefunction, 6)
-    start = registry_positions(SMALL.hamiltonian(), 6, seed=2)
+    (start,) = registry_positions(SMALL.hamiltonian(), np.array([[1.0]]), 6, seed=2)
     options: dict[str, Any] = {"samples": 1, "moves": 1, "burn_in": 0, "seed": 4, "energies": False}
     one = next(sampler.records(jnp.array([1.0]), start=start, **options)).positions
     other = next(sampler.records(jnp.array([1.0]), **options)).positions

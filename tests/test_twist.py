@@ -182,13 +182,27 @@ def test_whole_turns_are_none() -> None:
 
 @pytest.mark.parametrize("twist", [(0.0, 0.0), (1.0, 0.0), (4.0, -3.0), (0.5, 1.0), (1.75, 0.25)])
 @pytest.mark.parametrize("ansatz", ["slater", "psiformer"])
-def test_a_configuration_knows_whether_its_wavefunction_is_complex(ansatz: str, twist: tuple[float, float]) -> None:
-    config = line(twist=list(twist))
+@pytest.mark.parametrize("along", ["rows", "reduced"])
+def test_a_configuration_knows_whether_its_wavefunction_is_complex(
+    ansatz: str, twist: tuple[float, float], along: str
+) -> None:
+    """Whole turns are none along the rows, and a momentum of their own along the reduced vectors."""
+    config = line(twist=list(twist), twist_along=along)
     model = SMALL.model_copy(update={"ansatz": ansatz})
     family = config.hamiltonian()
     psi = build(model, family, key=jax.random.key(1), dtype=jnp.float64)
     _, log = jax.eval_shape(lambda x: log_psi(psi, x, jnp.ones(1)), jnp.zeros((2, 2)))
     assert config.is_complex == jnp.iscomplexobj(log) == (not mean_field(family, 1.0, 20.0).real)
+    assert config.is_complex == (any(twist) if along == "reduced" else any(turns % 1 for turns in twist))
+
+
+def test_a_twist_of_whole_turns_makes_real_orbitals_complex() -> None:
+    """Along the reduced vectors, where they count: e^{ik·r} times a real periodic function."""
+    config = line(twist=[1.0, 0.0], twist_along="reduced")
+    config = config.model_copy(update={"model": SMALL.model_copy(update={"ansatz": "slater", "complex": False})})
+    psi = build(config.model, config.hamiltonian(), key=jax.random.key(1), dtype=jnp.float64, start=False)
+    _, log = jax.eval_shape(lambda x: log_psi(psi, x, jnp.ones(1)), jnp.zeros((2, 2)))
+    assert config.is_complex and jnp.iscomplexobj(log)
 
 
 def test_results_name_the_twist_they_are_for() -> None:

@@ -53,6 +53,7 @@ def model_attributes(model: Any, others: Mapping[str, float]) -> dict[str, Any]:
         "moire_cells": system.cells,
         "supercell_vectors": hamiltonian.supercell.vectors.ravel().tolist(),
         "moire_vectors": hamiltonian.supercell.primitive.ravel().tolist(),
+        "terms": " + ".join(term.label for term in hamiltonian.terms),
         **{name: float(value) for name, value in hamiltonian.described(others).items()},
         **{f"trained_{name}": [float(low), float(high)] for name, (low, high) in model.ranges.items()},
         "units": "energies in E0 = hbar^2/(m* a_M^2), lengths in the moire period a_M",

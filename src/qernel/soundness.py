@@ -11,14 +11,12 @@ import numpy as np
 
 from qernel.along import LAM, Axis, axis
 from qernel.errors import QernelError, RunError
+from qernel.hamiltonian.parameters import LARGEST
 from qernel.hamiltonian.terms import parameters
 from qernel.integrity import PARTS
 
 if TYPE_CHECKING:
     import xarray
-
-LARGEST_LAM = 1e6
-"""No λ lies beyond it: that of the configuration."""
 
 _LARGEST: Final = 1e30
 """No result lies beyond it; the square of a larger number would not be representable in single precision."""
@@ -89,9 +87,9 @@ def _check_axis(data: xarray.Dataset, along: Axis) -> None:
         raise _Unsound(f"{name} is {_shape(values)}: it has to be one number or a list of numbers")
     if values.size == 0:
         raise _Unsound(f"its axis {name} is empty: there is nothing in it")
-    bad = ~(np.abs(np.ravel(values.values).astype(np.float64)) <= LARGEST_LAM)  # also nan
+    bad = ~(np.abs(np.ravel(values.values).astype(np.float64)) <= LARGEST)  # also nan
     if bad.any():
-        raise _Unsound(f"{along.at(np.ravel(values)[bad][0])} is none: {symbol} has to lie within ±{LARGEST_LAM:g}")
+        raise _Unsound(f"{along.at(np.ravel(values)[bad][0])} is none: {symbol} has to lie within ±{LARGEST:g}")
 
 
 def _check_values(data: xarray.Dataset) -> None:

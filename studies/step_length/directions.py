@@ -25,9 +25,10 @@ import numpy as np  # noqa: E402
 
 from qernel.config import load_config  # noqa: E402
 from qernel.estimators.batched import walker_functions  # noqa: E402
+from qernel.sampling.population import Population  # noqa: E402
+from qernel.training.filling import drift_fractions, family_points  # noqa: E402
 from qernel.training.folder import RunFolder  # noqa: E402
 from qernel.training.run import initial_state, initial_wavefunction  # noqa: E402
-from qernel.training.state import drift_fractions, stratified_points  # noqa: E402
 from qernel.training.step import sampled  # noqa: E402
 from qernel.training.system import centred_system  # noqa: E402
 
@@ -41,18 +42,19 @@ def batches(run: Path, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     train, template = config.train, initial_wavefunction(config, start=False)
     state, *_ = RunFolder(run, config, template).checkpoints.load(initial_state(config, template))
     functions, hamiltonian = walker_functions(template, laplacian=train.laplacian), template.hamiltonian
+    population = Population.of(functions.log_modulus, hamiltonian)
 
     @jax.jit
     def batch(walkers, fractions, key):  # type: ignore[no-untyped-def]
         fractions = drift_fractions(key, fractions, train.drift)
-        points = stratified_points(hamiltonian, fractions, train.margin, train.focus)
+        points = family_points(hamiltonian, fractions, train)
         keys = jax.random.split(key, walkers.log_modulus.shape)
         shared = (state.parameters, jnp.zeros((), jnp.int32))
-        walkers, _, _, energies, scores = sampled(
-            functions, hamiltonian.supercell, shared, walkers, points, keys, moves=MOVES, exchange_every=SWAP
+        advanced, energies, scores = sampled(
+            functions, population, shared, walkers, points, keys, moves=MOVES, exchange_every=SWAP
         )
         rows, residuals, _, _ = centred_system(energies.total, scores, clip=train.clip, balance=train.balance)
-        return walkers, fractions, rows.reshape(-1, rows.shape[-1]), residuals.reshape(-1)
+        return advanced.walkers, fractions, rows.reshape(-1, rows.shape[-1]), residuals.reshape(-1)
 
     positions, log_modulus = state.walkers.positions[:, :MOST], state.walkers.log_modulus[:, :MOST]
     walkers, fractions = state.walkers._replace(positions=positions, log_modulus=log_modulus), state.fractions

@@ -14,9 +14,10 @@ from jax import Array
 from jax.sharding import Mesh
 
 from qernel.config import Config
-from qernel.estimators.batched import WalkerFunctions, refreshed_sweep, walker_functions
+from qernel.estimators.batched import WalkerFunctions, walker_functions
 from qernel.sampling.devices import SPLIT, WALKERS, over_walkers
 from qernel.sampling.metropolis import Walkers
+from qernel.sampling.population import Population
 from qernel.training.run import initial_state, training_step
 from qernel.training.state import layout
 from qernel.wavefunction import Wavefunction
@@ -76,11 +77,10 @@ def _gradient(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compu
 
 
 def _sampling(config: Config, template: Wavefunction, mesh: Mesh) -> tuple[Compute, tuple[Any, ...]]:
-    functions = _functions(config, template)
-    cell = template.hamiltonian.supercell
+    population = Population.of(_functions(config, template).log_modulus, template.hamiltonian)
 
     def run(parameters: Array, walkers: Walkers, points: Array, keys: Array) -> Walkers:
-        return refreshed_sweep(functions, parameters, walkers, points, keys, cell, moves=config.train.moves)[0]
+        return population.advanced(parameters, walkers, points, keys, moves=config.train.moves).walkers
 
     return over_walkers(run, mesh, WALKERS), _arguments(config, template)
 

@@ -41,6 +41,8 @@ examples:
   qernel train my.toml --set train.walkers=64      train a configuration of your own, with one change
   qernel query runs/n6 --lam 0.5 1.05              energies at two λ
   qernel scan runs/n6 --lam 0.4:1.4:21             a table and the phase diagram, in runs/n6/scan
+  qernel scan runs/two --lam 0.4:1.4:21 --over U 8 10 12
+                                                   a map over two parameters, in runs/two/map
   qernel hf n6 --lam 0.4:1.4:11 --out hf-n6        Hartree–Fock, to compare with
   qernel observe runs/n6 --lam 1 --observable density structure_factor
                                                    arrays with errors, in runs/n6/observe/observables.nc

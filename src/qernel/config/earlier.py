@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from qernel.config.orbitals import FOLLOWING, following
 from qernel.config.twist import earlier_meaning, twist_as_stored
-from qernel.hamiltonian.terms.base import OneBody
 
 if TYPE_CHECKING:
     from qernel.config.schema import Config
-
-FOLLOWING = {"bloch": "bloch_order_others", "hartree_fock": "hf_order_others"}
-"""By the kind of orbitals: the [model] key that says how closely they follow parameters other than λ.
-
-At 1 they follow λ alone, as all did before there were these keys; so 1 does not enter a fingerprint, and no other value
-does where there is nothing to follow.
-"""
 
 
 class Meaning(NamedTuple):
@@ -31,17 +24,6 @@ class Meaning(NamedTuple):
     config: Config
     what: str
     override: str
-
-
-def following(config: Config) -> str | None:
-    """The key of `FOLLOWING` that matters to a configuration; None where orbitals depend on λ alone at any value."""
-    model = config.model
-    kind = "bloch" if model.ansatz == "slater" and model.orbitals == "network" else model.orbitals
-    names = {name for name, (low, high) in config.family.ranges.items() if name != "lam" and low < high}
-    if kind == "bloch":
-        potentials = [term for term in config.system.terms if isinstance(term, OneBody)]
-        names &= {parameter.name for term in potentials for parameter in term.parameters}
-    return FOLLOWING.get(kind) if names else None
 
 
 def uncounted(config: Config) -> set[str]:

@@ -76,8 +76,8 @@ class Config(Section):
 
     @property
     def is_complex(self) -> bool:
-        """Whether ψ is complex (`ModelConfig.is_complex`)."""
-        return self.model.is_complex(self.system.twisted)
+        """Whether ψ is complex: its orbitals are, or its phase turns with the twist of real ones."""
+        return self.system.twisted or self.model.complex_orbitals(twisted=False)
 
     def hamiltonian(self) -> Hamiltonian:
         """The family of Hamiltonians, conditioned on λ and on every other interval given (imports jax)."""

@@ -12,8 +12,6 @@ from jax import Array
 
 from qernel.estimators.local_energy import LocalEnergy, local_energy
 from qernel.estimators.memory import SHARE, device_memory, live_bytes
-from qernel.lattice import Supercell
-from qernel.sampling.metropolis import SweepInfo, Walkers, sweep
 from qernel.wavefunction import Wavefunction, log_psi, parameter_layout, trainable
 
 
@@ -24,25 +22,6 @@ class WalkerFunctions(NamedTuple):
     local_energy: Callable[[Array, Array, Array], LocalEnergy]
     scores: Callable[[Array, Array, Array], Array]
     gates: Callable[[Array, Array, Array], Array]
-
-
-def refreshed_sweep(
-    functions: WalkerFunctions,
-    parameters: Array,
-    walkers: Walkers,
-    points: Array,
-    keys: Array,
-    supercell: Supercell,
-    *,
-    moves: int,
-) -> tuple[Walkers, SweepInfo]:
-    """`sweep` with ψ at these parameters and points: log|ψ| of the walkers is evaluated anew before the first move."""
-
-    def log_modulus(positions: Array) -> Array:
-        return functions.log_modulus(parameters, positions, points)
-
-    walkers = walkers._replace(log_modulus=log_modulus(walkers.positions))
-    return sweep(keys, walkers, log_modulus, supercell, moves=moves)
 
 
 _ROWS = {"cpu": 2**10}

@@ -19,12 +19,13 @@ from jax import Array
 from jax.sharding import NamedSharding
 
 from qernel.errors import NotFinite
-from qernel.estimators.batched import refreshed_sweep, walker_functions
+from qernel.estimators.batched import walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, walker_mesh
-from qernel.sampling.exchange import exchange
-from qernel.sampling.metropolis import Walkers, adapt_width
-from qernel.sampling.starts import settle, start_walkers
+from qernel.sampling.metropolis import Walkers
+from qernel.sampling.moves import Gaussian
+from qernel.sampling.population import ADVANCED, Population
+from qernel.sampling.starts import start_walkers
 from qernel.stopping import check
 from qernel.wavefunction import Wavefunction, parameter_layout
 
@@ -78,14 +79,15 @@ class ChainSampler:
         self._hamiltonian = wavefunction.hamiltonian
         self._parameters = parameter_layout(wavefunction).parameters
         self._functions = walker_functions(wavefunction, laplacian=laplacian, chunk=chunk)
+        self._population = Population.of(self._functions.log_modulus, wavefunction.hamiltonian)
         mesh = walker_mesh(walkers)
         self._advance = jax.jit(
             lambda moves, swap, *arguments: over_walkers(
-                partial(self._sweep, moves, swap), mesh, (WALKERS, SPLIT, SPLIT)
+                partial(self._population.advanced, moves=moves, swap=swap), mesh, ADVANCED
             )(*arguments),
             static_argnums=(0, 1),
         )
-        self._settle = jax.jit(over_walkers(self._settled, mesh, WALKERS))
+        self._settle = jax.jit(over_walkers(self._population.settled, mesh, WALKERS))
         self._measure = jax.jit(over_walkers(self._local_energy, mesh, SPLIT))
         self._reweigh = jax.jit(over_walkers(self._weights_and_energies, mesh, (SPLIT, SPLIT)))
         # Inputs always lie where outputs do: anything else is compiled again, which takes longer than sampling.
@@ -172,32 +174,28 @@ class ChainSampler:
         blocks = -(-burn_in // moves)
         for block in range(blocks + samples):
             check()
-            measuring = block >= blocks
             keys = jax.random.split(jax.random.fold_in(key, block), (groups, self.walkers))
             walkers, accepted, swapped = self._advance(moves, swap, self._parameters, walkers, points, keys)
             # Waiting here keeps one computation in flight: several that talk between devices can block each
             # other for ever on XLA's CPU thread pool.
-            acceptance = _host(accepted)
+            acceptance = _host(accepted[Gaussian.name])
             if progress:
                 progress((block + 1) / (blocks + samples))
-            if measuring:
-                parts = self._energies(walkers, points, keys, energies)
-                positions = _host(walkers.positions)
-                yield Replicas(
-                    [
-                        Record(
-                            **{name: part[group] for name, part in parts.items()},
-                            positions=positions[group],
-                            acceptance=acceptance[group],
-                        )
-                        for group in range(groups)
-                    ],
-                    _host(swapped)[:-1].mean(1) if swap else np.empty(0),
-                )
+            if block >= blocks:
+                records = self._records(walkers, points, keys, acceptance, energies)
+                yield Replicas(records, _host(swapped)[:-1].mean(1) if swap else np.empty(0))
             else:
                 # Large nudges first, so that a poor starting width costs little; frozen once measuring.
                 rate = 1.0 if block < blocks // 2 else 0.3
                 walkers = self._adapted(walkers, acceptance.mean(1), target, rate)
+
+    def _records(
+        self, walkers: Walkers, points: Array, keys: Array, acceptance: npt.NDArray[np.float64], energies: bool
+    ) -> list[Record]:
+        """What is recorded of the walkers at each point; zeros for energies that are not wanted."""
+        parts = self._energies(walkers, points, keys, energies)
+        columns = {**parts, "positions": _host(walkers.positions), "acceptance": acceptance}
+        return [Record(**{name: column[group] for name, column in columns.items()}) for group in range(len(points))]
 
     def _start(self, key: Array, points: Array, seed: int, start: npt.ArrayLike | None) -> Walkers:
         """Walkers before burn-in, laid out over the devices; arguments as of `replicas`."""
@@ -216,8 +214,7 @@ class ChainSampler:
 
     def _adapted(self, walkers: Walkers, acceptance: npt.NDArray[np.float64], target: float, rate: float) -> Walkers:
         """The same walkers with step widths changed towards an acceptance, given that of each group ``[G]``."""
-        largest = self._hamiltonian.supercell.inscribed_radius
-        width = adapt_width(_host(walkers.width), acceptance, target=target, rate=rate, largest=largest)
+        width = self._population.adapted(_host(walkers.width), acceptance, target=target, rate=rate)
         return walkers._replace(width=jax.device_put(np.asarray(width, walkers.width.dtype), self._replicated))
 
     def _energies(
@@ -259,20 +256,6 @@ class ChainSampler:
         logs, energies = self._reweigh(self._parameters, walkers, jnp.asarray(points, dtype), keys)
         parts = {name: part[0] for name, part in _parts(energies).items()}
         return _host(logs)[0], record._replace(**parts)
-
-    def _sweep(
-        self, moves: int, swap: bool, parameters: Array, walkers: Walkers, points: Array, keys: Array
-    ) -> tuple[Walkers, Array, Array]:
-        cell = self._hamiltonian.supercell
-        walkers, info = refreshed_sweep(self._functions, parameters, walkers, points, keys, cell, moves=moves)
-        swapped = jnp.full_like(info.acceptance, jnp.nan)
-        if swap:
-            walkers, swapped = exchange(keys, walkers, lambda x: self._functions.log_modulus(parameters, x, points))
-        return walkers, info.acceptance, swapped
-
-    def _settled(self, parameters: Array, walkers: Walkers, points: Array, keys: Array) -> Walkers:
-        cell = self._hamiltonian.supercell
-        return settle(keys, walkers, lambda x: self._functions.log_modulus(parameters, x, points), cell)
 
     def _local_energy(self, parameters: Array, walkers: Walkers, points: Array, keys: Array) -> LocalEnergy:
         return self._functions.local_energy(parameters, walkers.positions, points)

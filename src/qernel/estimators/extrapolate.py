@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NEEDED = ("energy", "energy_error", "energy_variance", "energy_variance_error")
 
 _SAME = ("electrons_up", "electrons_down", "moire_cells", "twist_momentum")
-"""Attributes in which files of one Hamiltonian agree, besides the parameters."""
+"""Attributes in which files of one Hamiltonian agree; one that is absent says something too."""
 
 _SURE = 2.0
 """Standard errors by which the energy has to fall with the variance."""
@@ -196,7 +196,9 @@ def _check(path: str | Path, data: xarray.Dataset, reference: xarray.Dataset, fi
         raise RunError(
             f"{path} lacks {', '.join(missing) or 'lam'}: use files of qernel observe --observable energy v_score"
         )
-    for name in (*parameters(), *_SAME):
+    # Files of earlier versions do not say every term and parameter.
+    said = [name for name in (*parameters(), "terms") if name in data.attrs and name in reference.attrs]
+    for name in (*said, *_SAME):
         if not np.array_equal(data.attrs.get(name, ()), reference.attrs.get(name, ())):
             raise RunError(
                 f"{path} has {name} = {data.attrs.get(name)} and {first} {reference.attrs.get(name)}: wavefunctions of "

@@ -48,7 +48,7 @@ def download(dataset: xarray.Dataset, kind: str) -> tuple[bytes, str, str]:
 
 
 def disposition(name: str) -> str:
-    """The header ``Content-Disposition`` of a file, whatever its name (RFC 6266).
+    r"""The header ``Content-Disposition`` of a file, whatever its name (RFC 6266).
 
     >>> disposition("n6.nc"), disposition("Übung.nc")
     ('attachment; filename="n6.nc"', 'attachment; filename="_bung.nc"; filename*=UTF-8\'\'%C3%9Cbung.nc')

@@ -34,7 +34,6 @@ class Parameter:
         multiplies: the part of the energy that it is a factor of, ``moire`` or ``interaction``; empty: of none. With p
             the parameter, dE/dp of the ground state is that part over p, and E is concave in p.
         aliases: what other codes and papers call it, for the did-you-mean of configurations.
-        note: what else the description of its key in [system] says.
     """
 
     name: str
@@ -50,7 +49,6 @@ class Parameter:
     reach: float = 0.0
     multiplies: str = ""
     aliases: tuple[str, ...] = ()
-    note: str = ""
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():

@@ -183,17 +183,6 @@ class MeanField:
         mean = float(np.abs(harmonic) ** 2)
         return mean / count**2, (count + mean - exchanged) / count**2
 
-    def canonical(self, orbitals: Orbitals) -> tuple[list[FloatArray], Orbitals]:
-        """Orbital energies in E0 and the orbitals rotated so that the Fock matrix between them is diagonal."""
-        _, fock = self.apply(orbitals)
-        energies, rotated = [], []
-        for block, acted in zip(orbitals, fock, strict=True):
-            matrix = block.conj() @ acted.T
-            values, vectors = linalg.eigh(matrix.real if self.real else matrix)
-            energies.append(values)
-            rotated.append(vectors.T @ block)
-        return energies, rotated
-
     def symmetrised(self, amplitudes: ComplexArray) -> ComplexArray:
         """The real part of functions, in plane waves, if orbitals are to be real; else the functions themselves."""
         if not self.real:

@@ -14,7 +14,8 @@ from qernel.estimators.doubts import doubts_of
 from qernel.estimators.order_parameter import crystal_order
 from qernel.estimators.possible import impossible
 from qernel.estimators.quantity import Quantity
-from qernel.estimators.statistics import Summary, ratio_of_weighted, summarise
+from qernel.estimators.statistics import Summary, summarise
+from qernel.estimators.weighted import ratio_of_weighted
 from qernel.lattice import holds_root_three
 from qernel.storage import IMPOSSIBLE, outside
 

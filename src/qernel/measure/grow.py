@@ -36,6 +36,12 @@ def grow(
     Raises:
         ConfigError: if the configuration cannot be used, or has no room for the network.
         RunError: if there is no such model, or the folder holds something.
+
+    >>> import qernel
+    >>> larger = ["model.blocks=4", "model.conditioning_width=16", "family.lam=[0.15, 1.85]"]
+    >>> found = qernel.grow("n6", qernel.load_config("n6", larger), "runs/larger")
+    >>> found.word, round(found.deviation, 5)
+    ('the same function', 0.0)
     """
     settings = config if isinstance(config, Config) else load_config(config)
     require_unused(Path(out))

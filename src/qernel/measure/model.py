@@ -14,12 +14,12 @@ import numpy as np
 from qernel import runtime
 from qernel.config import Config
 from qernel.errors import RunError
+from qernel.hamiltonian.parameters import LARGEST
 from qernel.hamiltonian.terms import parameter
 from qernel.measure import verbs
 from qernel.measure.card import Card
 from qernel.measure.state import State
 from qernel.provenance import identity
-from qernel.soundness import LARGEST_LAM
 from qernel.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ class Model:
             raise RunError(f"{self.name} is not conditioned on {', '.join(unknown)}, only on {', '.join(ranges)}")
         values = self.hamiltonian.middle | others | {"lam": lam}
         point = np.array([float(values[name]) for name in ranges])
-        if not (np.abs(point) <= LARGEST_LAM).all():
-            within = f"must be numbers within ±{LARGEST_LAM:g}"
+        if not (np.abs(point) <= LARGEST).all():
+            within = f"must be numbers within ±{LARGEST:g}"
             raise RunError(f"{dict(zip(ranges, point.tolist(), strict=True))} {within}")
         self.hamiltonian.interaction.require(self.hamiltonian.numbers(point))
         if not extrapolate:

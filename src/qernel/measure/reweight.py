@@ -10,7 +10,7 @@ import numpy as np
 
 from qernel.along import named
 from qernel.errors import RunError
-from qernel.estimators.statistics import effective_fraction
+from qernel.estimators.weighted import effective_fraction
 
 if TYPE_CHECKING:
     from qernel.estimators.chains import Record
@@ -36,7 +36,7 @@ def reweighted(
     """⟨E⟩ at ``target`` as Σ w E_L(R; target) / Σ w with w = |ψ_target(R)/ψ_source(R)|², R drawn at ``source``.
 
     Error bars hold the fluctuation and the autocorrelation of the weights
-    (`qernel.estimators.statistics.ratio_of_weighted`). Numbers from the same records are correlated with each other,
+    (`qernel.estimators.weighted.ratio_of_weighted`). Numbers from the same records are correlated with each other,
     and with those of ``source``. What no chain visited at ``source`` is not seen: this does not lead across a
     first-order transition.
 

@@ -30,9 +30,7 @@ WALKERS = Walkers(SPLIT, SPLIT, REPLICATED)  # type: ignore[arg-type]
 """Layout of walkers: only the step width belongs to a whole group."""
 
 
-def over_walkers(
-    measure: Callable[..., Any], mesh: Mesh, outputs: Any = (WALKERS, SPLIT, SPLIT, SPLIT)
-) -> Callable[..., Any]:
+def over_walkers(measure: Callable[..., Any], mesh: Mesh, outputs: Any) -> Callable[..., Any]:
     """Run a function of (parameters, walkers, points, keys) on each device's share of the walkers.
 
     Args:

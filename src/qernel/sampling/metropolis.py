@@ -1,22 +1,22 @@
 """Metropolis sampling of |ψ|² for groups of walkers, one family point per group.
 
-Three symmetric proposals: Gaussian steps of all electrons; a translation of the whole configuration by a moiré
-lattice vector, which leaves the Hamiltonian unchanged and so carries a crystal between its registries; and a
-hop of one electron by a moiré lattice vector, from one potential well to another. Small steps do neither at
-strong λ.
+What is proposed: `qernel.sampling.moves`. Here it is accepted or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from qernel.lattice import Supercell, wrap
+from qernel.sampling.moves import Move
 
 LogModulus = Callable[[Array], Array]
 """log|ψ| of all walkers: ``[G, W, N, 2]`` → ``[G, W]``."""
@@ -28,14 +28,6 @@ class Walkers(NamedTuple):
     positions: Array
     log_modulus: Array
     width: Array
-
-
-class SweepInfo(NamedTuple):
-    """Fractions of accepted proposals of each walker, ``[G, W]``."""
-
-    acceptance: Array
-    translation_acceptance: Array
-    hop_acceptance: Array
 
 
 def spread_walkers(
@@ -59,12 +51,11 @@ def sweep(
     keys: Array,
     walkers: Walkers,
     log_modulus: LogModulus,
-    supercell: Supercell,
+    kinds: Sequence[Move],
     *,
     moves: int,
-    translate: bool = True,
-) -> tuple[Walkers, SweepInfo]:
-    """Advance all walkers by ``moves`` Gaussian steps, one translation and one hop.
+) -> tuple[Walkers, dict[str, Array]]:
+    """Advance all walkers by every kind of move in turn.
 
     Every walker draws from its own key, so that chains do not depend on how walkers are spread over devices.
 
@@ -72,56 +63,54 @@ def sweep(
         keys: one random key per walker, ``[G, W]``.
         walkers: current state; ``walkers.log_modulus`` must belong to ``log_modulus``.
         log_modulus: log|ψ| of all walkers.
-        supercell: positions are wrapped back into it.
-        moves: Gaussian all-electron proposals.
-        translate: whether to propose one moiré translation and one hop as well.
+        kinds: what is proposed (`qernel.sampling.moves.moves_of`).
+        moves: how often the repeated kinds are proposed.
 
     Returns:
-        New walkers and the fraction of accepted proposals of each walker. The width is left alone: see
-        `adapt_width`.
+        New walkers, and by the name of each kind the fraction of accepted proposals of each walker ``[G, W]``, 0 where
+        it is not possible. The width is left alone: see `adapt_width`.
     """
-    shape, dtype = walkers.positions.shape[2:], walkers.positions.dtype
+    dtype = walkers.positions.dtype
     pairs = jax.vmap(jax.vmap(jax.random.split))(keys)
-    noise = _per_walker(lambda key: jax.random.normal(key, (moves, *shape), dtype), pairs[..., 0])
-    step_keys = pairs[..., 1]
-    uniform = _per_walker(lambda key: jax.random.uniform(key, (moves + 2,), dtype), step_keys)
-    threshold = 0.5 * jnp.log(uniform)
-
-    def propose(carry: tuple[Array, Array], candidate: Array, threshold: Array) -> tuple[tuple[Array, Array], Array]:
-        positions, log = carry
-        candidate = wrap(candidate, supercell.vectors)
-        candidate_log = log_modulus(candidate)
-        # A NaN proposal compares false and is rejected; a walker that is itself at no finite log|ψ| (a node, an
-        # overflow) takes the first finite proposal, or it would stay there for ever.
-        stranded = ~jnp.isfinite(log) & jnp.isfinite(candidate_log)
-        accepted = (threshold < candidate_log - log) | stranded
-        positions = jnp.where(accepted[..., None, None], candidate, positions)
-        return (positions, jnp.where(accepted, candidate_log, log)), accepted.astype(dtype)
-
-    def gaussian(carry: tuple[Array, Array], draw: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
-        noise, threshold = draw
-        return propose(carry, carry[0] + walkers.width[:, None, None, None] * noise, threshold)
-
-    start = (walkers.positions, walkers.log_modulus)
-    draws = (jnp.moveaxis(noise, 2, 0), jnp.moveaxis(threshold[..., :-2], 2, 0))
-    carry, accepted = jax.lax.scan(gaussian, start, draws)
-    moved = hopped = jnp.zeros_like(accepted[0])
-    if translate and supercell.cells > 1:
-        vectors = jnp.asarray(supercell.translations[1:], dtype)
-        # The list of translations is closed under inversion modulo the supercell: the proposal is symmetric.
-
-        def pick(number: int, count: int) -> Array:
-            return _per_walker(lambda key: jax.random.randint(jax.random.fold_in(key, number), (), 0, count), step_keys)
-
-        choice = pick(1, len(vectors))
-        carry, moved = propose(carry, carry[0] + vectors[choice][:, :, None, :], threshold[..., -2])
-        electron, hop = pick(2, shape[0]), pick(3, len(vectors))
-        mask = jax.nn.one_hot(electron, shape[0], dtype=dtype)
-        carry, hopped = propose(carry, carry[0] + mask[..., None] * vectors[hop][:, :, None, :], threshold[..., -1])
-    return Walkers(*carry, walkers.width), SweepInfo(accepted.mean(0), moved, hopped)
+    counts = [moves if kind.repeated else 1 for kind in kinds]
+    # One draw for all kinds: random numbers depend on their place in it, not on how many come behind.
+    uniform = _per_walker(lambda pair: jax.random.uniform(pair[1], (sum(counts),), dtype), pairs)
+    thresholds = jnp.split(0.5 * jnp.log(uniform), np.cumsum(counts)[:-1], axis=2)
+    carry = (walkers.positions, walkers.log_modulus)
+    acceptance = {}
+    for kind, count, threshold in zip(kinds, counts, thresholds, strict=True):
+        acceptance[kind.name] = jnp.zeros(keys.shape, dtype)
+        if kind.possible:
+            draws = _per_walker(partial(_draw, kind, count, dtype), pairs), threshold
+            draws = jax.tree.map(lambda drawn: jnp.moveaxis(drawn, 2, 0), draws)
+            step = partial(_attempt, kind, walkers.width, log_modulus)
+            carry, accepted = jax.lax.scan(step, carry, draws)
+            acceptance[kind.name] = accepted.mean(0)
+    return Walkers(*carry, walkers.width), acceptance
 
 
-def _per_walker(draw: Callable[[Array], Array], keys: Array) -> Array:
+def _attempt(
+    kind: Move, width: Array, log_modulus: LogModulus, carry: tuple[Array, Array], draw: tuple[Any, Array]
+) -> tuple[tuple[Array, Array], Array]:
+    """One proposal to every walker: positions and log|ψ| after it, and whether it was accepted, 0 or 1."""
+    (positions, log), (drawn, threshold) = carry, draw
+    proposed = jax.vmap(jax.vmap(kind.propose, (0, None, 0)))(positions, width, drawn)
+    candidate = wrap(proposed, kind.supercell.vectors)
+    candidate_log = log_modulus(candidate)
+    # A NaN proposal compares false and is rejected; a walker that is itself at no finite log|ψ| (a node, an
+    # overflow) takes the first finite proposal, or it would stay there for ever.
+    stranded = ~jnp.isfinite(log) & jnp.isfinite(candidate_log)
+    accepted = (threshold < candidate_log - log) | stranded
+    positions = jnp.where(accepted[..., None, None], candidate, positions)
+    return (positions, jnp.where(accepted, candidate_log, log)), accepted.astype(log.dtype)
+
+
+def _draw(kind: Move, count: int, dtype: Any, pair: Array) -> Any:
+    """What one walker draws for one kind of move, from the two halves of its key."""
+    return kind.draw(lambda number: jax.random.fold_in(pair[1], number) if number else pair[0], count, dtype)
+
+
+def _per_walker(draw: Callable[[Array], Any], keys: Array) -> Any:
     return jax.vmap(jax.vmap(draw))(keys)
 
 

@@ -57,7 +57,7 @@ def start_walkers(
     spread = spread_walkers(key, hamiltonian.supercell, shape, width=_STEP / math.sqrt(hamiltonian.count), dtype=dtype)
     if crystal_from is None:
         return spread
-    crystals = jnp.asarray(registry_positions(hamiltonian, walkers, seed=seed), dtype)
+    crystals = jnp.asarray(registry_positions(hamiltonian, np.asarray(points), walkers, seed=seed), dtype)
     lam, every_other = points[:, :1], jnp.arange(walkers) % 2 == 1
     frozen = lam >= crystal_from
     if spread_until is not None:
@@ -104,19 +104,20 @@ def require_registries(hamiltonian: Hamiltonian) -> None:
         )
 
 
-def registry_positions(hamiltonian: Hamiltonian, walkers: int, *, seed: int) -> FloatArray:
-    """Crystals in the three registries, one after the other.
+def registry_positions(hamiltonian: Hamiltonian, points: FloatArray, walkers: int, *, seed: int) -> FloatArray:
+    """Crystals in the three registries, one after the other, for each point.
 
     At filling 2/3 a registry is the √3×√3 sublattice of wells that stays empty, at filling 1/3 the one that is
-    occupied. The wells are the deepest places of the moiré cells.
+    occupied. The wells are the deepest places of the moiré cells, and may be others at another point.
 
     Args:
-        hamiltonian: electrons, supercell and potential (parameters in the middle of their intervals).
-        walkers: number of configurations W.
-        seed: of the small displacements, and of which electron sits where.
+        hamiltonian: electrons and supercell.
+        points: of the family ``[G, p]``.
+        walkers: number of configurations W at each.
+        seed: of the small displacements, and of which electron sits where; the same at every point.
 
     Returns:
-        Positions ``[W, N, 2]`` in a_M.
+        Positions ``[G, W, N, 2]`` in a_M.
 
     Raises:
         RunError: see `require_registries`.
@@ -124,8 +125,8 @@ def registry_positions(hamiltonian: Hamiltonian, walkers: int, *, seed: int) -> 
     require_registries(hamiltonian)
     cell, count = hamiltonian.supercell, hamiltonian.count
     rng = np.random.default_rng([seed, 3])
-    well = hamiltonian.minima(hamiltonian.constants)[0][0]
     occupied = [cell.crystal(registry, count) for registry in range(3)]
     sites = np.stack([rng.permutation(cell.translations[occupied[walker % 3]]) for walker in range(walkers)])
-    result: FloatArray = sites + well + _WIDTH * rng.normal(size=sites.shape)
-    return result
+    displacements = _WIDTH * rng.normal(size=sites.shape)
+    wells = [hamiltonian.minima(hamiltonian.numbers(point))[0][0] for point in points]
+    return np.stack([sites + well + displacements for well in wells])

@@ -22,10 +22,10 @@ from qernel.config.earlier import meanings
 from qernel.errors import ConfigError, DamagedFile, RunError
 from qernel.files import PARTIAL, occupied, require_writable, set_aside, write_atomically
 from qernel.sampling.devices import walker_mesh
-from qernel.training.balance import Routing, overflow
 from qernel.training.checkpoint import CONFIG_FILE as CONFIG_FILE
 from qernel.training.checkpoint import Checkpoints, Loaded
 from qernel.training.events import EventLog
+from qernel.training.expert_load import Routing, overflow
 from qernel.training.lock import LOCK_FILE, locked
 from qernel.training.metrics import MetricsFile
 from qernel.training.progress import COMPLETE, GOING_ON, Progress

@@ -9,9 +9,10 @@ import numpy as np
 
 from qernel.config import Config
 from qernel.errors import ConfigError
+from qernel.training.filling import family_points
 from qernel.training.folder import RunFolder, new_folder, require_unused
 from qernel.training.run import initial_state, initial_wavefunction
-from qernel.training.state import TrainState, stratified_points
+from qernel.training.state import TrainState
 from qernel.wavefunction import Wavefunction, parameter_layout
 from qernel.wavefunction.evaluate import PointAmplitude
 from qernel.wavefunction.transfer import Overlap, misfits, one_determinant, transferred
@@ -146,7 +147,7 @@ def _same_electrons(old: Config, new: Config) -> bool:
 def _deviation(source: Wavefunction, grown: Wavefunction, state: TrainState, config: Config) -> float:
     """See `Grown.deviation`, for some of the walkers that the run starts with."""
     train, hamiltonian = config.train, grown.hamiltonian
-    points = np.asarray(stratified_points(hamiltonian, state.fractions, train.margin, train.focus))
+    points = np.asarray(family_points(hamiltonian, state.fractions, train))
     spread: list[Any] = []
     for group in np.unique(np.linspace(0, train.groups - 1, _GROUPS).astype(int)):
         x = np.asarray(state.walkers.positions[group, :_WALKERS])

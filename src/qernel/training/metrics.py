@@ -17,23 +17,20 @@ import numpy as np
 
 from qernel.files import keep_copy, read_bytes, write_atomically
 from qernel.rows import read_rows, row_number
-from qernel.training.balance import Routing
+from qernel.sampling.moves import MOVES, Gaussian
+from qernel.training.expert_load import Routing
 from qernel.training.step import StepInfo
 
 _COLUMNS = (
-    "energy",
-    "error",
-    "deviation",
-    "kinetic",
-    "moire",
-    "interaction",
-    "order_parameter",
-    "acceptance",
-    "translation_acceptance",
-    "hop_acceptance",
-    "width",
-    "bad_walkers",
+    *("energy", "error", "deviation", "kinetic", "moire", "interaction", "order_parameter"),
+    *("acceptance", "translation_acceptance", "hop_acceptance", "width", "bad_walkers"),
 )
+
+
+def _later() -> list[str]:
+    """Columns of kinds of moves that came after the first files: they are the last, so that those files go on."""
+    names = [f"{kind.name}_acceptance" for kind in MOVES if kind is not Gaussian]
+    return [name for name in names if name not in _COLUMNS]
 
 
 class MetricsFile:
@@ -68,7 +65,9 @@ class MetricsFile:
         self._path = path
         self._columns = (*_COLUMNS, "exchange_acceptance") if exchange else _COLUMNS
         routing = [f"load_b{b}_e{e}" for b, count in enumerate(experts, 1) for e in range(1, count + 1)]
-        names = ["iteration", "group", *parameters, *self._columns, *routing, *(["dropped"] if routing else [])]
+        self._later = _later()
+        routing += ["dropped"] if routing else []
+        names = ["iteration", "group", *parameters, *self._columns, *routing, *self._later]
         header = ",".join(names).encode() + b"\r\n"
         write_atomically(path, header + b"".join(self._kept(names, iteration, every)))
         self._open()
@@ -101,12 +100,16 @@ class MetricsFile:
     def append(self, iteration: int, info: StepInfo, routing: Routing | None = None) -> None:
         """Write one row per group; the routing where there are experts."""
         writer = csv.writer(self._handle)
-        columns = [np.asarray(getattr(info, name)) for name in self._columns]
+        others = {f"{name}_acceptance": accepted for name, accepted in info.other_acceptance.items()}
+        known = info._asdict() | others
+        columns = [np.asarray(known[name]) for name in self._columns]
+        later = [np.asarray(known[name]) for name in self._later]
         for group, point in enumerate(np.asarray(info.point)):
             values = [_number(name, column[group]) for name, column in zip(self._columns, columns, strict=True)]
             if routing is not None:
                 load = np.asarray(routing.load)[group].ravel()
                 values += [*(f"{part:.4g}" for part in load), f"{int(np.asarray(routing.dropped)[group])}"]
+            values += [f"{column[group]:.7g}" for column in later]
             writer.writerow([iteration, group, *(f"{p:.7g}" for p in point), *values])
         self._handle.flush()  # whoever watches the training reads whole iterations, as they come
 

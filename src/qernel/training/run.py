@@ -16,20 +16,22 @@ from qernel.config import Config
 from qernel.errors import RunError, resume_command
 from qernel.estimators.batched import walker_functions
 from qernel.files import require_writable
-from qernel.optimise import Schedule, build_optimiser
+from qernel.optimise import build_optimiser
 from qernel.sampling.devices import WALKERS, over_walkers, walker_mesh
 from qernel.sampling.metropolis import Walkers
-from qernel.sampling.starts import settle, start_walkers
+from qernel.sampling.population import Population
+from qernel.sampling.starts import start_walkers
 from qernel.training import processes
-from qernel.training.balance import routing_of, steered_places
 from qernel.training.events import EventLog
+from qernel.training.expert_load import routing_of
+from qernel.training.filling import family_points
 from qernel.training.folder import RunFolder, new_folder, require_unused
 from qernel.training.guard import Guard
 from qernel.training.lock import locked
 from qernel.training.loop import Loop
 from qernel.training.report import Report, Reporter
 from qernel.training.size import require_memory
-from qernel.training.state import TrainState, as_configured, layout, stratified_points
+from qernel.training.state import TrainState, as_configured, layout
 from qernel.training.step import StepInfo, make_step
 from qernel.training.watchdog import Watchdog
 from qernel.wavefunction import Wavefunction, build, parameter_layout
@@ -69,10 +71,7 @@ def train(
     """
     runtime.refuse_forked()
     processes.check_shares(config.train.walkers)
-    refusal = _refusal(out, resume) if processes.first() else None
-    if processes.agreed(refusal is not None)[0]:  # before a start from Hartree–Fock takes minutes
-        if refusal is not None:
-            raise refusal
+    if not _accepted(out, resume):
         return out
     require_memory(config)
     template = initial_wavefunction(config, start=not resume)
@@ -85,19 +84,13 @@ def train(
         if resume and not folder.checkpoints.paths():
             raise RunError(f"{out} has no checkpoint to resume from: start it without --resume")
         with locked(out) if resume else new_folder(out):
-            state = initial_state(config, template)
-            if resume:
-                loaded = folder.checkpoints.load(state)
-                state = loaded.state
-                _check_iterations(config, int(state.iteration), out)
-                folder.resumed(loaded)
-                if loaded.finished:
-                    return out
-            with folder.begin(state):
-                processes.agreed(True, False)
-                begun = True
-                watchdog = _watchdog(config, out, on_stall)
-                _loop(config, template, processes.from_first(state), folder, report, watchdog, after_step)
+            state = _state_to_begin_with(config, template, folder, resume)
+            if state is not None:
+                with folder.begin(state):
+                    processes.agreed(True, False)
+                    begun = True
+                    watchdog = _watchdog(config, out, on_stall)
+                    _loop(config, template, processes.from_first(state), folder, report, watchdog, after_step)
     except OSError as error:
         raise folder.unwritable(error) from error
     finally:
@@ -106,13 +99,32 @@ def train(
     return out
 
 
-def _refusal(out: Path, resume: bool) -> RunError | None:
-    """What is wrong with the folder of a run, as far as it can be seen from outside."""
-    try:
-        require_writable(out) if resume else require_unused(out)
-    except RunError as error:
-        return error
-    return None
+def _state_to_begin_with(config: Config, template: Wavefunction, folder: RunFolder, resume: bool) -> TrainState | None:
+    """The first state of a run, or the one that it is resumed from; None if it is finished."""
+    state = initial_state(config, template)
+    if not resume:
+        return state
+    loaded = folder.checkpoints.load(state)
+    _check_iterations(config, int(loaded.state.iteration), folder.path)
+    folder.resumed(loaded)
+    return None if loaded.finished else loaded.state
+
+
+def _accepted(out: Path, resume: bool) -> bool:
+    """Whether the first process, which raises otherwise, can use the folder as far as it can be seen from outside.
+
+    Asked before a start from Hartree–Fock takes minutes.
+    """
+    refusal = None
+    if processes.first():
+        try:
+            require_writable(out) if resume else require_unused(out)
+        except RunError as error:
+            refusal = error
+    refused = processes.agreed(refusal is not None)[0]
+    if refusal is not None:
+        raise refusal
+    return not refused
 
 
 def _check_iterations(config: Config, iteration: int, out: Path) -> None:
@@ -163,24 +175,7 @@ def training_step(
     config: Config, template: Wavefunction, *, devices: int | None = None
 ) -> Callable[[TrainState], tuple[TrainState, StepInfo]]:
     """The training iteration of a configuration, on so many devices (None: all there are)."""
-    train, balance = config.train, config.model.expert_balance
-    return make_step(
-        template,
-        build_optimiser(train),
-        moves=train.moves,
-        clip=train.clip,
-        balance=train.balance,
-        drift=train.drift,
-        margin=train.margin,
-        focus=train.focus,
-        average=train.average,
-        burn_in=train.burn_in,
-        laplacian=train.laplacian,
-        chunk=train.chunk,
-        exchange_every=train.exchange,
-        devices=devices,
-        expert_balance=Schedule(balance, train.decay) if steered_places(template).size else None,
-    )
+    return make_step(template, config.train, expert_balance=config.model.expert_balance, devices=devices)
 
 
 def initial_state(config: Config, template: Wavefunction) -> TrainState:
@@ -192,7 +187,7 @@ def initial_state(config: Config, template: Wavefunction) -> TrainState:
     walkers = start_walkers(
         walker_key,
         hamiltonian,
-        stratified_points(hamiltonian, fractions, train.margin, train.focus),
+        family_points(hamiltonian, fractions, train),
         train.walkers,
         crystal_from=train.crystal_from,
         spread_until=train.spread_until,
@@ -215,15 +210,13 @@ def _settled(config: Config, template: Wavefunction, state: TrainState, mesh: Me
     """The walkers of a new run, crystals in the registries that ψ holds (`qernel.sampling.starts.settle`)."""
     train, hamiltonian = config.train, template.hamiltonian
     functions = walker_functions(template, laplacian=train.laplacian, chunk=train.chunk)
-
-    def moved(parameters: Array, walkers: Walkers, points: Array, keys: Array) -> Walkers:
-        return settle(keys, walkers, lambda x: functions.log_modulus(parameters, x, points), hamiltonian.supercell)
+    population = Population.of(functions.log_modulus, hamiltonian)
 
     @jax.jit
     def settled(parameters: Array, walkers: Walkers, fractions: Array) -> Walkers:
-        points = stratified_points(hamiltonian, fractions, train.margin, train.focus)
+        points = family_points(hamiltonian, fractions, train)
         keys = jax.random.split(jax.random.fold_in(jax.random.key(train.seed), 2), (train.groups, train.walkers))
-        found: Walkers = over_walkers(moved, mesh, WALKERS)(parameters, walkers, points, keys)
+        found: Walkers = over_walkers(population.settled, mesh, WALKERS)(parameters, walkers, points, keys)
         return found
 
     found: Walkers = settled(state.parameters, state.walkers, state.fractions)

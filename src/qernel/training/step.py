@@ -16,25 +16,35 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import NamedSharding
 
-from qernel.estimators.batched import WalkerFunctions, refreshed_sweep, walker_functions
+from qernel.config.sections import TrainConfig
+from qernel.estimators.batched import WalkerFunctions, walker_functions
 from qernel.estimators.local_energy import LocalEnergy
 from qernel.estimators.order_parameter import crystal_order
-from qernel.lattice import Supercell
-from qernel.optimise.base import Optimiser, Schedule
-from qernel.sampling.devices import REPLICATED, SPLIT, WALKERS, over_walkers, walker_mesh
-from qernel.sampling.exchange import exchange
-from qernel.sampling.metropolis import SweepInfo, Walkers, adapt_width
-from qernel.training.balance import nudged, open_experts, steered_places
-from qernel.training.state import TrainState, drift_fractions, layout, relaxed, stratified_points
+from qernel.optimise import Schedule, build_optimiser
+from qernel.sampling.devices import REPLICATED, SPLIT, over_walkers, walker_mesh
+from qernel.sampling.metropolis import Walkers
+from qernel.sampling.moves import Gaussian
+from qernel.sampling.population import ADVANCED, Advanced, Population
+from qernel.training.expert_load import nudged, open_experts, steered_places
+from qernel.training.filling import drift_fractions, family_points
+from qernel.training.state import TrainState, layout, relaxed
 from qernel.training.system import centred_system, split_over_parameters
 from qernel.wavefunction import Wavefunction
+
+_ACCEPTANCE = 0.5
+"""Acceptance that the step width aims at."""
+
+_ADAPTION = 0.1
+"""Change of log width in an iteration for each unit of acceptance."""
 
 
 class StepInfo(NamedTuple):
     """What one iteration measured, per group ``[G]``; energies per electron in E0, over the finite walkers.
 
-    ``exchange_acceptance`` is that of swaps with the next group; nan in the last group, and in iterations without.
-    ``skipped`` is a scalar: whether the update was not finite and the parameters stayed as they were.
+    ``acceptance`` is that of the moves which ``width`` belongs to, ``other_acceptance`` that of every further kind
+    (`qernel.sampling.moves`) by name. ``exchange_acceptance`` is that of swaps with the next group; nan in the last
+    group, and in iterations without. ``skipped`` is a scalar: whether the update was not finite and the parameters
+    stayed as they were.
     """
 
     point: Array
@@ -47,8 +57,7 @@ class StepInfo(NamedTuple):
     interaction: Array
     order_parameter: Array
     acceptance: Array
-    translation_acceptance: Array
-    hop_acceptance: Array
+    other_acceptance: dict[str, Array]
     exchange_acceptance: Array
     width: Array
     bad_walkers: Array
@@ -121,7 +130,7 @@ def energies_per_group(energies: LocalEnergy, count: int) -> dict[str, Array]:
 
 def sampled(
     functions: WalkerFunctions,
-    supercell: Supercell,
+    population: Population,
     shared: tuple[Array, Array],
     walkers: Walkers,
     points: Array,
@@ -129,12 +138,12 @@ def sampled(
     *,
     moves: int,
     exchange_every: int,
-) -> tuple[Walkers, SweepInfo, Array, LocalEnergy, Array]:
+) -> tuple[Advanced, LocalEnergy, Array]:
     """What each device does with its walkers: move them, swap them between groups where it is time, measure them.
 
     Args:
         functions: of the wavefunction.
-        supercell: where the walkers are.
+        population: how its walkers move.
         shared: parameters, and the iteration.
         walkers: before.
         points: of the groups ``[G, p]``.
@@ -143,89 +152,68 @@ def sampled(
         exchange_every: see ``train.exchange``.
 
     Returns:
-        The walkers, how their moves went, whether each was swapped ``[G, W]`` (nan in iterations without), local
-        energies ``[G, W]`` and score rows (`WalkerFunctions`).
+        The walkers and how their moves went, local energies ``[G, W]`` and score rows (`WalkerFunctions`).
     """
     parameters, iteration = shared
-    walkers, info = refreshed_sweep(functions, parameters, walkers, points, keys, supercell, moves=moves)
-    swapped = jnp.full_like(walkers.log_modulus, jnp.nan)
-    if exchange_every:
-        walkers, swapped = jax.lax.cond(
-            (iteration + 1) % exchange_every == 0,
-            lambda w: exchange(keys, w, lambda x: functions.log_modulus(parameters, x, points)),
-            lambda w: (w, swapped),
-            walkers,
-        )
-    energies = functions.local_energy(parameters, walkers.positions, points)
-    return walkers, info, swapped, energies, functions.scores(parameters, walkers.positions, points)
+    swap = (iteration + 1) % exchange_every == 0 if exchange_every else False
+    advanced = population.advanced(parameters, walkers, points, keys, moves=moves, swap=swap)
+    positions = advanced.walkers.positions
+    energies = functions.local_energy(parameters, positions, points)
+    return advanced, energies, functions.scores(parameters, positions, points)
 
 
 def make_step(
-    template: Wavefunction,
-    optimiser: Optimiser,
-    *,
-    moves: int,
-    clip: float,
-    balance: float,
-    drift: float,
-    margin: float = 0.0,
-    focus: tuple[float, float] | None = None,
-    average: float,
-    burn_in: int = 0,
-    laplacian: str = "forward",
-    chunk: int = 0,
-    exchange_every: int = 0,
-    target_acceptance: float = 0.5,
-    devices: int | None = None,
-    expert_balance: Schedule | None = None,
+    template: Wavefunction, train: TrainConfig, *, expert_balance: float = 0.0, devices: int | None = None
 ) -> Callable[[TrainState], tuple[TrainState, StepInfo]]:
-    """The jitted training iteration for one ansatz and optimiser; arguments as in ``[train]``.
+    """The jitted training iteration of one ansatz.
 
-    ``exchange_every`` is ``train.exchange``. ``devices`` limits how many devices share the walkers; None means all
-    there are. ``expert_balance`` gives the logits by which router biases move towards equal load
-    (`qernel.training.balance`); None: they follow the energy.
+    Args:
+        template: any instance of the ansatz; only its structure is used.
+        train: how to train.
+        expert_balance: logits by which router biases move towards equal load at the first update, where they are
+            steered (`qernel.training.expert_load`).
+        devices: how many devices share the walkers; None: all there are.
     """
     hamiltonian = template.hamiltonian
-    functions = walker_functions(template, laplacian=laplacian, chunk=chunk)
-    count = hamiltonian.count
-    places = steered_places(template)
-    largest = hamiltonian.supercell.inscribed_radius
-
-    measure = partial(sampled, functions, hamiltonian.supercell, moves=moves, exchange_every=exchange_every)
+    functions = walker_functions(template, laplacian=train.laplacian, chunk=train.chunk)
+    population = Population.of(functions.log_modulus, hamiltonian)
+    optimiser = build_optimiser(train)
+    places, rate = steered_places(template), Schedule(expert_balance, train.decay)
+    measure = partial(sampled, functions, population, moves=train.moves, exchange_every=train.exchange)
 
     def step(state: TrainState) -> tuple[TrainState, StepInfo]:
         key, drift_key, sweep_key = jax.random.split(jax.random.wrap_key_data(state.key), 3)
-        fractions = drift_fractions(drift_key, state.fractions, drift)
-        points = stratified_points(hamiltonian, fractions, margin, focus)
+        fractions = drift_fractions(drift_key, state.fractions, train.drift)
+        points = family_points(hamiltonian, fractions, train)
         keys = jax.random.split(sweep_key, state.walkers.log_modulus.shape)
         mesh = walker_mesh(keys.shape[1], devices)
-        outputs = (WALKERS, SPLIT, SPLIT, SPLIT, SPLIT)
-        shared = (state.parameters, state.iteration)
-        walkers, moved, swapped, energies, scores = over_walkers(measure, mesh, outputs)(
-            shared, state.walkers, points, keys
+        advanced, energies, scores = over_walkers(measure, mesh, (ADVANCED, SPLIT, SPLIT))(
+            (state.parameters, state.iteration), state.walkers, points, keys
         )
-        acceptance = moved.acceptance.mean(1)
-        width = adapt_width(walkers.width, acceptance, target=target_acceptance, rate=0.1, largest=largest)
-        walkers = walkers._replace(width=width)
-        rows, residuals, deviation, bad = centred_system(energies.total, scores, clip=clip, balance=balance)
+        accepted = {name: of_walkers.mean(1) for name, of_walkers in advanced.acceptance.items()}
+        acceptance = accepted.pop(Gaussian.name)
+        width = population.adapted(advanced.walkers.width, acceptance, target=_ACCEPTANCE, rate=_ADAPTION)
+        walkers = advanced.walkers._replace(width=width)
+        rows, residuals, deviation, bad = centred_system(energies.total, scores, clip=train.clip, balance=train.balance)
         rows, residuals = split_over_parameters(rows, mesh), residuals.reshape(-1)
         update, optimiser_state = optimiser.update(rows, residuals, state.optimiser, state.tuning)
         nudge = None
-        if expert_balance is not None:
+        if places.size:
             load = open_experts(functions, mesh, state.parameters, walkers, points).mean((0, 1))
-            nudge = partial(nudged, places=places, load=load, rate=expert_balance(state.iteration - burn_in))
-        new, usable = moved_on(state, update, optimiser_state, burn_in=burn_in, average=average, nudge=nudge)
+            nudge = partial(nudged, places=places, load=load, rate=rate(state.iteration - train.burn_in))
+        new, usable = moved_on(
+            state, update, optimiser_state, burn_in=train.burn_in, average=train.average, nudge=nudge
+        )
         new = new._replace(walkers=walkers, fractions=fractions, key=jax.random.key_data(key))
         new = jax.lax.with_sharding_constraint(new, layout(new, mesh))
         info = StepInfo(
             point=points,
-            **energies_per_group(energies, count),
-            deviation=deviation / count,
+            **energies_per_group(energies, hamiltonian.count),
+            deviation=deviation / hamiltonian.count,
             order_parameter=crystal_order(walkers.positions, hamiltonian.supercell).mean(1),
             acceptance=acceptance,
-            translation_acceptance=moved.translation_acceptance.mean(1),
-            hop_acceptance=moved.hop_acceptance.mean(1),
-            exchange_acceptance=swapped.mean(1),
+            other_acceptance=accepted,
+            exchange_acceptance=advanced.swapped.mean(1),
             width=width,
             bad_walkers=bad,
             skipped=~usable,

@@ -24,6 +24,7 @@ _CHECKS = (
     train.focus,
     model.network,
     model.orbital_waves,
+    model.orbital_points,
     model.real,
     train.exchange,
     train.starts,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qernel.config import plane_waves
 from qernel.config.checks.problem import CELL_KEYS, Problem, round_up
 from qernel.config.checks.system import usable
+from qernel.config.orbitals import followed, following, kind_of_orbitals
 from qernel.config.sections import MATERIAL_KEYS, REDUCED_KEYS
 
 if TYPE_CHECKING:
@@ -76,16 +77,33 @@ def network(config: Config) -> Iterator[Problem]:
 
 def orbital_waves(config: Config) -> Iterator[Problem]:
     """Orbitals made of plane waves need some for each electron, and no more than can be handled."""
-    model = config.model
-    key = {"hartree_fock": "hf_cutoff", "bloch": "bloch_cutoff"}.get(model.orbitals)
-    if key is None and model.ansatz == "slater":  # it has no network that could make orbitals
-        key = "bloch_cutoff"
+    key = {"hartree_fock": "hf_cutoff", "bloch": "bloch_cutoff"}.get(kind_of_orbitals(config))
     if key is None or not usable(config):
         return
     depth = [f"system.{name}" for name in (*REDUCED_KEYS, *MATERIAL_KEYS, "twist")]
     for text in plane_waves.cutoff_faults(config, key):
         keys = (f"model.{key}", "model.orbitals", "model.ansatz", "family.lam", *CELL_KEYS, *depth)
         yield Problem(keys, text)
+
+
+def orbital_points(config: Config) -> Iterator[Problem]:
+    """Orbitals that follow many parameters closely are computed at as many points as there are combinations."""
+    model, key, names = config.model, following(config), followed(config)
+    if key is None:
+        return
+    along, others = getattr(model, key.removesuffix("_others")), getattr(model, key)
+    points = along * others ** len(names)
+    if points > MOST_POINTS and others > 1:
+        most = max(1, int((MOST_POINTS / along) ** (1 / len(names)) + 1e-9))
+        yield Problem(
+            (f"model.{key}", "model.orbitals", "model.ansatz", *(f"family.{name}" for name in names)),
+            f"model.{key} = {others} computes orbitals at {points:,} points, of λ and {', '.join(names)}, more than "
+            f"the {MOST_POINTS:,} supported: give at most {most}",
+        )
+
+
+MOST_POINTS = 1000
+"""Points of a family at which orbitals are computed."""
 
 
 def _crystal(config: Config) -> Iterator[Problem]:

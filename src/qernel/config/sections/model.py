@@ -107,8 +107,8 @@ class ModelConfig(Section):
         default="auto", description="Complex ψ; auto: only where a boundary twist demands it."
     )
 
-    def is_complex(self, twisted: bool) -> bool:
-        """Whether ψ is complex; "auto": if there is a twist. Without one the ground state can be chosen real."""
+    def complex_orbitals(self, twisted: bool) -> bool:
+        """Whether orbitals are complex; "auto": if there is a twist, as without one the ground state can be real."""
         return twisted if self.complex == "auto" else self.complex
 
     @property

@@ -47,7 +47,8 @@ class TrainConfig(Section):
         description="Rows of a group in the score system ∝ (local-energy spread)^(-balance): 0 none, 1 equal signal.",
     )
     drift: UnitInterval = Field(
-        default=0.02, description="Random step of λ per iteration, as a fraction of a group's stratum."
+        default=0.02,
+        description="Random step of λ per iteration, relative to a group's stratum; others: to their interval.",
     )
     margin: Annotated[NonNegative, Field(le=0.5)] = Field(
         default=0.0, description="λ is trained beyond both ends of its range, by this fraction of its length."

@@ -75,7 +75,7 @@ class NetworkAnsatz(Wavefunction):
             model,
             hamiltonian,
             self.condition_width if model.film else 0,
-            complex=model.is_complex(hamiltonian.twisted),
+            complex=model.complex_orbitals(hamiltonian.twisted),
             rng=rngs[3],
             dtype=dtype,
         )

@@ -30,7 +30,9 @@ class Slater(Wavefunction):
     def __init__(self, model: Any, hamiltonian: Hamiltonian, *, rng: np.random.Generator, dtype: Any = jnp.float32):
         self.hamiltonian = hamiltonian
         kind = orbitals_named("bloch" if model.orbitals == "network" else model.orbitals)
-        self.orbitals = kind.of(model, hamiltonian, (True,), complex=model.is_complex(hamiltonian.twisted), dtype=dtype)
+        self.orbitals = kind.of(
+            model, hamiltonian, (True,), complex=model.complex_orbitals(hamiltonian.twisted), dtype=dtype
+        )
 
     def amplitude(self, positions: Array | Jet, point: Array) -> tuple[Array, Any]:
         """See `Wavefunction.amplitude`."""

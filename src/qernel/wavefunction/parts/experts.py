@@ -29,7 +29,7 @@ from qernel.wavefunction.parts.conditioning import Modulated, read, read_mean
 class Router(eqx.Module):
     """Scores the experts from the electron configuration and the condition.
 
-    A steered bias has no part in the energy gradient: `qernel.training.balance` moves it, and nothing else does.
+    A steered bias has no part in the energy gradient: `qernel.training.expert_load` moves it, and nothing else does.
     """
 
     features: Array
