@@ -39,7 +39,7 @@ SYSTEMS: dict[str, Hamiltonian] = {
 """N = 3; N = 6 on Bloch orbitals; [2, 2] conditioned on U as well; N = 3 with complex ψ."""
 
 DISPLACED = "displaced"
-"""A system for one ansatz alone, [2, 2] on Bloch orbitals with backflow: every ansatz hands them to the same head."""
+"""A system for one ansatz alone, [2, 2] on Bloch orbitals with backflow and correlations of many bodies."""
 
 SYSTEMS[DISPLACED] = replace(FAMILY, electrons=(2, 2))
 
@@ -64,7 +64,7 @@ SMALL = ModelConfig(
 """Every part of the model, each as small as it goes without becoming trivial."""
 
 SETTINGS: dict[str, dict[str, Any]] = {"polarised": {"blocks": 2}, "dressed": {"orbitals": "bloch"}}
-SETTINGS[DISPLACED] = {"orbitals": "bloch", "backflow": True}
+SETTINGS[DISPLACED] = {"orbitals": "bloch", "backflow": True, "many_body": True}
 
 
 quick_jit = partial(eqx.filter_jit, compiler_options={"xla_backend_optimization_level": 0})

@@ -17,6 +17,7 @@ from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.methods import LAPLACIANS
 from qernel.lattice import displacement
 from qernel.wavefunction.parts.jastrow import MoireEnvelope, PairJastrow, WaveJastrow
+from qernel.wavefunction.parts.many_body import WIDTHS, ManyBodyJastrow
 
 POLARISED = replace(FAMILY, electrons=(4, 0))
 SPINFUL = replace(FAMILY, electrons=(2, 2), parameters=("lam", "U"), ranges=((0.3, 1.6), (8.0, 12.0)))
@@ -39,6 +40,12 @@ def along(factor: PairJastrow, positions: Array, direction: Array, distances: Ar
 
     first = jax.grad(value)
     return jax.vmap(lambda r: jnp.stack([value(r), first(r), jax.grad(first)(r)]))(distances)
+
+
+def many_body_factor(hamiltonian: Hamiltonian, seed: int = 1, longest: float = 10.0) -> ManyBodyJastrow:
+    """A factor of many bodies with random coefficients that depend on the condition."""
+    factor: ManyBodyJastrow = perturbed(ManyBodyJastrow(hamiltonian, 3, longest, dtype=jnp.float64), seed, 0.1)
+    return factor
 
 
 FAR = jnp.asarray([[0.0, 0.0], [0.1, 0.2], [1.4, 1.2], [2.3, 0.9]])
@@ -119,6 +126,8 @@ FACTORS: dict[str, Any] = {
     "pair": lambda x: pair_factor(POLARISED)(x, jnp.ones(1), CONDITION),
     "pair-spinful": lambda x: pair_factor(SPINFUL, longest=1.2)(x, jnp.asarray([1.0, 9.0]), CONDITION),
     "waves": lambda x: perturbed(WaveJastrow(THREE, 3, 4, dtype=jnp.float64), 2)(x, CONDITION),
+    "many-body": lambda x: many_body_factor(POLARISED)(x, CONDITION),
+    "many-body-spinful": lambda x: many_body_factor(SPINFUL, longest=1.2)(x, CONDITION),
     "envelope": lambda x: perturbed(MoireEnvelope(THREE, 3, 2, dtype=jnp.float64), 3)(x, CONDITION),
 }
 """log ψ contributions of four electrons."""
@@ -141,14 +150,14 @@ def test_moving_one_electron_by_a_supercell_vector_changes_nothing(name: str) ->
         np.testing.assert_allclose(value(positions.at[:, 1].add(shift)), value(positions), rtol=1e-11, atol=1e-11)
 
 
-def test_a_common_shift_changes_the_envelope_only() -> None:
-    """Pair correlations do not see it; the envelope has the period of the moiré lattice."""
+def test_a_common_shift_changes_factors_with_a_place_only() -> None:
+    """Pair correlations do not see it; envelope and factors of many bodies have the period of the moiré lattice."""
     positions = random_positions(POLARISED, 10, 7)
     for name, factor in FACTORS.items():
         value = jax.jit(jax.vmap(factor))
         base = value(positions)
         np.testing.assert_allclose(value(positions + THREE.translations[4]), base, rtol=1e-10, atol=1e-11)
-        if name == "envelope":
+        if name == "envelope" or name.startswith("many-body"):
             assert float(jnp.abs(value(positions + 0.3) - base).min()) > 1e-4
         else:
             np.testing.assert_allclose(value(positions + 0.3), base, rtol=1e-10, atol=1e-11)
@@ -170,3 +179,68 @@ def test_factors_are_the_same_for_every_order_of_like_electrons() -> None:
     for factor in FACTORS.values():
         value = jax.jit(jax.vmap(factor))
         np.testing.assert_allclose(value(positions[:, jnp.asarray([1, 0, 3, 2])]), value(positions), rtol=1e-11)
+
+
+def test_the_factor_of_many_bodies_is_the_sum_it_is_written_as() -> None:
+    """Term by term, with loops over electrons, widths and waves, at a density of which widths are made."""
+    hamiltonian = POLARISED
+    factor = many_body_factor(hamiltonian)
+    positions = np.asarray(random_positions(hamiltonian, 1, 11)[0])
+    sigma = np.array(WIDTHS) * np.sqrt(THREE.area / 4)
+    waves = 4 * np.pi / np.sqrt(3) * np.array([[0, 1], [-np.sqrt(3) / 2, -1 / 2], [np.sqrt(3) / 2, -1 / 2]])
+    numbers = iter(np.asarray(factor.coefficients(CONDITION)))
+    total = 0.0
+    neighbourhoods = []
+    for i in range(4):
+        s, v = np.zeros(4), np.zeros((4, 2))
+        for j in range(4):
+            d = np.asarray(displacement(jnp.asarray(positions[i] - positions[j]), THREE.vectors))
+            r = np.hypot(*d)
+            if i == j or r >= factor.length:
+                continue
+            bump = np.exp(-((r / sigma) ** 2) / 2) * (1 - (r / factor.length) ** 2) ** 3
+            s, v = s + bump, v + np.outer(bump / sigma, d)
+        # −2 cos(g·r + 45°) = 2 cos(−g·r + 135°).
+        angles = np.pi * 3 / 4 - waves @ positions[i]
+        factors = [1.0, np.cos(angles).sum(), np.sin(angles).sum()]
+        slopes = [np.sin(angles) @ waves, -np.cos(angles) @ waves]
+        neighbourhoods.append((s, v, factors, slopes))
+
+    def add(term: Any) -> None:
+        nonlocal total
+        total += next(numbers) * sum(term(*near) for near in neighbourhoods)
+
+    for a in (1, 2):
+        for k in range(4):
+            add(lambda s, v, c, g, a=a, k=k: c[a] * s[k])
+    for a in (0, 1):
+        for k in range(4):
+            add(lambda s, v, c, g, a=a, k=k: v[k] @ g[a])
+    for kind in ("s", "v"):
+        for a in range(3):
+            for k in range(4):
+                for m in range(k, 4):
+                    add(
+                        lambda s, v, c, g, a=a, k=k, m=m, kind=kind: (
+                            c[a] * (s[k] * s[m] if kind == "s" else v[k] @ v[m])
+                        )
+                    )
+    assert next(numbers, None) is None
+    assert float(factor(jnp.asarray(positions), CONDITION)) == pytest.approx(total, rel=1e-11)
+
+
+def test_the_factor_of_many_bodies_is_smooth_where_electrons_meet_and_at_its_cut_off() -> None:
+    """Two derivatives along a line through another electron are continuous, at it and at L on either side of it."""
+    factor = many_body_factor(replace(FAMILY, electrons=(3, 0)), longest=1.2)
+    direction = jnp.asarray([0.6, 0.8])
+
+    def value(t: Array) -> Array:
+        result: Array = factor(FAR[:3].at[0].set(FAR[1] + t * direction), CONDITION)
+        return result
+
+    first = jax.grad(value)
+    second = jax.jit(jax.vmap(lambda t: jnp.stack([first(t), jax.grad(first)(t)])))
+    places = jnp.asarray([-1.2, 0.0, 1.2])
+    below, above = second(places - 1e-6), second(places + 1e-6)
+    np.testing.assert_allclose(below, above, atol=2e-4 * float(jnp.abs(second(jnp.asarray([0.5]))).max()))
+    assert float(jnp.abs(second(places - 0.1) - second(places + 0.1)).min()) > 1e-3

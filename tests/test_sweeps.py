@@ -201,7 +201,7 @@ def test_a_sweep_is_written_and_read(model: Model, tmp_path: Path, capsys: pytes
     np.testing.assert_allclose(observed["lam"], stored["lam"], rtol=1e-12)
     assert observed["structure_factor"].sizes["lam"] == 7 and "density" not in observed
     scan = read_scan(out)
-    assert set(scan.sweeps) == {"up", "down"} and len(scan.lam) == 7
+    assert set(scan.sweeps) == {"up", "down"} and len(scan.points) == 7
     assert main([*line[:-1], "--start", "registries"]) == 2
     assert "another scan" in capsys.readouterr().err
 
@@ -446,7 +446,7 @@ def test_a_scan_marks_what_is_reweighted(model: Model, tmp_path: Path, capsys: p
         rows = list(csv.DictReader(handle))
     assert set(json.loads((out / "energies.json").read_text())["units"]) == set(rows[0])
     assert [row["reweighted_from"] for row in rows[:6]] == [""] * 6 and float(rows[6]["reweighted_from"]) == 0.5
-    assert len(read_scan(out).lam) == 6, "numbers that share records are no independent data for a fit"
+    assert len(read_scan(out).points) == 6, "numbers that share records are no independent data for a fit"
 
 
 def test_exchange_and_weights_agree_with_separate_chains() -> None:

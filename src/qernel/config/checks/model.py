@@ -30,6 +30,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "hf_trained": ("qernel", "psiformer"),
     "backflow": ("qernel", "psiformer"),
     **dict.fromkeys(("jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"), ("qernel", "psiformer")),
+    **dict.fromkeys(("many_body", "many_body_range"), ("qernel", "psiformer")),
 }
 """[model] keys that only some ansätze read, and which."""
 

@@ -12,6 +12,8 @@ LATER_KEYS: dict[str, tuple[str, ...]] = {
         "parameter_features",
         "expert_balance",
         "backflow",
+        "many_body",
+        "many_body_range",
     ),
     "train": ("margin", "focus", "exchange", "crystal_from", "spread_until"),
     "sample": ("crystal_from",),

@@ -75,6 +75,12 @@ class ModelConfig(Section):
     )
     jastrow: Flag = Field(default=True, description="Pair Jastrow factor with electron cusp and long-range waves.")
     envelope: Flag = Field(default=True, description="One-body Jastrow factor of moiré harmonics.")
+    many_body: Flag = Field(
+        default=False, description="Jastrow factor of three and more electrons and of their places in the potential."
+    )
+    many_body_range: Positive = Field(
+        default=2.5, description="Longest range of that factor in a_M; at most the inscribed radius is used."
+    )
     jastrow_order: Depth = Field(default=6, description="Free coefficients of the pair Jastrow polynomial.")
     jastrow_range: Positive = Field(
         default=2.5, description="Longest range of the pair Jastrow in a_M; at most the inscribed radius is used."

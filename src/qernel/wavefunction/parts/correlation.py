@@ -10,14 +10,16 @@ from jax import Array
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Jet
 from qernel.wavefunction.parts.jastrow import MoireEnvelope, PairJastrow, WaveJastrow
+from qernel.wavefunction.parts.many_body import ManyBodyJastrow
 
 
 class Correlation(eqx.Module):
-    """The Jastrow part of log ψ: pair cusp and long-range waves, and the one-body moiré envelope."""
+    """The Jastrow part of log ψ: pair cusp and long-range waves, the one-body moiré envelope, and many bodies."""
 
     pair: PairJastrow | None
     waves: WaveJastrow | None
     envelope: MoireEnvelope | None
+    many: ManyBodyJastrow | None
 
     def __init__(self, model: Any, hamiltonian: Hamiltonian, condition: int, *, dtype: Any):
         cell = hamiltonian.supercell
@@ -29,6 +31,9 @@ class Correlation(eqx.Module):
         )
         self.waves = WaveJastrow(cell, condition, model.jastrow_shells, dtype=dtype) if paired else None
         self.envelope = MoireEnvelope(cell, condition, model.envelope_shells, dtype=dtype) if model.envelope else None
+        self.many = None
+        if model.many_body and hamiltonian.count > 1:
+            self.many = ManyBodyJastrow(hamiltonian, condition, model.many_body_range, dtype=dtype)
 
     def __call__(self, log: Any, positions: Array | Jet, point: Array, condition: Array) -> Any:
         """Add the factor to log ψ of the determinant part."""
@@ -38,4 +43,6 @@ class Correlation(eqx.Module):
             log = log + self.waves(positions, condition)
         if self.envelope is not None:
             log = log + self.envelope(positions, condition)
+        if self.many is not None:
+            log = log + self.many(positions, condition)
         return log

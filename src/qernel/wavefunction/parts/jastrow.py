@@ -21,7 +21,7 @@ from qernel.wavefunction.parts.conditioning import Conditioned
 from qernel.wavefunction.parts.radial import CUT_OFF_POWER, logarithmic, radial
 
 
-def _closed_form(positions: Array | Jet, derivatives: Callable[[Array], tuple[Array, Array, Array]]) -> Any:
+def closed_form(positions: Array | Jet, derivatives: Callable[[Array], tuple[Array, Array, Array]]) -> Any:
     """A scalar of the positions from its value, gradient ``[N, 2]`` and Laplacian."""
     if not isinstance(positions, Jet):
         return derivatives(positions)[0]
@@ -90,7 +90,7 @@ class PairJastrow(eqx.Module):
             laplacian = jnp.where(pairs, second + first / r, 0.0).sum()
             return value, gradient, laplacian
 
-        return _closed_form(positions, derivatives)
+        return closed_form(positions, derivatives)
 
 
 class WaveJastrow(eqx.Module):
@@ -124,7 +124,7 @@ class WaveJastrow(eqx.Module):
             laplacian = (weights * 2.0 / n * (waves**2).sum(-1) * (n - modulus)).sum()
             return value, gradient, laplacian
 
-        return _closed_form(positions, derivatives)
+        return closed_form(positions, derivatives)
 
 
 class MoireEnvelope(eqx.Module):
@@ -154,4 +154,4 @@ class MoireEnvelope(eqx.Module):
             gradient = (odd * cos - even * sin) @ waves
             return terms.sum(), gradient, -(terms * (waves**2).sum(-1)).sum()
 
-        return _closed_form(positions, derivatives)
+        return closed_form(positions, derivatives)
