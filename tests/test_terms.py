@@ -109,6 +109,10 @@ def test_energies_are_sums_over_pairs_and_above_the_bound(name: str) -> None:
         bound = term.lower(values, 3 / v.supercell.area)
         assert (per_electron > bound).all()
         assert per_electron.min() < 0.6 * bound or bound == -np.inf, "far below everything, it would find nothing"
+    with jax.numpy_dtype_promotion("strict"):
+        scalars = {name: jax.ShapeDtypeStruct((), jnp.float32) for name in values}
+        shape = jax.eval_shape(v.energy, jax.ShapeDtypeStruct((3, 2), jnp.float32), scalars)
+    assert shape.dtype == jnp.float32
     single = energy(jnp.asarray(x, jnp.float32), values)
     assert single.dtype == jnp.float32
     np.testing.assert_allclose(single, found, rtol=1e-5, atol=2e-5 * np.abs(found).mean())

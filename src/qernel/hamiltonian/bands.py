@@ -82,9 +82,11 @@ def potential_bands(
     grid = lattice_points(supercell.moire_reciprocal, np.sqrt(2.0 * cutoff))
     turns = np.rint(grid @ supercell.primitive.T / (2 * np.pi)).astype(np.int64)
     difference = turns[:, None, :] - turns[None, :, :]
-    coupling = np.zeros(difference.shape[:2], dtype=complex)
-    for wave, amplitude in zip(potential.waves, potential.amplitudes, strict=True):
-        coupling += amplitude * (difference == wave).all(axis=-1)
+    reach = int(np.abs(difference).max())
+    table = np.zeros((2 * reach + 1, 2 * reach + 1), dtype=complex)
+    coupled = np.abs(potential.waves).max(axis=1) <= reach
+    np.add.at(table, tuple(potential.waves[coupled].T + reach), potential.amplitudes[coupled])
+    coupling = table[difference[..., 0] + reach, difference[..., 1] + reach]
     energies, waves, coefficients, momentum = [], [], [], []
     for index, k in enumerate(supercell_momenta(supercell)):
         block = k + shift + grid

@@ -161,7 +161,7 @@ class Screened:
         """The length, if the waves suffice for it; see the class for others."""
         length = values[self.parameter.name]
         if isinstance(length, jax.core.Tracer):
-            return jnp.where(length >= self.shortest * (1.0 - _ROUNDING), length, jnp.nan)
+            return jnp.where(length >= self.shortest * (1.0 - _ROUNDING), length, jnp.nan).astype(np.float64)
         self.require(values)
         return length
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +64,13 @@ def clenshaw(x: Array, coefficients: Array) -> Array:
     for k in range(len(coefficients) - 1, 0, -1):
         now, after = 2.0 * x * now - after + coefficients[k], now
     return x * now - after + coefficients[0]
+
+
+def _typed(values: Values, dtype: Any) -> dict[str, Any]:
+    """Traced values in the precision of what they are combined with; numbers are as precise as asked for anyway."""
+    return {
+        name: value.astype(dtype) if isinstance(value, jax.core.Tracer) else value for name, value in values.items()
+    }
 
 
 def lower_bound(term: GaussianPair, values: Values, density: float) -> float:
@@ -152,9 +159,9 @@ class PeriodicMixture:
     def _pieces(self, values: Values) -> tuple[Array, Array, Array, Array]:
         """2L(q)/A of every wave, coefficients of L(r), Σ_R L(R) and S(q = 0)/A, in double precision."""
         u, waves, polynomial, lattice = self._wide
-        wide = self.term.weight(jnp.asarray(u), values)
         nodes, background = self._narrow
-        narrow = self.term.weight(jnp.asarray(nodes), values)
+        values = _typed(values, np.float64)
+        wide, narrow = (self.term.weight(jnp.asarray(points), values) for points in (u, nodes))
         return (
             jnp.asarray(waves) @ wide,
             jnp.asarray(polynomial) @ wide,
@@ -168,7 +175,7 @@ class PeriodicMixture:
         inside = square < self._cut**2
         safe = jnp.where(inside, square, 0.5 * self._cut**2)
         smooth = clenshaw(2.0 / self._cut**2 * safe - 1.0, polynomial.astype(r.dtype))
-        radial = self.term.radial(jnp.sqrt(safe), values).astype(r.dtype)
+        radial = self.term.radial(jnp.sqrt(safe), _typed(values, r.dtype))
         return jnp.where(inside, radial - smooth, 0.0).sum(-1)
 
     def __call__(self, difference: Array, values: Values) -> Array:
@@ -199,6 +206,7 @@ class PeriodicMixture:
 
     def self_image(self, values: Values) -> Array:
         """ξ in 1/a_M: Σ_{R≠0} S(R) + (1/A) Σ_{q≠0} L(q) − S(q = 0)/A − L(r = 0), and what is an electron's own."""
+        values = _typed(values, np.float64)
         waves, _, smooth, background = self._pieces(values)
         # As constants they would lead XLA to rewrite polynomials of a few numbers in circles, and to complain.
         inside = jax.lax.optimization_barrier(jnp.asarray(self._distances[1:]))
