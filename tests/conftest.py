@@ -21,13 +21,18 @@ LITTLE_EFFORT = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitter
 
 
 STRICT = {
+    "test_balance",
     "test_filling",
     "test_interactions",
     "test_jet",
+    "test_laplacian",
+    "test_moire",
     "test_moves",
+    "test_observables",
     "test_optimisers",
     "test_promotion",
     "test_rules",
+    "test_series",
     "test_statistics",
     "test_zero_variance",
 }
