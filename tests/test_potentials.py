@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import i0
 
 import qernel
 from ansatz_cases import energies, random_positions
+from own_terms import forget
 from qernel.config import Config, load_config
 from qernel.errors import ConfigError, QernelError
 from qernel.hamiltonian.bands import one_body_bands
@@ -74,8 +76,8 @@ def test_the_moire_potential_is_a_star() -> None:
 @pytest.mark.parametrize(
     ("potential", "reason"),
     [
-        ("moir", "'moir' is neither the name of a potential nor a list of waves: give e.g. potential = 'moire'"),
-        ([], "neither the name of a potential nor a list of waves"),
+        ("moir", "'moir' is neither a potential (moire) nor a list of waves: give e.g. potential = 'moire'"),
+        ([], "neither a potential (moire) nor a list of waves"),
         (
             [{"wave": [0, 1]}],
             "entry 1 (wave = [0, 1]) has no amplitude: give one of amplitude (in E0) and amplitude_meV",
@@ -207,6 +209,21 @@ def test_the_function_in_the_document_becomes_a_potential() -> None:
     np.testing.assert_allclose(
         term.value(jnp.asarray(places), {"lam": 1.0}, cell), names["wells"](places), rtol=0, atol=1e-9
     )
+
+
+def test_the_term_in_the_document_is_known() -> None:
+    """Registered, conditioned on its parameter, and found in the bands."""
+    (block,) = re.findall(r"^  ```python\n(.*?)^  ```", DOCUMENT, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {"__name__": "notebook"}
+    try:
+        exec(textwrap.dedent(block), names)
+        family = load_config(names["config"]).hamiltonian()
+    finally:
+        forget("wells")
+    assert family.parameters == ("lam", "sharpness")
+    waves, amplitudes = family.components(family.numbers([0.8, 0.7]))
+    (constant,) = amplitudes[~waves.any(axis=1)]
+    assert constant.real == pytest.approx(-0.8 * 9.0 * (np.exp(-0.7) * i0(0.7)) ** 2, abs=1e-10)
 
 
 def test_every_interaction_stands_in_the_document() -> None:
