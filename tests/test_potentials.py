@@ -153,14 +153,14 @@ def test_bands_are_exact_with_zero_variance(name: str) -> None:
                 "potential": waves,
             },
             "family": {"lam": [0.4, 1.0]},
-            "model": {"ansatz": "slater", "bloch_order": 10, "bloch_cutoff": 500.0},
+            "model": {"ansatz": "slater", "bloch_order": 10, "bloch_cutoff": 900.0},
         }
     )
     family = config.hamiltonian()
     psi = build(config.model, family, key=jax.random.key(1), dtype=jnp.float64)
     x = random_positions(family, 12, 2)
     local = energies(psi, x, jnp.full((12, 1), 0.77)).total
-    exact = one_body_bands(family, [0.77], 2, cutoff=900.0).energies.sum()
+    exact = one_body_bands(family, [0.77], 2, cutoff=1400.0).energies.sum()
     assert np.median(np.abs(np.asarray(local) - exact)) < 1e-2
     assert family.potential(x[0], jnp.asarray([0.77])).moire == pytest.approx(
         float(sum(case.at(x[0], values_of(case.term, 0.0) | {"lam": 0.77}))), abs=1e-9
