@@ -77,9 +77,9 @@ def _clausius_clapeyron(line: Line) -> Iterator[str]:
     along, over, check = line.map.along, line.map.over, line.clausius_clapeyron
     if not line.found:
         return
-    not_linear = [axis.symbol for axis in (along, over) if not axis.multiplies]
-    if not_linear:
-        yield f"H is not linear in {' and '.join(not_linear)}: no test of Clausius–Clapeyron."
+    no_factor = [axis.symbol for axis in (along, over) if not axis.multiplies]
+    if no_factor:
+        yield f"No energy is proportional to {' or '.join(no_factor)}: no test of Clausius–Clapeyron."
     elif check is None:
         yield (
             f"No test of Clausius–Clapeyron: fewer than two neighbouring points of the boundary have a jump of "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qernel.along import Axis, axis, named, others
+from qernel.along import Axis, axis, of, others
 from qernel.config import load_config
 from qernel.errors import ConfigError, DamagedFile, RunError
 from qernel.records import read_json
@@ -106,7 +106,7 @@ def assembled(datasets: Sequence[xarray.Dataset], over: str, sources: Sequence[s
     rank = sorted(range(len(values)), key=values.__getitem__)
     return PhaseMap(
         along.pop(),
-        named(over, datasets[0][over].attrs),
+        of(datasets[0], over),
         tuple(values[index] for index in rank),
         tuple(datasets[index] for index in rank),
         tuple(names[index] for index in rank),
