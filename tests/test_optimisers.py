@@ -205,7 +205,7 @@ def test_spring_is_accurate_in_single_precision_where_one_direction_dominates() 
         chosen.update(jnp.asarray(rows, dtype), jnp.asarray(residuals, dtype), chosen.init(jnp.zeros(150, dtype)))[0]
         for dtype in (jnp.float32, jnp.float64)
     )
-    assert float(jnp.linalg.norm(single - double)) < 5e-3 * float(jnp.linalg.norm(double))
+    assert float(jnp.linalg.norm(single.astype(double.dtype) - double)) < 5e-3 * float(jnp.linalg.norm(double))
 
 
 @pytest.mark.parametrize(("rate", "damping"), [(0.5, 4.0), (0.25, 1.0), (1.0, 16.0)])
