@@ -1,4 +1,4 @@
-"""The list of terms that the conformance tests run over: all of the catalogue, and potentials made of waves.
+"""The list of terms that the conformance tests run over: all of the catalogue, potentials made of waves and a function.
 
 A term that is registered is picked up here and checked for everything, at values between the ends of the intervals that
 its parameters show.
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from own_terms import Bumps
 from qernel.config.sections.potentials import potential
 from qernel.hamiltonian.parameters import Parameter
 from qernel.hamiltonian.terms import interactions, potentials
@@ -134,6 +135,7 @@ def _potentials() -> Iterator[tuple[str, Potential]]:
         for lattice in term.lattices or LATTICES:
             yield f"{name}-{lattice}", Potential(term(), lattice)
     yield from WAVES.items()
+    yield "function", Potential(Bumps(), "square")
 
 
 POTENTIALS: dict[str, Potential] = dict(_potentials())

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import iv
 
-from own_terms import CORE, RATIO, Cored, Ridges
+from own_terms import CORE, RATIO, Brought, Bumps, Cored, Ridges, forget
 from qernel.cli import main
 from qernel.config import Config, load_config
 from qernel.errors import ConfigError, QernelError, QernelWarning
@@ -22,6 +23,7 @@ from qernel.hamiltonian import terms
 from qernel.hamiltonian.bounds import bounds
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.hamiltonian.parameters import Parameter
+from qernel.hamiltonian.terms.base import OneBody
 from qernel.hamiltonian.terms.coulomb import Coulomb
 from qernel.hamiltonian.terms.moire import Moire
 from qernel.hartree_fock.classical import wells
@@ -29,14 +31,6 @@ from qernel.lattice import FloatArray, Supercell
 from qernel.wavefunction import build
 
 THREE = Supercell(((3, 0), (0, 3)), "square")
-
-
-def forget(*names: str) -> None:
-    """As if these terms had never been registered."""
-    for name in names:
-        terms._registered.pop(name, None)
-    for watcher in terms._watchers:
-        watcher()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -90,7 +84,7 @@ def test_keys_of_terms_change_no_other_configuration() -> None:
         ),
         (
             ridges(ridge_ratio=[0.9, 0.1]),
-            "family.ridge_ratio = [0.9, 0.1] must run from low to high: give e.g. ridge_ratio = [0.5, 2.0]",
+            "family.ridge_ratio = [0.9, 0.1] must run from low to high: give e.g. ridge_ratio = [0.2, 0.8]",
         ),
         (
             ridges(),
@@ -146,17 +140,51 @@ def test_a_name_means_one_thing() -> None:
     assert "others" not in terms.catalogue()
 
 
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ("summary", "Bare has no summary: give it e.g. summary"),
+        ("parameters", r"Bare has no parameters: give it e.g. parameters = \(LAM,\)"),
+        ("components", "Bare cannot be made without arguments: .*components"),
+    ],
+)
+def test_a_class_that_lacks_something_is_refused(missing: str, sentence: str) -> None:
+    """And everything else stays readable."""
+    given = {"name": "bare", "summary": "nothing", "parameters": (), "components": Ridges.components}
+    bare: Any = type("Bare", (OneBody,), {key: value for key, value in given.items() if key != missing})
+    with pytest.raises(QernelError, match=sentence):
+        terms.register(bare)
+    assert "bare" not in terms.catalogue()
+
+
+def test_what_a_parameter_shows_is_a_value_of_it() -> None:
+    with pytest.raises(ValueError, match=r"parameter a: its interval has 2, which is not between its bounds 0 and 1"):
+        Parameter("a", "a", "1", "a part", least=0.0, most=1.0)
+    with pytest.raises(ValueError, match=r"parameter a: its default has -1"):
+        Parameter("a", "a", "1", "a length", least=0.0, default=-1.0)
+    Parameter("a", "a", "1", "a part", least=0.0, most=1.0, conditioned=False)
+
+
 def test_installed_packages_bring_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is broken, calls itself otherwise or means another thing by a parameter is left out, with a warning."""
     found = [
-        EntryPoint("brought", "own_terms:Ridges", terms.GROUP),
+        EntryPoint("brought", "own_terms:Brought", terms.GROUP),
         EntryPoint("broken", "own_terms:Nothing", terms.GROUP),
+        EntryPoint("other", "own_terms:Cored", terms.GROUP),
+        EntryPoint("strange", "own_terms:Strange", terms.GROUP),
     ]
     monkeypatch.setattr(terms, "entry_points", lambda group: found)
     terms._installed.cache_clear()
-    with pytest.warns(QernelWarning, match="the term broken of own_terms:Nothing does not load"):
-        assert terms.potentials()["brought"] is Ridges
+    with pytest.warns(QernelWarning) as warned:
+        known = terms.catalogue()
     monkeypatch.undo()
     terms._installed.cache_clear()
+    assert known["brought"] is Brought
+    assert not {"broken", "other", "strange"} & set(known)
+    said = " ".join(str(warning.message) for warning in warned)
+    assert "the term broken of own_terms:Nothing does not load" in said
+    assert "the term other of own_terms:Cored does not load: it calls itself cored" in said
+    assert "Strange describes the parameter U otherwise than another term" in said
 
 
 def test_what_nothing_reads_is_refused() -> None:
@@ -241,6 +269,55 @@ def test_without_interaction_every_point_of_two_parameters_is_exact() -> None:
         found = np.asarray(energies(positions, jnp.asarray([lam, ratio])))
         exact = lowest_levels(2, lam, 2.0, ratio, 2).sum()
         np.testing.assert_allclose(found, exact, atol=2e-3, rtol=0)
+
+
+def test_a_function_has_the_components_of_its_series() -> None:
+    """e^{s cos 2πx} = Σ_n I_n(s) e^{2πinx}; the deepest point is known too, and no well is there without λ."""
+    values = {"lam": 0.8, "sharpness": 1.3}
+    found, size = np.zeros((32, 32), complex), np.arange(-16, 16)
+    waves, amplitudes = Bumps().components(values)
+    np.add.at(found, tuple(waves.T), amplitudes)
+    series = iv(size, 1.3)[np.argsort(size % 32)]
+    np.testing.assert_allclose(found, -4.0 * np.exp(-2.6) * series[:, None] * series, rtol=0, atol=1e-11)
+    assert -4.0 - 0.02 < Bumps().lower(values) <= -4.0 + 1e-9
+    assert len(Bumps().components(values | {"lam": 0.0}).waves) == 0
+
+
+def test_a_function_has_the_period_of_one_lattice() -> None:
+    with pytest.raises(QernelError, match="has the lattices triangular, square: a function has the period of one"):
+        type("Both", (Bumps,), {"lattices": ("triangular", "square")})
+
+
+def test_a_function_of_position_and_a_parameter_is_exact_without_interaction() -> None:
+    """Zero variance at points of λ and s, between the nodes, and the levels of its matrix in plane waves."""
+    terms.register(Bumps)
+    try:
+        given = {"electrons": 2, "supercell": [[1, 0], [0, 2]], "lattice": "square", "potential": "bumps", "U": 0.0}
+        family = {"lam": [0.4, 1.0], "sharpness": [0.3, 0.9]}
+        model = SLATER | {"bloch_cutoff": 500.0, "bloch_order": 6}
+        config = load_config({"system": given, "family": family, "model": model})
+        hamiltonian = config.hamiltonian()
+        psi = build(config.model, hamiltonian, key=jax.random.key(0), dtype=jnp.float64)
+    finally:
+        forget("bumps")
+    positions = jnp.asarray(np.random.default_rng(6).uniform(0, 2, (6, 2, 2)))
+    energies = jax.jit(jax.vmap(lambda x, p: local_energy(psi, x, p).total, (0, None)))
+    for lam, sharpness in ((0.51, 0.4), (0.93, 0.83)):
+        found = np.asarray(energies(positions, jnp.asarray([lam, sharpness])))
+        np.testing.assert_allclose(found, bump_levels(lam, sharpness, 2).sum(), atol=4e-3, rtol=0)
+
+
+def bump_levels(lam: float, sharpness: float, count: int) -> FloatArray:
+    """One-body energies of `Bumps` on 1 × 2 cells, in 17² plane waves at each momentum."""
+    n = np.stack(np.meshgrid(np.arange(-8, 9), np.arange(-8, 9), indexing="ij"), axis=-1).reshape(-1, 2)
+    away = n[:, None] - n[None]
+    potential = -5.0 * lam * np.exp(-2 * sharpness) * iv(away, sharpness).prod(axis=-1)
+    levels = []
+    for k in (0.0, 0.5):
+        momenta = 2 * np.pi * (n + np.array([0.0, k]))
+        levels.append(np.linalg.eigvalsh(np.diag(0.5 * (momenta**2).sum(1)) + potential))
+    lowest: FloatArray = np.sort(np.concatenate(levels))[:count]
+    return lowest
 
 
 def test_hartree_fock_of_one_electron_is_the_lowest_level() -> None:

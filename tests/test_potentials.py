@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import i0
 
 import qernel
 from ansatz_cases import energies, random_positions
+from own_terms import forget
 from qernel.config import Config, load_config
 from qernel.errors import ConfigError, QernelError
 from qernel.hamiltonian.bands import one_body_bands
@@ -74,8 +76,8 @@ def test_the_moire_potential_is_a_star() -> None:
 @pytest.mark.parametrize(
     ("potential", "reason"),
     [
-        ("moir", "'moir' is neither the name of a potential nor a list of waves: give e.g. potential = 'moire'"),
-        ([], "neither the name of a potential nor a list of waves"),
+        ("moir", "'moir' is neither a potential (moire) nor a list of waves: give e.g. potential = 'moire'"),
+        ([], "neither a potential (moire) nor a list of waves"),
         (
             [{"wave": [0, 1]}],
             "entry 1 (wave = [0, 1]) has no amplitude: give one of amplitude (in E0) and amplitude_meV",
@@ -151,14 +153,14 @@ def test_bands_are_exact_with_zero_variance(name: str) -> None:
                 "potential": waves,
             },
             "family": {"lam": [0.4, 1.0]},
-            "model": {"ansatz": "slater", "bloch_order": 10, "bloch_cutoff": 500.0},
+            "model": {"ansatz": "slater", "bloch_order": 10, "bloch_cutoff": 900.0},
         }
     )
     family = config.hamiltonian()
     psi = build(config.model, family, key=jax.random.key(1), dtype=jnp.float64)
     x = random_positions(family, 12, 2)
     local = energies(psi, x, jnp.full((12, 1), 0.77)).total
-    exact = one_body_bands(family, [0.77], 2, cutoff=900.0).energies.sum()
+    exact = one_body_bands(family, [0.77], 2, cutoff=1400.0).energies.sum()
     assert np.median(np.abs(np.asarray(local) - exact)) < 1e-2
     assert family.potential(x[0], jnp.asarray([0.77])).moire == pytest.approx(
         float(sum(case.at(x[0], values_of(case.term, 0.0) | {"lam": 0.77}))), abs=1e-9
@@ -207,6 +209,21 @@ def test_the_function_in_the_document_becomes_a_potential() -> None:
     np.testing.assert_allclose(
         term.value(jnp.asarray(places), {"lam": 1.0}, cell), names["wells"](places), rtol=0, atol=1e-9
     )
+
+
+def test_the_term_in_the_document_is_known() -> None:
+    """Registered, conditioned on its parameter, and found in the bands."""
+    (block,) = re.findall(r"^  ```python\n(.*?)^  ```", DOCUMENT, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {"__name__": "notebook"}
+    try:
+        exec(textwrap.dedent(block), names)
+        family = load_config(names["config"]).hamiltonian()
+    finally:
+        forget("wells")
+    assert family.parameters == ("lam", "sharpness")
+    waves, amplitudes = family.components(family.numbers([0.8, 0.7]))
+    (constant,) = amplitudes[~waves.any(axis=1)]
+    assert constant.real == pytest.approx(-0.8 * 9.0 * (np.exp(-0.7) * i0(0.7)) ** 2, abs=1e-10)
 
 
 def test_every_interaction_stands_in_the_document() -> None:

@@ -55,6 +55,14 @@ class Parameter:
             raise ValueError(f"{self.name!r} cannot name a parameter: use letters, digits and underscores")
         if not self.least <= self.most:
             raise ValueError(f"parameter {self.name}: its bounds {self.least:g} and {self.most:g} leave no value")
+        shown = [("default", self.default), ("example", self.example)]
+        shown += [("interval", end) for end in self.interval if self.conditioned]
+        for field, value in shown:
+            if value is not None and not self.least <= value <= self.most:
+                raise ValueError(
+                    f"parameter {self.name}: its {field} has {value:g}, which is not between its bounds {self.least:g} "
+                    f"and {self.most:g}: give another {field}"
+                )
 
     @property
     def units(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, Strict, TypeAdapter, ValidationError
@@ -41,7 +41,7 @@ Waves = tuple[WaveConfig, ...]
 """All entries of [[system.potential]]."""
 
 
-def named_or_waves(value: Any, names: Container[str]) -> Any:
+def named_or_waves(value: Any, names: Collection[str]) -> Any:
     """What [system] potential is: a name as it is, or a list of tables as waves.
 
     Raises:
@@ -50,7 +50,8 @@ def named_or_waves(value: Any, names: Container[str]) -> Any:
     if isinstance(value, str) and value in names:
         return value
     if not isinstance(value, list | tuple) or not value:
-        raise PydanticCustomError("unusable", "is neither the name of a potential nor a list of waves")
+        known = ", ".join(names)
+        raise PydanticCustomError("unusable", "is neither a potential ({known}) nor a list of waves", {"known": known})
     waves = []
     for number, entry in enumerate(value, 1):
         try:

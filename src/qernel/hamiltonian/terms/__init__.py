@@ -12,7 +12,7 @@ configurations, and its parameters are keys of [system] and [family]. Imports no
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -46,24 +46,17 @@ def register(term: T) -> T:
     """Make a term known under its ``name`` in this process (a class decorator).
 
     Raises:
-        QernelError: if the name is taken by another class or is no name, or one of its parameters is described
-            otherwise by another term.
+        QernelError: if the name is taken by another class or is no name, the class lacks what a term has, or one of its
+            parameters is described otherwise by another term.
     """
+    _require_whole(term)
     name = term.name
-    if not name.isidentifier():
-        raise QernelError(f"{name!r} cannot be the name of a term: use letters, digits and underscores")
     before = catalogue().get(name)
     same = before is not None and (before.__module__, before.__qualname__) == (term.__module__, term.__qualname__)
     # The same class again is a notebook cell that was run twice.
     if before is not None and not same:
         raise QernelError(f"the term {name} exists already: give {term.__qualname__} another name")
-    others = {parameter.name: parameter for parameter in _parameters(exclude=name)}
-    for parameter in term.parameters:
-        if others.get(parameter.name, parameter) != parameter:
-            raise QernelError(
-                f"{term.__qualname__} describes the parameter {parameter.name} otherwise than another term: use the "
-                "same Parameter, or another name"
-            )
+    _require_agreeing(term, _parameters({key: one for key, one in catalogue().items() if key != name}))
     _registered[name] = term
     for watcher in _watchers:
         watcher()
@@ -89,10 +82,38 @@ def _installed() -> dict[str, type[Term]]:
         found[name] = getattr(import_module(module), attribute)
     for entry in entry_points(group=GROUP):
         try:
-            found.setdefault(entry.name, entry.load())
+            term = entry.load()
+            _require_whole(term)
+            if term.name != entry.name:
+                raise QernelError(f"it calls itself {term.name}, use one name for both")
+            _require_agreeing(term, _parameters(found))
+            found.setdefault(entry.name, term)
         except Exception as error:
             warnings.warn(f"the term {entry.name} of {entry.value} does not load: {error}", QernelWarning, stacklevel=3)
     return found
+
+
+def _require_whole(term: type[Term]) -> None:
+    """Refuse a class that lacks something: configurations read every term, and none of them could be read with it."""
+    for attribute, example in (("name", '"stripes"'), ("summary", '"one line"'), ("parameters", "(LAM,)")):
+        if not hasattr(term, attribute):
+            raise QernelError(f"{term.__qualname__} has no {attribute}: give it e.g. {attribute} = {example}")
+    if not term.name.isidentifier():
+        raise QernelError(f"{term.name!r} cannot be the name of a term: use letters, digits and underscores")
+    try:
+        term()
+    except TypeError as error:
+        raise QernelError(f"{term.__qualname__} cannot be made without arguments: {error}") from error
+
+
+def _require_agreeing(term: type[Term], others: Iterable[Parameter]) -> None:
+    known = {parameter.name: parameter for parameter in others}
+    for parameter in term.parameters:
+        if known.get(parameter.name, parameter) != parameter:
+            raise QernelError(
+                f"{term.__qualname__} describes the parameter {parameter.name} otherwise than another term: use the "
+                "same Parameter, or another name"
+            )
 
 
 def potentials() -> dict[str, type[OneBody]]:
@@ -107,14 +128,13 @@ def interactions() -> dict[str, type[Pair]]:
 
 def parameters() -> dict[str, Parameter]:
     """Every parameter by name: the table that all of Qernel reads. λ first, then in the order of the terms."""
-    return {parameter.name: parameter for parameter in _parameters()}
+    return {parameter.name: parameter for parameter in _parameters(catalogue())}
 
 
-def _parameters(exclude: str = "") -> Iterator[Parameter]:
+def _parameters(terms: Mapping[str, type[Term]]) -> Iterator[Parameter]:
     yield from (LAM, DEPTH, STRENGTH)
-    for name, term in catalogue().items():
-        if name != exclude:
-            yield from term.parameters
+    for term in terms.values():
+        yield from term.parameters
 
 
 def parameter(name: str) -> Parameter:
