@@ -200,7 +200,7 @@ def test_no_number_overflows_later(value: float) -> None:
             kinds = str(field.annotation)
             if "float" in kinds and "Literal" not in kinds:
                 given = value if "tuple" not in kinds else [[value, value]] if key == "gaps" else [value, value]
-                    given, words = ([[value, 0], [0, 1]], "have to be") if key == "lattice" else (given, "must")
+                given, words = ([[value, 0], [0, 1]], "have to be") if key == "lattice" else (given, "must")
                 with pytest.raises(ConfigError, match=rf"{section}\.{key} = .* {words} "):
                     load_config(small(**{section: {key: given}}))
     with pytest.raises(ConfigError, match=r"train\.decay = .* must be at least 1e-30"):

@@ -141,7 +141,7 @@ def test_hartree_fock_does_not_depend_on_the_vectors_of_the_lattice() -> None:
     ):
         potential = [{"wave": wave, "amplitude": -8.0} for wave in waves]
         config = {"system": system(lattice, supercell=rows, potential=potential), "family": {"lam": 1.0}}
-        best = lowest(search(load_config(config).hamiltonian(), [1.0], cutoff=15.0)[0])
+        best = lowest(search(load_config(config).hamiltonian(), [1.0], cutoff=10.0)[0])
         assert best.order_parameter is None
         found.append(best.energy)
     assert found[0] == pytest.approx(found[1], abs=1e-7)
