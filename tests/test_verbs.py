@@ -264,9 +264,10 @@ def test_plots_and_states(model: Model) -> None:
 
 
 def test_hartree_fock_is_the_command(undrawn: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = load_config({key: TINY[key] for key in ("system", "family")})
+    table = {key: TINY[key] for key in ("system", "family")}
+    config = load_config(table)
     (tmp_path / "tiny.toml").write_text(config.to_toml())
-    found = qernel.hartree_fock(config, [0.9, 0.5], cutoff=30.0, out=tmp_path / "called")
+    found = qernel.hartree_fock(table, [0.9, 0.5], cutoff=30.0, out=tmp_path / "called")
     line = ["hf", str(tmp_path / "tiny.toml"), "--lam", "0.5", "0.9", "--cutoff", "30"]
     assert main([*line, "--out", str(tmp_path / "typed"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(to_json(found.as_dict()))

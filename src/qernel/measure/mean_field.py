@@ -207,7 +207,7 @@ class HartreeFock:
 
 
 def hartree_fock(
-    source: Config | Model | str | Path,
+    source: Config | Model | Mapping[str, Any] | str | Path,
     values: npt.ArrayLike,
     *,
     along: str = "lam",
@@ -220,7 +220,8 @@ def hartree_fock(
     """The lowest Slater determinants found in plane waves, as ``qernel hf`` finds them.
 
     Args:
-        source: a configuration, the path of one, the name of a preset, or a trained model for its system.
+        source: a configuration, also as nested dictionaries, the path of one, the name of a preset, or a trained model
+            for its system.
         values: of λ, or of the parameter ``along``.
         along: a parameter of the family, or any other that a term of the system reads.
         at: values of others; the middle of their interval, or their constant, for those that are not given.
@@ -254,10 +255,10 @@ def hartree_fock(
     return found
 
 
-def _config(source: Config | Model | str | Path) -> Config:
+def _config(source: Config | Model | Mapping[str, Any] | str | Path) -> Config:
     if isinstance(source, Config):
         return source
-    if isinstance(source, str | Path):
+    if isinstance(source, str | Path | Mapping):
         return load_config(source, sections=("system", "family"))
     return source.config
 
