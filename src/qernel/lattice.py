@@ -131,12 +131,8 @@ class Supercell:
         """K, the corner of the moiré Brillouin zone where the √3×√3 order appears, ``[2]`` in 1/a_M.
 
         The only other inequivalent corner is K' = −K, so one of them is enough for |ρ_K|².
-
-        Raises:
-            ValueError: for a lattice other than the triangular one, which has no such order.
+        In other lattices than the triangular one it is the wave vector (2/3, 1/3) without a meaning of its own.
         """
-        if self.lattice != "triangular":
-            raise ValueError(f"the √3×√3 order is one of the triangular lattice, not of {self.lattice}")
         b1, b2 = self.moire_reciprocal
         corner: FloatArray = (2.0 * b1 + b2) / 3.0
         return corner
@@ -146,7 +142,12 @@ class Supercell:
         """Which of the three √3×√3 sublattices each of `translations` belongs to, ``[cells]``.
 
         Well defined where K is a wave vector of the supercell.
+
+        Raises:
+            ValueError: for a lattice other than the triangular one, which has no such order.
         """
+        if self.lattice != "triangular":
+            raise ValueError(f"the √3×√3 order is one of the triangular lattice, not of {self.lattice}")
         turns = 3.0 * self.translations @ self.k_point / (2.0 * np.pi)
         return np.round(turns).astype(np.int64) % 3
 
