@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray
 
-from qernel.along import LAM, axis, gaps, named, others, trained
+from qernel.along import LAM, axis, gaps, named, of, others, trained
 from qernel.errors import RunError
 from qernel.storage import open as open_results
 from qernel.storage import save, tables
@@ -28,6 +28,10 @@ def test_the_axis_is_found() -> None:
     mine = along("strain", U)
     mine["strain"].attrs = {"units": "percent", "long_name": "strain of one layer"}
     assert axis(mine) == named("strain", mine["strain"].attrs) and axis(mine).unit == "percent"
+    # Beside a term that does not read U no energy is proportional to it, and no derivative is known.
+    beside = along("U", U).assign_attrs(no_factor="lam U")
+    assert axis(beside) == axis(along("U", U))._replace(multiplies="") and of(beside, "lam").multiplies == ""
+    assert axis(along("U", U).assign_attrs(no_factor="lam")).multiplies == "interaction"
     assert (trained(mine, "strain"), trained(mine, "U")) == ((8.0, 12.0), None)
     assert (gaps(mine, "strain"), gaps(mine, "lam")) == ([], [(9.0, 10.0)])
     assert others(mine, "strain") == {"lam": 1.0} and others(along("lam", U), "lam") == {}

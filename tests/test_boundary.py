@@ -102,13 +102,23 @@ def test_wrong_derivatives_along_U_are_seen() -> None:
     assert found is not None and found.p_value < 1e-4
 
 
+def test_a_scan_beside_a_term_that_does_not_read_the_parameter() -> None:
+    """Nothing is said of its derivatives, and its place is still one of λ."""
+    data = scan("lam", LAM_GRID, 10.0, 0).assign_attrs(no_factor="lam")
+    found = analyse(from_dataset(data), resamples=100)
+    assert found.hellmann_feynman is None and found.slope_jump is None and concavity(found.scan) is None
+    assert found.lambda_c == found.place and found.as_dict()["units"]["lam"] == "V0 (factor on the moiré depth)"
+
+
 def test_no_term_is_linear_in_the_phase() -> None:
     """Along φ nothing is said of slopes, and energies need not be concave."""
     one = from_dataset(scan("U", np.linspace(8.0, 12.0, 21), 1.02, 0))
     found = analyse(replace(one, axis=named("phase_deg")), resamples=100)
     assert found.place is not None and found.slope_jump is None and found.hellmann_feynman is None
     assert concavity(found.scan) is None and found.as_dict()["concavity"] is None
-    assert "φ_c = " in found.evidence[0] and any("H is not linear in φ" in sentence for sentence in found.evidence)
+    assert "φ_c = " in found.evidence[0] and any(
+        "No energy is proportional to φ" in sentence for sentence in found.evidence
+    )
     assert not any("concave within" in sentence for sentence in found.evidence)
 
 

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -460,6 +461,32 @@ def test_complex_follows_the_twist() -> None:
 def test_key_value_heads() -> None:
     assert ModelConfig().key_value_heads == 1
     assert ModelConfig(ansatz="psiformer").key_value_heads == 4
+
+
+@pytest.mark.parametrize(
+    ("system", "family", "meant"),
+    [
+        ({"phase_deg": 60.0}, {}, None),
+        ({"phase_deg": -60.0}, {}, None),
+        ({"phase_deg": 90.0}, {}, "phase_deg = -30 is"),
+        ({"phase_deg": -170.0}, {}, "phase_deg = -50 is"),
+        ({}, {"phase_deg": [40.0, 70.0]}, None),
+        ({}, {"phase_deg": [70.0, 100.0]}, "phase_deg = [-50, -20] is"),
+        ({"phase_deg": 90.0, "depth_meV": 0.0}, {}, None),
+    ],
+)
+def test_a_crystal_that_is_not_in_the_wells_is_told_which_phase_is(system: Any, family: Any, meant: str | None) -> None:
+    """The phase it is told has its deepest well at r = 0, and the same depths."""
+    config = load_config(small(system=system, family=family, model={"crystal_seed": True}))
+    found = [note for note in config.notes() if "crystal orbitals are at r = 0" in note]
+    assert len(found) == (meant is not None)
+    if meant is not None:
+        assert f"{meant} the same potential with wells at r = 0" in found[0]
+        given = float(np.mean(config.family.ranges.get("phase_deg", (config.system.phase_deg,) * 2)))  # type: ignore[attr-defined]
+        told = float(np.mean(np.array(json.loads(meant.split(" = ")[1].removesuffix(" is")))))
+        wells, same = (np.cos(np.deg2rad(phase + 120.0 * np.arange(3))) for phase in (given, told))
+        assert np.argmax(wells) != 0 and np.argmax(same) == 0
+        np.testing.assert_allclose(np.sort(same), np.sort(wells), atol=1e-12)
 
 
 def test_notes() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import qernel
 from browser import CHROMIUM, DRIVER, Browser
 from qernel.config import load_config
 from qernel.explore.catalogue import catalogue
@@ -171,6 +172,34 @@ def test_everything_is_reached_and_named_by_keyboard(server: Server, tmp_path: P
             assert float(browser.run(f"return document.querySelector('{field}').value")) == shown
             assert float(browser.run("return document.querySelector('.panel input[type=range]').value")) == shown
         assert browser.complaints() == []
+
+
+def test_a_slider_for_each_parameter(tmp_path: Path) -> None:
+    """λ and U of a trained model: both within reach, each moved by keyboard alone, and both in what is drawn."""
+    settings = {**SETTINGS, "family": {"lam": [0.5, 1.0], "U": [8.0, 12.0]}, "train": TINY["train"]}
+    qernel.train(settings, out=tmp_path / "run")
+    server = Server(catalogue([str(tmp_path / "run")]))
+    try:
+        with Browser(tmp_path / "profile") as browser:
+            browser.open(f"http://{HOST}:{server.port}/")
+            browser.until("return document.querySelectorAll('.panel').length === 2", PATIENCE)
+            ranges = "[...document.querySelector('.panel').querySelectorAll('input[type=range]')]"
+            assert browser.run(f"return {ranges}.map((e) => [+e.min, +e.max])") == [[0.25, 1.25], [6, 14]]
+            label = "document.querySelector(`label[for='${e.id}']`).textContent"
+            assert [text[0] for text in browser.run(f"return {ranges}.map((e) => {label})")] == ["λ", "U"]
+            browser.until(f"{CAPTION}.startsWith('λ = 0.63, U = 10, live')", PATIENCE)
+            browser.run(f"{ranges}[1].focus()")
+            browser.press(END)
+            browser.until(f"{CAPTION}.startsWith('λ = 0.63, U = 14, live')", PATIENCE)
+            assert "U = 14" in browser.run(f"return {ranges}[1].getAttribute('aria-valuetext')")
+            browser.run(f"{ranges}[0].focus()")
+            browser.press(END)
+            browser.until(f"{CAPTION}.startsWith('λ = 1.25, U = 14, live')", PATIENCE)
+            points = {tuple(sampling.state.point.tolist()) for sampling in server.explorer.samplings}
+            assert points == {(1.25, 14.0), (0.88, 10.0)}
+            assert browser.complaints() == []
+    finally:
+        server.stop()
 
 
 def test_the_picture_of_the_readme(tmp_path: Path) -> None:

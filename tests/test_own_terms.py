@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -23,14 +25,17 @@ from qernel.hamiltonian import terms
 from qernel.hamiltonian.bounds import bounds
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.hamiltonian.parameters import Parameter
-from qernel.hamiltonian.terms.base import OneBody
+from qernel.hamiltonian.terms.base import Components, OneBody, Values
 from qernel.hamiltonian.terms.coulomb import Coulomb
 from qernel.hamiltonian.terms.moire import Moire
 from qernel.hartree_fock.classical import wells
 from qernel.lattice import FloatArray, Supercell
+from qernel.measure import Model
+from qernel.provenance import model_attributes
 from qernel.wavefunction import build
 
 THREE = Supercell(((3, 0), (0, 3)), "square")
+THREE_SIDED = Supercell(((2, 0), (0, 2)))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -251,6 +256,50 @@ def test_several_potentials_add_up() -> None:
     assert bounds(family, [0.8]).interaction == -np.inf, "of what has no bound nothing is claimed"
     assert np.isfinite(bounds(family, [0.8]).moire) and np.isfinite(bounds(family, [0.8]).scale)
     assert len(wells(family, values).level) == 9
+
+
+@dataclass(frozen=True)
+class Frozen(Ridges):
+    """The ridges, at any λ as at 1."""
+
+    name: ClassVar[str] = "frozen"
+    parameters: ClassVar[tuple[Parameter, ...]] = Ridges.parameters[1:]
+
+    def components(self, values: Values) -> Components:
+        """Those at λ = 1."""
+        return super().components({**values, "lam": 1.0})
+
+
+@dataclass(frozen=True)
+class Fixed(Coulomb):
+    """1/r, whatever U."""
+
+    name: ClassVar[str] = "fixed"
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+
+    def strength(self, values: Values) -> float:
+        """1."""
+        return 1.0
+
+
+@pytest.mark.parametrize("more", [(), (Ridges(),), (Frozen(),), (Fixed(),), (Frozen(), Fixed())])
+def test_a_file_says_where_no_energy_is_proportional_to_a_parameter(more: tuple[Any, ...]) -> None:
+    """moire/λ and interaction/U are derivatives of the energy unless a term does not read λ or U."""
+    own = {"ridge_height": 0.5, "ridge_ratio": 0.3} if any(isinstance(term, Ridges) for term in more) else {}
+    constants = {"V0": 1.0, "phase_deg": 20.0, **own}
+    ranges = {"parameters": ("lam", "U"), "ranges": ((0.5, 1.5), (1.0, 3.0))}
+    family = Hamiltonian(THREE_SIDED, (2, 0), (Moire(), Coulomb(), *more), constants, **ranges)
+    r = jnp.asarray(np.random.default_rng(5).uniform(0, 2, (2, 2)))
+    here = family.potential(r, jnp.asarray([0.8, 2.0]))
+    for index, (name, part) in enumerate({"lam": here.moire, "U": here.interaction}.items()):
+        point = np.array([0.8, 2.0])
+        slope = [sum(family.potential(r, jnp.asarray(point + h * np.eye(2)[index]))) for h in (-1e-4, 1e-4)]
+        derivative = float(slope[1] - slope[0]) / 2e-4
+        assert (abs(derivative - float(part) / point[index]) < 1e-6) == family.proportional(name)
+    assert not family.proportional("phase_deg")
+    model = Model("mine", load_config(ridges({"ridge_ratio": 0.5})), SimpleNamespace(hamiltonian=family))
+    expected = [name for name, term in (("lam", Frozen), ("U", Fixed)) if any(isinstance(one, term) for one in more)]
+    assert model_attributes(model, {}).get("no_factor", "") == " ".join(expected)
 
 
 SLATER = {"ansatz": "slater", "bloch_cutoff": 300.0}

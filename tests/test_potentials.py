@@ -55,12 +55,26 @@ def test_waves_are_written_and_read_back() -> None:
     assert not any("moiré depth is zero" in note for note in config.notes())
 
 
+@pytest.mark.parametrize(("key", "value"), [("V0", 4.0), ("phase_deg", 30.0), ("depth_meV", 12.0)])
+def test_keys_of_the_moire_potential_are_refused_beside_waves(key: str, value: float) -> None:
+    system = {name: one for name, one in SYSTEM.items() if name != "U" or key != "depth_meV"}
+    with pytest.raises(ConfigError) as caught:
+        load_config({"system": system | {"potential": STAR, key: value}})
+    assert f"system.{key} has no effect on [[system.potential]]: remove it, or use potential = 'moire'" in str(
+        caught.value
+    )
+
+
 def test_amplitudes_in_meV_are_those_of_the_material() -> None:
-    system = {"electrons": 2, "supercell": [[1, 1], [-1, 2]], "depth_meV": 0.0}
+    system = {"electrons": 2, "supercell": [[1, 1], [-1, 2]]}
     potential = [{"wave": [0, 1], "amplitude_meV": 30.0, "star": True}]
-    (term, _) = load_config({"system": {**system, "potential": potential}}).hamiltonian().terms
+    config = load_config({"system": {**system, "potential": potential}})
+    (term, _) = config.hamiltonian().terms
     assert isinstance(term, Fourier)
     assert term.waves[0].amplitude == pytest.approx(30.0 / Material().energy_unit_meV)
+    assert "depth_meV" not in config.to_dict()["system"] and Config(**config.to_dict()) == config
+    assert config.system.laboratory("lam", "1") is None, "λ scales waves, and no depth of the moiré potential"
+    assert config.system.laboratory("U", "E0 a_M") is not None
 
 
 def test_the_moire_potential_is_a_star() -> None:
@@ -84,8 +98,18 @@ def test_the_moire_potential_is_a_star() -> None:
         ),
         ([STAR[0] | {"amplitude_meV": 2.0}], "entry 1 (wave = [0, 1]) has both amplitude and amplitude_meV"),
         ([{"wave": [0, 1], "amplitude_meV": 2.0}], "system.U is in reduced units, which say nothing about meV"),
-        ([*STAR, {"wave": [0, 0.5], "amplitude": 1.0}], "its entry 2 is wrong at wave"),
-        ([{"wave": [0, 1], "amplitud": 1.0}], "wrong at amplitud (an entry has wave, amplitude, amplitude_meV,"),
+        (
+            [*STAR, {"wave": [0, 0.5], "amplitude": 1.0}],
+            "system.potential, entry 2: wave = [0, 0.5] is not a pair of whole numbers: give e.g. wave = [0, 1]",
+        ),
+        ([{"wave": [1], "amplitude": 1.0}], "entry 1: wave = [1] is not a pair of whole numbers: give e.g."),
+        ([{"amplitude": 1.0}], "system.potential, entry 1: wave is missing: give e.g. wave = [0, 1]"),
+        ([{"wave": [0, 2000], "amplitude": 1.0}], "wave = [0, 2000] must have every entry at most 1000: give e.g."),
+        ([{"wave": [0, 1], "amplitude": 1e12}], "amplitude = 1000000000000.0 must be at most 1000000: give e.g."),
+        ([{"wave": [0, 1], "amplitude": 1.0, "phase_deg": float("nan")}], "phase_deg = nan is not finite: give e.g."),
+        ([{"wave": [0, 1], "amplitud": 1.0}], "entry 1 has an unknown key amplitud: did you mean amplitude?"),
+        ([{"wave": [0, 1], "colour": 1.0}], "unknown key colour: it takes wave, amplitude, amplitude_meV, phase_deg"),
+        ([[0, 1]], "system.potential, entry 1 = [0, 1] is not a table: give e.g. {wave = [0, 1], amplitude = -8.9}"),
     ],
 )
 def test_a_bad_potential_is_named_with_its_reason(potential: Any, reason: str) -> None:

@@ -89,6 +89,8 @@ def test_yukawa_of_a_configuration_of_six_electrons() -> None:
     found = float(quick(family.potential)(jnp.asarray(x), jnp.ones(1)).interaction) / 6
     assert found == pytest.approx(expected, abs=1e-11)
     assert found == pytest.approx(-10.5951, abs=5e-5)
+    alone = strength * (pairs / 6 + 0.5 * ((np.exp(-images) / images).sum() - 1))
+    assert alone - found == pytest.approx(np.pi * 6 / cell.area * strength, abs=1e-10), "without a background"
 
 
 @pytest.mark.parametrize("name", STORED)

@@ -37,6 +37,7 @@ class Independent:
     def __init__(self) -> None:
         self.asked: list[tuple[float, ...]] = []
         self.stop_at: tuple[float, ...] | None = None
+        self.spread = 1.0
 
     def records(self, point: Any, *, samples: int, seed: int, **_: Any) -> Iterator[Record]:
         here = tuple(np.round(np.asarray(point), 9).tolist())
@@ -46,7 +47,7 @@ class Independent:
         rng = np.random.default_rng([seed, *(int(1000 * x) for x in here)])
         for _ in range(samples):
             noise = 0.01 * rng.normal(size=(3, 16))
-            positions = rng.normal(size=(16, 2, 2))
+            positions = self.spread * rng.normal(size=(16, 2, 2))
             parts = (12.0 + noise[0], -10.0 * here[0] + noise[1], -12.0 - 2.0 * (here[1] - 6.0) + noise[2])
             yield Record(*parts, noise[0], 0 * noise[0], positions, np.full(16, 0.5))
 
@@ -233,6 +234,86 @@ def test_work_from_python_says_how_it_goes_on(model: Model, undrawn: None, tmp_p
     chains(model).asked.clear()
     model.scan([0.6, 0.8], out=tmp_path)
     assert chains(model).asked == [(0.8, 10.0)]
+
+
+def test_a_scan_that_is_stopped_while_it_is_written_loses_nothing(
+    model: Model, undrawn: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data are there and the record is not: the scan is finished from the records, alone and in a map."""
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qernel.measure.scan.Scan.plot", lambda self: None)
+    calls = {
+        "alone": lambda out: model.scan([0.6, 0.8], at={"U": 8.0}, out=out),
+        "map": lambda out: model.map([0.6, 0.8], ("U", [8, 9]), out=out),
+    }
+    for name, call in calls.items():
+        out = tmp_path / name
+        with monkeypatch.context() as patch:
+            patch.setattr("qernel.plots.style.save", stop)
+            with pytest.raises(Interrupted, match="everything is saved"):
+                call(out)
+        there = out if name == "alone" else out / "U=8"
+        assert (there / "energies.nc").exists() and not (there / "energies.json").exists()
+        chains(model).asked.clear()
+        call(out)
+        assert (there / "energies.json").exists() and not (there / "unfinished").exists()
+        assert (0.6, 8.0) not in chains(model).asked
+    with pytest.raises(RunError, match="another scan"):
+        model.scan([0.6, 0.7], at={"U": 8.0}, out=tmp_path / "alone")
+    with monkeypatch.context() as patch:
+        patch.setattr("qernel.measure.observations.save", stop)
+        with pytest.raises(Interrupted, match="everything is saved"):
+            model.observe([0.6], "energy", out=tmp_path / "observed")
+    chains(model).asked.clear()
+    model.observe([0.6], "energy", out=tmp_path / "observed")
+    assert not chains(model).asked
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "words"),
+    [
+        ("0.4:1.4:3", {}, r"lam = '0.4:1.4:3' is no number, nor several: give, for instance, \[0.4, 0.5\]"),
+        ([[0.6], [0.7, 0.8]], {}, "is no number, nor several"),
+        (0.6, {"start": "crystal"}, "chains cannot start 'crystal': use spread or registries"),
+        (0.6, {"samples": 20.5}, r"samples = 20\.5 is no whole number"),
+        (0.6, {"reweight": -1}, "reweight = -1 is no number of values in between: give 0 or more"),
+        (0.6, {"observables": "enrgy"}, "there is no observable enrgy: choose from"),
+    ],
+)
+def test_arguments_that_are_none(values: Any, options: dict[str, Any], words: str, model: Model) -> None:
+    with pytest.raises(QernelError, match=words):
+        model.scan(values, **options)
+    assert not chains(model).asked
+
+
+def test_one_name_needs_no_list(model: Model) -> None:
+    scan = model.scan([[0.6, 0.7], [0.8, 0.6]], observables="energy", sweeps="up")
+    assert list(scan.sweeps) == ["up"] and [row.values["lam"] for row in scan.rows] == [0.6, 0.7, 0.8]
+    assert scan.observables is not None and scan.observables["energy"].shape == (3,)
+    assert model.observe(0.6, "energy")["energy"].shape == (1,)
+    for over in ("U", ("U",)):
+        with pytest.raises(QernelError, match="is no parameter with its values"):
+            model.map([0.6], over)  # type: ignore[arg-type]
+
+
+def test_two_scans_in_memory_are_compared(model: Model) -> None:
+    """As their data sets are, and as two maps of them are."""
+    lam, scans, maps = np.linspace(0.5, 1.0, 9), [], []
+    for spread in (1.0, 0.1):
+        chains(model).spread = spread  # two phases, as ⟨|ρ_K|²⟩ sees them
+        scans.append(model.scan(lam, at={"U": 9.0}, seed=int(10 * spread)))
+        maps.append(model.map(lam, ("U", [9, 10]), seed=int(10 * spread)))
+    one, other = scans
+    found = one.transition(against=other, resamples=100)
+    assert found.as_dict() == qernel.transition(one.dataset, against=other.dataset, resamples=100).as_dict()
+    assert qernel.transition(one, against=other, resamples=100).as_dict() == found.as_dict()
+    both = maps[0].transition(against=maps[1], resamples=100)
+    assert both.points[0].place == found.place and both.points[0].reason == found.reason
+    with pytest.raises(QernelError, match="one of Dataset and PhaseMap is a map and the other is not"):
+        one.transition(against=maps[0])
 
 
 def test_doubts_and_mistakes_are_said_in_python_too(model: Model) -> None:

@@ -48,6 +48,11 @@ class Axis(NamedTuple):
 LAM = Axis.of(parameters.LAM)
 
 
+NO_FACTOR = "no_factor"
+"""Attribute of a file with the names of parameters, apart by spaces, that one of the terms does not read: no energy in
+it is proportional to them, whatever their `Parameter.multiplies`."""
+
+
 def named(name: str, attributes: Mapping[str, Any] | None = None) -> Axis:
     """The parameter of a name.
 
@@ -68,7 +73,13 @@ def axis(dataset: xarray.Dataset) -> Axis:
         known = terms.parameters()
         found = [str(dim) for dim in dataset.dims if dim in known or f"trained_{dim}" in dataset.attrs]
         name = found[0] if found else "lam"
-    return named(name, dataset[name].attrs if name in dataset.variables else None)
+    return of(dataset, name)
+
+
+def of(dataset: xarray.Dataset, name: str) -> Axis:
+    """A parameter of results, as those who measured them know it."""
+    found = named(name, dataset[name].attrs if name in dataset.variables else None)
+    return found._replace(multiplies="") if name in str(dataset.attrs.get(NO_FACTOR, "")).split() else found
 
 
 def trained(dataset: xarray.Dataset, name: str) -> tuple[float, float] | None:

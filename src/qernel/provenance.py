@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import qernel
+from qernel.along import NO_FACTOR, named
 
 
 def weights_digest(wavefunction: Any) -> str:
@@ -58,6 +59,9 @@ def model_attributes(model: Any, others: Mapping[str, float]) -> dict[str, Any]:
         **{f"trained_{name}": [float(low), float(high)] for name, (low, high) in model.ranges.items()},
         "units": "energies in E0 = hbar^2/(m* a_M^2), lengths in the moire period a_M",
     }
+    unlike = [name for name in model.ranges if named(name).multiplies and not hamiltonian.proportional(name)]
+    if unlike:
+        attributes[NO_FACTOR] = " ".join(unlike)
     if hamiltonian.twisted:
         attributes["supercell_rows"] = hamiltonian.supercell.rows.ravel().tolist()
         attributes["twist"] = list(hamiltonian.row_twist)

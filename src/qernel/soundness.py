@@ -39,7 +39,7 @@ def check(path: str | Path, data: xarray.Dataset) -> None:
     """
     try:
         _check_axis(data, LAM)
-        if (along := axis(data)) != LAM:
+        if (along := axis(data)).name != LAM.name:
             _check_axis(data, along)
         _check_values(data)
         _check_attributes(data)

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from qernel.config.sections import SECTIONS
+from qernel.config.sections.potentials import BAD_ENTRY, WaveConfig
 from qernel.config.types import Expects
 from qernel.hamiltonian.terms import parameters
 
@@ -89,13 +90,34 @@ def _sentence(detail: ErrorDetails, location: list[str], data: Any, keys: set[st
 
 def _value(section: str, location: list[str], detail: ErrorDetails, data: Any, keys: set[str]) -> str:
     key = location[1]
-    field = SECTIONS[section].model_fields[key]
     path = f"{section}.{key}"
     keys.add(path)
-    advice = f"give e.g. {key} = {show(_example(field))}"
-    if detail["type"] == "missing" and len(location) == 2:
-        return f"{path} is missing: {advice}"
+    if detail["type"] == BAD_ENTRY:
+        return _entry(path, **detail["ctx"])
     value = _get(_get(data, section), key)
+    return _wrong(path, SECTIONS[section].model_fields[key], detail, location[1:], value)
+
+
+def _entry(path: str, number: int, entry: Any, fault: ErrorDetails) -> str:
+    """What is wrong with one table of an array of tables."""
+    where, fields = f"{path}, entry {number}", WaveConfig.model_fields
+    location = [str(part) for part in fault["loc"]]
+    if not location:
+        example = ", ".join(f"{key} = {show(_example(fields[key]))}" for key in ("wave", "amplitude"))
+        return f"{where} = {show(entry)} is not a table: give e.g. {{{example}}}"
+    key = location[0]
+    if key not in fields:
+        close = _closest(key, tuple(fields))
+        hint = f"did you mean {close}?" if close else f"it takes {', '.join(fields)}"
+        return f"{where} has an unknown key {clean(key)}: {hint}"
+    return _wrong(f"{where}: {key}", fields[key], fault, location, _get(entry, key))
+
+
+def _wrong(path: str, field: FieldInfo, detail: ErrorDetails, location: list[str], value: Any) -> str:
+    """What is wrong with the value of a key, whose name is first in ``location``."""
+    advice = f"give e.g. {location[0]} = {show(_example(field))}"
+    if detail["type"] == "missing" and len(location) == 1:
+        return f"{path} is missing: {advice}"
     shown = f"{path} = {show(value)}"
     choices = _choices(field)
     if choices:
@@ -105,7 +127,7 @@ def _value(section: str, location: list[str], detail: ErrorDetails, data: Any, k
     if detail["type"] in _BOUNDS:
         words, name = _BOUNDS[detail["type"]]
         bound = detail.get("ctx", {}).get(name)
-        entry = "" if len(location) == 2 or not isinstance(value, list | tuple) else "have every entry "
+        entry = "" if len(location) == 1 or not isinstance(value, list | tuple) else "have every entry "
         verb = "must be" if not entry else "must"
         return f"{shown} {verb} {entry}{words} {_plain(bound)}: {advice}"
     if detail["type"] == "finite_number":

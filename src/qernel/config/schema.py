@@ -110,7 +110,8 @@ class Config(Section):
         system = data["system"]
         if self.system.electrons[1] == 0:
             system["electrons"] = self.system.electrons[0]
-        unused = list(MATERIAL_KEYS) if self.system.material is None else []
+        moire = () if self.system.reads("V0") else ("depth_meV",)
+        unused = list(moire if self.system.material else MATERIAL_KEYS)
         ranges = self.family.ranges
         unused += [key for key in range_keys() if key in system and (key in ranges or not self.system.reads(key))]
         for key in unused:

@@ -57,8 +57,8 @@ def describe(entry: Entry) -> dict[str, Any]:
 
 def _slider(model: Model, name: str) -> dict[str, Any]:
     """One parameter of a model, and what it is in the laboratory where the material is known."""
-    about, allowed, material = named(name), model.reach[name], model.config.system.material
-    laboratory = None if material is None else material.laboratory(name, about.unit)
+    about, allowed = named(name), model.reach[name]
+    laboratory = model.config.system.laboratory(name, about.unit)
     return {
         "name": name,
         "symbol": about.symbol,

@@ -23,7 +23,7 @@ from qernel.errors import QernelError
 from qernel.hamiltonian.interaction import Interaction
 from qernel.hamiltonian.parameters import LAM, Constants, Parameter
 from qernel.hamiltonian.terms import parameters as table
-from qernel.hamiltonian.terms.base import Components, OneBody, Pair
+from qernel.hamiltonian.terms.base import Components, OneBody, Pair, Values
 from qernel.hamiltonian.twist import Along, Turns, reduced_turns, row_turns
 from qernel.hamiltonian.wells import Levels, minima
 from qernel.lattice import FloatArray, Supercell
@@ -218,6 +218,24 @@ class Hamiltonian:
         """Whether no one-body term varies in space, so that every translation leaves the Hamiltonian as it is."""
         waves, amplitudes = self.components(values)
         return not np.any(amplitudes[waves.any(axis=1)])
+
+    def proportional(self, name: str) -> bool:
+        """Whether the part of the energy that a parameter multiplies (`Parameter.multiplies`) is proportional to it.
+
+        It is not where one of several terms does not read it, a potential of its own beside λ times another one: the
+        derivative of the energy by the parameter is not that part over the parameter then.
+        """
+        part = table()[name].multiplies if name in table() else ""
+        here = {**self.constants, **self.middle}
+        once = here.get(name) or 1.0
+        sizes = [self._sizes(part, {**here, name: value}) for value in (once, 2 * once)]
+        return bool(part) and np.allclose(2 * sizes[0], sizes[1], rtol=1e-6)
+
+    def _sizes(self, part: str, values: Values) -> FloatArray:
+        """Numbers of which one part of the energy is a linear function."""
+        if part == "moire":
+            return np.asarray(self.components(values).amplitudes)
+        return np.array([float(term.strength(values)) for term, _ in self.interaction.terms])
 
     def minima(self, values: Mapping[str, Any]) -> Levels:
         """Where the one-body terms are lowest in a moiré cell, the deepest first; at λ = 0 as at a very small λ."""

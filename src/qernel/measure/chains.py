@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qernel.along import Axis
-from qernel.errors import warn
+from qernel.errors import QernelError, warn
 from qernel.estimators.doubts import sentences
 from qernel.lattice import FloatArray
 from qernel.measure.points import Points, warn_outside
@@ -66,6 +66,28 @@ def measured(
             results[sweep] = swept(states, sweep, begin=begin, **kept)
     _warn(where.axis, results, swaps)
     return Measured(results, swaps)
+
+
+def kinds_of(where: Points, sweeps: Sequence[str], exchange: bool) -> list[str]:
+    """The kinds of chains asked for, as `measured` takes them.
+
+    Raises:
+        QernelError: if there are none such, or they do not go together.
+    """
+    kinds = list(dict.fromkeys([sweeps] if isinstance(sweeps, str) else sweeps))
+    unknown = [kind for kind in kinds if kind not in ("fresh", "up", "down")]
+    if unknown or not kinds:
+        raise QernelError(f"there are no chains {', '.join(unknown) or 'asked for'}: use fresh, up or down")
+    if not exchange:
+        return kinds
+    symbol = where.axis.symbol
+    if kinds != ["fresh"]:
+        raise QernelError(
+            f"exchange samples all {symbol} together, sweeps {' '.join(kinds)} one after the other: use one of them"
+        )
+    if len(where.values) < 2:
+        raise QernelError(f"exchange swaps configurations between values of {symbol}: give at least two")
+    return ["exchange"]
 
 
 def _warn(axis: Axis, results: Mapping[str, Sequence[Energies]], swaps: FloatArray | None) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from qernel.along import named
+from qernel.errors import QernelError
 from qernel.hamiltonian.terms import parameter
 from qernel.measure.dataset import parameter_attributes
 from qernel.measure.energies import DIAGNOSTICS, ENERGIES, ORDER
 from qernel.observables.energy import PARTS
 from qernel.provenance import model_attributes
 from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, OUTSIDE
+from qernel.storage import open as open_results
 
 if TYPE_CHECKING:
     import xarray
@@ -180,6 +184,16 @@ def units(at: Mapping[str, float], more: Sequence[str], along: str = "lam") -> d
         "warnings": "why error bars may be too small",
         **{name: f"{_unit_of(name, along)}, {_of(REWEIGHTED[name][1], along)}" for name in more},
     }
+
+
+def stored_request(path: Path) -> Any:
+    """What a data set on the disk was asked for; None where there is none."""
+    if not path.exists():
+        return None
+    try:
+        return json.loads(open_results(path).attrs["request"])
+    except (QernelError, KeyError, ValueError, TypeError, RecursionError):
+        return None
 
 
 def parameter_unit(name: str) -> str:

@@ -18,7 +18,7 @@ from qernel.along import Axis, named
 from qernel.errors import QernelError, RunError
 from qernel.measure.dataset import joined
 from qernel.measure.files import DATA, FILES, RECORD, parameter_unit
-from qernel.measure.points import Points, about
+from qernel.measure.points import Points, about, numbers
 from qernel.measure.scan import Options, Scan, ascending, asked, scan, stored_request
 from qernel.progress import Told
 from qernel.records import read_json, to_record
@@ -28,6 +28,8 @@ from qernel.storage import open as open_results
 if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
+
+    from qernel.transition import PhaseMap
 
 MAP = "map.json"
 """The file that makes a folder of scans a map; written last."""
@@ -74,12 +76,18 @@ class Map:
             found[value] = {row[along]: row[IMPOSSIBLE] for row in rows if row[IMPOSSIBLE]}
         return found
 
+    @property
+    def scanned(self) -> PhaseMap:
+        """What `qernel.transition` looks at."""
+        from qernel.transition import assembled
+
+        return assembled(self.scans, self.over.name)
+
     def transition(self, **options: Any) -> Any:
         """Where the phases meet; options as of `qernel.transition.verb.transition`."""
-        from qernel.transition import assembled
         from qernel.transition.verb import transition
 
-        return transition(assembled(self.scans, self.over.name), **options)
+        return transition(self, **options)
 
     def plot(self, variable: str | None = None) -> Figure:
         """A number over both parameters as colour, with the boundary of the phases.
@@ -91,9 +99,9 @@ class Map:
             QernelError: if a scan does not have it.
         """
         from qernel.plots.over_two import phase_map
-        from qernel.transition import assembled, boundary
+        from qernel.transition import boundary
 
-        scans = assembled(self.scans, self.over.name)
+        scans = self.scanned
         return phase_map(scans, boundary(scans), variable)
 
     def as_dict(self) -> dict[str, Any]:
@@ -125,6 +133,8 @@ def phase_map(
         RunError: if ``out`` holds something else, is in use or cannot be written.
         Interrupted: when a map into a folder is stopped.
     """
+    if isinstance(over, str) or len(over) != 2:
+        raise QernelError(f'over = {over!r} is no parameter with its values: give them as ("U", [8, 9, 10])')
     name, values = over
     places = _places(where, name, values)
     found = Map(next(iter(places.values())), named(name), tuple(places), folder=out)
@@ -137,7 +147,7 @@ def phase_map(
         _refuse(out, name, requests)
         for value, place in places.items():
             folder = folder_of(out, name, value)
-            if stored_request(folder) == json.loads(to_json(requests[value])):
+            if (folder / RECORD).exists() and stored_request(folder) == json.loads(to_json(requests[value])):
                 _take(found, folder, value)
             else:
                 _add(found, scan(place, out=folder, command=command, tell=_told(tell, found, value), **options))
@@ -164,7 +174,7 @@ def _places(where: Points, name: str, values: Sequence[float]) -> dict[float, Po
     """The points of each scan."""
     if name in (where.axis.name, *where.given):
         raise QernelError(f"{name} is given twice: a map is over two parameters")
-    asked_for = sorted(dict.fromkeys(float(value) for value in values))
+    asked_for = sorted(numbers(name, values))
     if len(asked_for) < 2:
         raise QernelError(f"a map needs at least two values of {name}: for one, scan with --at {name}=VALUE")
     if name not in where.at:
@@ -172,7 +182,7 @@ def _places(where: Points, name: str, values: Sequence[float]) -> dict[float, Po
     where = ascending(where)
     places = {value: replace(where, at={**where.at, name: value}) for value in asked_for}
     for place in places.values():
-        assert place.states  # which refuses what is out of reach
+        place.require_reach()
     return places
 
 

@@ -117,7 +117,7 @@ class HartreeFock:
     def as_dict(self) -> dict[str, Any]:
         """The lowest state at each value as plain data, which ``--json`` prints."""
         hamiltonian = self.config.hamiltonian()
-        named_along = {} if self.along == LAM else {"along": self.along.name}
+        named_along = {} if self.along.name == LAM.name else {"along": self.along.name}
         return {
             "system": system(self.config, hamiltonian, hamiltonian.middle | dict(self.at)),
             **named_along,

@@ -146,8 +146,10 @@ class Model:
         """The same model, whose chains start ``spread`` over the cell, or as crystals in their three ``registries``.
 
         Raises:
-            RunError: if its system has no registries.
+            RunError: for another start, or if its system has no registries.
         """
+        if start not in ("spread", "registries"):
+            raise RunError(f"chains cannot start {start!r}: use spread or registries")
         if start == "registries":
             from qernel.sampling.starts import require_registries
 
@@ -180,6 +182,8 @@ class Model:
         """
         sample = self.config.sample
         for name, value, least in (("samples", samples, 2), ("walkers", walkers, 2), ("seed", seed, 0)):
+            if value is not None and int(value) != value:
+                raise RunError(f"{name} = {value} is no whole number: give one of at least {least}")
             if value is not None and value < least:
                 raise RunError(f"{name} = {value} is too small: give at least {least}")
         return self.sampler(walkers or sample.walkers), {

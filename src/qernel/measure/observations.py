@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qernel import outputs
 from qernel.along import axis
-from qernel.errors import QernelError, warn
+from qernel.errors import warn
 from qernel.estimators.doubts import sentences, stored_doubts
 from qernel.measure.dataset import joined
-from qernel.measure.files import OBSERVED
+from qernel.measure.files import OBSERVED, stored_request
 from qernel.measure.folder import remembering
 from qernel.measure.points import Points, warn_outside
 from qernel.measure.scan import ascending
-from qernel.observables.registry import make
+from qernel.observables.registry import made
 from qernel.progress import Parts, Told
 from qernel.storage import measured, save, to_json
-from qernel.storage import open as open_results
 
 if TYPE_CHECKING:
     import xarray
@@ -43,17 +41,18 @@ def observations(
         Interrupted: when a measurement into a folder is stopped.
     """
     where = ascending(where)
-    chosen = [make(item) if isinstance(item, str) else item for item in dict.fromkeys(observables)]
+    chosen = made(observables)
     request = where.request | {"observables": [repr(item) for item in chosen]}
     about = {"request": to_json(request), "history": command or "Model.observe"}
     if out is None:
         dataset = _measure(where, chosen, tell).assign_attrs(about)
     else:
         with outputs.held(out, [OBSERVED]):
-            outputs.refuse_overwriting(out, [OBSERVED], request, _stored(out / OBSERVED), "measurement")
+            outputs.refuse_overwriting(out, [OBSERVED], request, stored_request(out / OBSERVED), "measurement")
             with remembering(where.model, out, command or outputs.AGAIN) as remembered:
                 dataset = _measure(where.of(remembered), chosen, tell).assign_attrs(about)
-            save(dataset, out / OBSERVED)
+                # Within, because the records go when the block ends: stopped here, no number is lost.
+                save(dataset, out / OBSERVED)
     for sentence in sentences(doubted(dataset), where.axis.symbol):
         warn(sentence)
     return dataset
@@ -78,13 +77,3 @@ def _measure(where: Points, chosen: Sequence[Observable], tell: Told | None) -> 
         parts.begin(f"measuring {where.axis.at(value)}")
         results.append(state.observe(*chosen, **where.chains, progress=parts))
     return joined(results, where.axis.name)
-
-
-def _stored(path: Path) -> Any:
-    """The request of a file that is there."""
-    if not path.exists():
-        return None
-    try:
-        return json.loads(open_results(path).attrs["request"])
-    except (QernelError, KeyError, ValueError, TypeError, RecursionError):
-        return None

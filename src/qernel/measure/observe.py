@@ -10,7 +10,7 @@ import numpy as np
 from qernel.errors import QernelError
 from qernel.measure.dataset import to_dataset
 from qernel.observables.base import Observable, Samples, Variable
-from qernel.observables.registry import make
+from qernel.observables.registry import made
 from qernel.stopping import check
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def observe(
     Raises:
         QernelError: if there is no such observable, or it is not defined for this system.
     """
-    chosen = [make(item) if isinstance(item, str) else item for item in observables]
+    chosen = made(observables)
     if not chosen:
         raise QernelError("no observable was asked for: name at least one")
     energies = "energies" in _needs(chosen)

@@ -57,6 +57,14 @@ class Points:
         far: dict[str, Any] = {"extrapolate": True} if self.extrapolate else {}
         return [self.model.at(**self.everything(value), **far) for value in self.values]
 
+    def require_reach(self) -> None:
+        """Refuse values far outside the trained range before anything is drawn.
+
+        Raises:
+            RunError: as `states`.
+        """
+        _ = self.states
+
     def everything(self, value: float) -> dict[str, Any]:
         """All parameters where the varied one has a value."""
         return {**self.at, self.axis.name: value}
@@ -136,13 +144,26 @@ def points(
                 f"its other parameters are {', '.join(middle)}" if middle else f"{axis.symbol} is its only parameter"
             )
             raise QernelError(f"{model.name} is not conditioned on {name}, {known}")
-    asked = tuple(dict.fromkeys(np.atleast_1d(np.asarray(values, dtype=np.float64)).tolist()))
+    asked = numbers(along, values)
     if not asked:
         raise QernelError(f"there is no value of {along} to measure at: give at least one")
     others = middle | dict(at or {})
     found = Points(model, named(along), asked, others, samples, walkers, seed, extrapolate, tuple(at or ()))
-    assert found.states  # which refuses what is out of reach
+    found.require_reach()
     return found
+
+
+def numbers(name: str, values: npt.ArrayLike) -> tuple[float, ...]:
+    """Values of a parameter, each once, in the order given.
+
+    Raises:
+        QernelError: if they are no numbers.
+    """
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise QernelError(f"{name} = {values!r} is no number, nor several: give, for instance, [0.4, 0.5]") from error
+    return tuple(dict.fromkeys(found.ravel().tolist()))
 
 
 def warn_outside(where: Points, states: Sequence[State]) -> None:

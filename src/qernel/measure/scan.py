@@ -20,14 +20,14 @@ from qernel import outputs
 from qernel.errors import QernelError, RunError, warn
 from qernel.lattice import FloatArray
 from qernel.measure import files
-from qernel.measure.chains import measured
+from qernel.measure.chains import kinds_of, measured
 from qernel.measure.energies import Energies
 from qernel.measure.files import DATA, FIGURE, FILES, OBSERVED, RECORD, TABLE
 from qernel.measure.folder import remembering
 from qernel.measure.kept import Kept
 from qernel.measure.points import Points, about
 from qernel.measure.tables import energy_table, observed_table, reweighted_table
-from qernel.observables.registry import make
+from qernel.observables.registry import made
 from qernel.progress import Told
 from qernel.records import read_json, to_record
 from qernel.storage import save as save_dataset
@@ -134,11 +134,16 @@ class Scan:
 
         return draw("phase_diagram", self.dataset)[""]
 
+    @property
+    def scanned(self) -> xarray.Dataset:
+        """What `qernel.transition` looks at."""
+        return self.dataset
+
     def transition(self, **options: Any) -> Any:
         """Whether there is a transition, and where; options as of `qernel.transition.verb.transition`."""
         from qernel.transition.verb import transition
 
-        return transition(self.dataset, **options)
+        return transition(self, **options)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write the files of a scan, replacing those of an equal one; returns their paths.
@@ -203,7 +208,8 @@ def scan(
         outputs.refuse_overwriting(out, FILES, request, stored_request(out), "scan")
         with remembering(model, out, command or outputs.AGAIN, together="exchange" in kinds) as remembered:
             result = measure(where.of(remembered))
-        result._write(out)
+            # Within, because the records go when the block ends: stopped here, no number is lost.
+            result._write(out)
     return result
 
 
@@ -245,8 +251,10 @@ def asked(
     Raises:
         QernelError: for chains that do not go together, or observables that do not exist.
     """
-    where, kinds = ascending(where), _kinds(where, sweeps, exchange)
-    chosen = [make(item) if isinstance(item, str) else item for item in dict.fromkeys(observables)]
+    where, kinds = ascending(where), kinds_of(where, sweeps, exchange)
+    chosen = made(observables)
+    if reweight < 0:
+        raise QernelError(f"reweight = {reweight} is no number of values in between: give 0 or more")
     request = where.request
     # Only where they differ from the default: earlier scans do not have them.
     request |= {"sweeps": kinds} if kinds != ["fresh"] else {}
@@ -257,7 +265,12 @@ def asked(
 
 
 def stored_request(out: Path) -> Any:
-    """What the scan in a folder was asked for; None where there is none."""
+    """What the scan in a folder was asked for; None where there is none.
+
+    The record is written last: of a scan that was stopped before, the data tell it.
+    """
+    if not (out / RECORD).exists():
+        return files.stored_request(out / DATA)
     try:
         return read_json(out / RECORD)["provenance"]["request"]
     except (RunError, LookupError, TypeError):
@@ -280,21 +293,3 @@ def measured_of(out: Path, config: str) -> bool:
     """Whether a folder has a scan of the configuration with this fingerprint."""
     stored = stored_request(out)
     return isinstance(stored, dict) and stored.get("config") == config
-
-
-def _kinds(where: Points, sweeps: Sequence[str], exchange: bool) -> list[str]:
-    """The kinds of chains asked for."""
-    kinds = list(dict.fromkeys(sweeps))
-    unknown = [kind for kind in kinds if kind not in ("fresh", "up", "down")]
-    if unknown or not kinds:
-        raise QernelError(f"there are no chains {', '.join(unknown) or 'asked for'}: use fresh, up or down")
-    if not exchange:
-        return kinds
-    symbol = where.axis.symbol
-    if kinds != ["fresh"]:
-        raise QernelError(
-            f"exchange samples all {symbol} together, sweeps {' '.join(kinds)} one after the other: use one of them"
-        )
-    if len(where.values) < 2:
-        raise QernelError(f"exchange swaps configurations between values of {symbol}: give at least two")
-    return ["exchange"]

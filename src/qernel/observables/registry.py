@@ -10,7 +10,7 @@ and a script or notebook writes ``@register`` above the class. Nothing is import
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -113,6 +113,18 @@ def make(name: str, options: Mapping[str, Any] | None = None) -> Observable:
             raise QernelError(f"{name}.{key} = {value!r}: {name} has no such option; its options: {there}")
         given[key] = _like(f"{name}.{key}", value, field.default)
     return found(**given)
+
+
+def made(wanted: str | Observable | Sequence[str | Observable]) -> list[Observable]:
+    """Observables by name or as they are, each once; one alone may be given without a list.
+
+    Raises:
+        QernelError: if there is none of a name.
+    """
+    from qernel.observables.base import Observable
+
+    several = [wanted] if isinstance(wanted, str | Observable) else wanted
+    return [make(item) if isinstance(item, str) else item for item in dict.fromkeys(several)]
 
 
 def _like(name: str, value: Any, default: Any) -> Any:

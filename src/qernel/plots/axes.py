@@ -23,7 +23,7 @@ def symbol(axis: Axis) -> str:
 
 def label(axis: Axis) -> str:
     """What stands at an axis: meaning, symbol and unit."""
-    if axis == LAM:
+    if axis.name == LAM.name:
         return "moiré depth  $\\lambda = V/V_0$"
     unit = "" if axis.unit == "1" else f"  ({literal(axis.unit)})"
     meaning = "" if axis.meaning in ("", axis.symbol) else f"{literal(axis.meaning)}  "

@@ -60,8 +60,7 @@ def phase_map(scans: PhaseMap, line: Line | None = None, variable: str | None = 
             _boundary(axes, line)
         axes.set_xlabel(label(scans.along))
         axes.set_ylabel(label(scans.over))
-        material = scans.material
-        second = None if material is None else material.laboratory(scans.over.name, scans.over.unit)
+        second = scans.laboratory(scans.over)
         if second is not None:
             _scale(axes, scans.over, second)
     return fig

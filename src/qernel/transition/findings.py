@@ -69,7 +69,7 @@ class Findings:
         Raises:
             AttributeError: for a scan along another parameter.
         """
-        if self.scan.axis != LAM:
+        if self.scan.axis.name != LAM.name:
             raise AttributeError(f"the scan is along {self.scan.axis.name}, not λ: ask for place")
         return self.place
 
@@ -108,7 +108,8 @@ class Findings:
 
     @property
     def slope_jump(self) -> branches.Step | None:
-        """Jump of ⟨∂H/∂p⟩ per electron at `place`: of moire/λ, or interaction/U; None where H is not linear in p."""
+        """Jump of ⟨∂H/∂p⟩ per electron at `place`: of moire/λ, or interaction/U; None where neither is a
+        factor p of H."""
         place, known = self.place, self.scan.slope()
         return None if place is None or known is None else branches.step_at(*known, place.value, place.error)
 

@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from qernel.along import Axis
 from qernel.estimators.quantity import Quantity
 from qernel.transition.line import Line, Point
 from qernel.transition.record import unit
 from qernel.transition.verdict import CHANCE
 from qernel.units import Laboratory
-
-
-def laboratory(line: Line, axis: Axis) -> Laboratory | None:
-    """What a parameter of the map is in the laboratory, where the material is known."""
-    material = line.map.material
-    return None if material is None else material.laboratory(axis.name, axis.unit)
 
 
 def converted(scale: Laboratory, quantity: Quantity) -> Quantity:
@@ -38,7 +31,7 @@ def _where(line: Line) -> Iterator[str]:
         return
     places = ", ".join(f"{point.place.number} at {over.at(point.value)}" for point in found if point.place is not None)
     yield f"{name}: {places} ({len(found)} of {len(line.points)} scans show a transition)."
-    scales = [(axis, laboratory(line, axis)) for axis in (over, along)]
+    scales = [(axis, line.map.laboratory(axis)) for axis in (over, along)]
     if all(scale is not None for _, scale in scales):
         for point in (found[0], found[-1])[: len(found)]:
             yield _in_laboratory(line, point)
@@ -47,7 +40,7 @@ def _where(line: Line) -> Iterator[str]:
 def _in_laboratory(line: Line, point: Point) -> str:
     """One point of the boundary in laboratory units."""
     along, over = line.map.along, line.map.over
-    first, second = laboratory(line, along), laboratory(line, over)
+    first, second = line.map.laboratory(along), line.map.laboratory(over)
     assert first is not None and second is not None and point.place is not None
     place = converted(first, point.place).number
     name = first.symbol or along.symbol
@@ -84,9 +77,9 @@ def _clausius_clapeyron(line: Line) -> Iterator[str]:
     along, over, check = line.map.along, line.map.over, line.clausius_clapeyron
     if not line.found:
         return
-    not_linear = [axis.symbol for axis in (along, over) if not axis.multiplies]
-    if not_linear:
-        yield f"H is not linear in {' and '.join(not_linear)}: no test of Clausius–Clapeyron."
+    no_factor = [axis.symbol for axis in (along, over) if not axis.multiplies]
+    if no_factor:
+        yield f"No energy is proportional to {' or '.join(no_factor)}: no test of Clausius–Clapeyron."
     elif check is None:
         yield (
             f"No test of Clausius–Clapeyron: fewer than two neighbouring points of the boundary have a jump of "
@@ -150,10 +143,10 @@ def _entry(line: Line, point: Point) -> dict[str, Any]:
         "clausius_clapeyron_slope": None if point.slope is None else point.slope.as_dict(),
         "source": point.source,
     }
-    scale = laboratory(line, over)
+    scale = line.map.laboratory(over)
     if scale is not None:
         entry["laboratory"] = {over.name: scale.text(point.value)}
-        depth = laboratory(line, along)
+        depth = line.map.laboratory(along)
         if depth is not None and point.place is not None:
             entry["laboratory"][f"{along.stem}_c"] = {**converted(depth, point.place).as_dict(), "unit": depth.unit}
     return entry
@@ -162,7 +155,7 @@ def _entry(line: Line, point: Point) -> dict[str, Any]:
 def table(line: Line) -> list[list[str]]:
     """A row for each value of the second parameter, below a row of names."""
     along, over = line.map.along, line.map.over
-    second, first = laboratory(line, over), laboratory(line, along)
+    second, first = line.map.laboratory(over), line.map.laboratory(along)
     rows = [[over.symbol, f"{along.symbol}_c", f"d{along.symbol}_c/d{over.symbol} by Clausius–Clapeyron"]]
     if second is not None:
         rows[0].insert(1, second.symbol or second.unit)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qernel.along import Axis, axis, named, others
+from qernel.along import Axis, axis, of, others
 from qernel.config import load_config
 from qernel.errors import ConfigError, DamagedFile, RunError
 from qernel.records import read_json
@@ -20,7 +20,7 @@ from qernel.transition.scan import FILES, Scan
 if TYPE_CHECKING:
     import xarray
 
-    from qernel.units import Material
+    from qernel.units import Laboratory
 
 INDEX = "map.json"
 """File that makes a folder a map: which parameters, which values, and where their scans are."""
@@ -63,13 +63,13 @@ class PhaseMap:
             else:
                 yield value, scan
 
-    @property
-    def material(self) -> Material | None:
-        """The material in laboratory units, where the files tell it."""
+    def laboratory(self, axis: Axis) -> Laboratory | None:
+        """What a parameter of the map is in the laboratory, where the files tell the material."""
         try:
-            return load_config(tomllib.loads(self.datasets[0].attrs["config"])).system.material
+            system = load_config(tomllib.loads(self.datasets[0].attrs["config"])).system
         except (KeyError, TypeError, ValueError, ConfigError):
             return None
+        return system.laboratory(axis.name, axis.unit)
 
     @property
     def others(self) -> dict[str, float]:
@@ -106,7 +106,7 @@ def assembled(datasets: Sequence[xarray.Dataset], over: str, sources: Sequence[s
     rank = sorted(range(len(values)), key=values.__getitem__)
     return PhaseMap(
         along.pop(),
-        named(over, datasets[0][over].attrs),
+        of(datasets[0], over),
         tuple(values[index] for index in rank),
         tuple(datasets[index] for index in rank),
         tuple(names[index] for index in rank),

@@ -61,7 +61,7 @@ class Phases:
         Raises:
             AttributeError: for scans along another parameter.
         """
-        if self.first.axis != LAM:
+        if self.first.axis.name != LAM.name:
             raise AttributeError(f"the scans are along {self.first.axis.name}, not λ: ask for place")
         return self.place
 

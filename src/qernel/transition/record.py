@@ -60,7 +60,7 @@ def record(found: Findings) -> dict[str, Any]:
 
 def unit(axis: Axis) -> str:
     """The unit of a parameter, as records say it."""
-    return "V0 (factor on the moiré depth)" if axis == LAM else axis.unit
+    return "V0 (factor on the moiré depth)" if axis.name == LAM.name else axis.unit
 
 
 def _pair(quantity: Quantity | None) -> dict[str, float] | None:

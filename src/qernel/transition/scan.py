@@ -74,7 +74,7 @@ class Scan:
         symbol = self.axis.symbol
         if len(self.points) < FEWEST:
             outside = f", {len(self.left_out)} more lie outside the trained range" if self.left_out else ""
-            example = "--lam 0.4:1.4:21" if self.axis == LAM else f"--along {self.axis.name} FIRST:LAST:21"
+            example = "--lam 0.4:1.4:21" if self.axis.name == LAM.name else f"--along {self.axis.name} FIRST:LAST:21"
             raise RunError(
                 f"{self.source or 'the scan'} has {len(self.points)} values of {symbol} to fit{outside}: "
                 f"measure at least {FEWEST} of them, better 15, for instance {example}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from qernel.errors import QernelError
 from qernel.transition.analysis import Transition, analyse
@@ -16,7 +16,15 @@ from qernel.transition.scan import Scan
 if TYPE_CHECKING:
     import xarray
 
-    Source = str | Path | xarray.Dataset | PhaseMap
+    class Measured(Protocol):
+        """What the verbs `scan` and `map` return."""
+
+        @property
+        def scanned(self) -> xarray.Dataset | PhaseMap:
+            """The numbers."""
+
+    Results = str | Path | xarray.Dataset | PhaseMap
+    Source = Results | Measured
 
 
 def transition(
@@ -30,8 +38,8 @@ def transition(
     """Look for a transition in a scan, for the crossing of two phases in two of them, or for the boundary in a map.
 
     Args:
-        source: a folder of ``qernel scan``, with or without ``--over``; a file with its energies; or the data set of a
-            scan, or several as a map.
+        source: a folder of ``qernel scan``, with or without ``--over``; a file with its energies; what `Model.scan` or
+            `Model.map` returned; or the data set of a scan.
         against: a second one of the same model whose chains started in the other phase.
         between: fit only this range of the parameter.
         resamples: data sets drawn for the errors.
@@ -46,14 +54,16 @@ def transition(
     >>> found.verdict, round(found.lambda_c.value, 1)
     ('transition', 1.1)
     """
-    mapped = [_mapped(one) for one in (source, against) if one is not None]
+    results = [_results(one) for one in (source, against) if one is not None]
+    mapped = [_mapped(one) for one in results]
     if any(mapped) and not all(mapped):
-        raise QernelError(f"one of {source} and {against} is a map and the other is not: compare a map with a map")
+        names = " and ".join(str(one) if isinstance(one, str | Path) else type(one).__name__ for one in results)
+        raise QernelError(f"one of {names} is a map and the other is not: compare a map with a map")
     if mapped[0]:
-        first, second = _map(source), None if against is None else _map(against)
-        limits = _range(between, first.along.symbol)
-        return boundary(first, second, between=limits, resamples=resamples, seed=seed)
-    scans = [_scan(one) for one in (source, against) if one is not None]
+        maps = [_map(one) for one in results]
+        limits = _range(between, maps[0].along.symbol)
+        return boundary(*maps, between=limits, resamples=resamples, seed=seed)
+    scans = [_scan(one) for one in results]
     limits = _range(between, scans[0].axis.symbol)
     if limits is not None:
         scans = [scan.between(*limits) for scan in scans]
@@ -71,18 +81,25 @@ def _range(between: tuple[float, float] | None, symbol: str) -> tuple[float, flo
     return low, high
 
 
-def _mapped(source: Source) -> bool:
+def _results(source: Source) -> Results:
+    """The numbers of what a verb returned; everything else as it is."""
+    from xarray import Dataset
+
+    return source if isinstance(source, str | Path | Dataset | PhaseMap) else source.scanned
+
+
+def _mapped(source: Results) -> bool:
     return isinstance(source, PhaseMap) or (isinstance(source, str | Path) and is_map(source))
 
 
-def _map(source: Source) -> PhaseMap:
+def _map(source: Results) -> PhaseMap:
     if isinstance(source, PhaseMap):
         return source
     assert isinstance(source, str | Path)
     return read_map(source)
 
 
-def _scan(source: Source) -> Scan:
+def _scan(source: Results) -> Scan:
     if isinstance(source, str | Path):
         return read_scan(source)
     assert not isinstance(source, PhaseMap)

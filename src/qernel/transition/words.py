@@ -176,7 +176,7 @@ def _slopes(found: Findings) -> list[str]:
 def _concavity(found: Findings) -> list[str]:
     bent, symbol = consistency.concavity(found.scan), found.scan.axis.symbol
     if bent is None:
-        return [f"H is not linear in {symbol}: no test of Hellmann–Feynman, and E({symbol}) need not be concave."]
+        return [f"No energy is proportional to {symbol}: no test of Hellmann–Feynman, nor of E({symbol}) as concave."]
     if bent.violations:
         return [
             f"E({symbol}) is not concave at {bent.violations} of {bent.tested} {symbol} (worst: {bent.worst:.1f} "

@@ -32,6 +32,8 @@ def notes(config: Config) -> list[str]:
         remarks.append(f"the √3×√3 crystal of filling {filling} does not fit the supercell")
     if system.reads("V0") and not (system.depth_meV if system.material else system.V0):
         remarks.append("λ has no effect: the moiré depth is zero")
+    else:
+        remarks += _crystal_places(config)
     default = ModelConfig()
     idle = [
         key
@@ -53,6 +55,23 @@ def notes(config: Config) -> list[str]:
             f"beyond {LARGE_SOLVE} this takes most of the time"
         )
     return remarks
+
+
+def _crystal_places(config: Config) -> list[str]:
+    """Where crystal orbitals are not in the wells: they stay at r = 0, the deepest one for phases up to 60° only."""
+    system, phases = config.system, config.family.ranges.get("phase_deg")
+    phase = sum(phases) / 2 if phases else system.constant("phase_deg")
+    if not (config.model.crystal_seed and system.potential == "moire") or phase is None:
+        return []
+    same = 120.0 * round(phase / 120.0)
+    if not same:
+        return []
+    low, high = (f"{end - same:g}" for end in phases or (phase, phase))
+    meant = f"[{low}, {high}]" if phases else low
+    return [
+        f"crystal orbitals are at r = 0 of each cell, and with phase_deg = {phase:g} the deepest wells are elsewhere: "
+        f"phase_deg = {meant} is the same potential with wells at r = 0"
+    ]
 
 
 def _symmetric(supercell: tuple[tuple[int, int], tuple[int, int]], lattice: str) -> bool:

@@ -75,6 +75,14 @@ def strengths(config: Config) -> Iterator[Problem]:
             (*keys, "system.potential"),
             "system.U is given without V0: add system.V0 in E0, or set the strength by system.dielectric",
         )
+    if not system.reads("V0"):
+        for key in ("V0", "depth_meV"):
+            if key in system.model_fields_set and getattr(system, key) != type(system).model_fields[key].default:
+                yield Problem(
+                    (f"system.{key}", "system.potential"),
+                    f"system.{key} has no effect on {_used(system, 'potential')}: remove it, or use "
+                    "potential = 'moire'",
+                )
     for key in range_keys():
         if key in family.ranges and key in system.model_fields_set and getattr(system, key) is not None:
             yield Problem(
@@ -114,13 +122,13 @@ def parameters(config: Config) -> Iterator[Problem]:
             for section in places:
                 yield Problem(
                     (f"system.{kind}", f"{section}.{key}"),
-                    f"{section}.{key} has no effect on {kind} = '{getattr(system, kind)}': remove it, or use {others}",
+                    f"{section}.{key} has no effect on {_used(system, kind)}: remove it, or use {others}",
                 )
         elif key not in REDUCED_KEYS and not places and parameter.default is None:
             kind = "interaction" if system.interaction in _readers(terms["interaction"], key) else "potential"
             yield Problem(
                 (f"system.{kind}", f"system.{key}", f"family.{key}"),
-                f"system.{kind} = '{getattr(system, kind)}' needs the {parameter.description}: give e.g. {key} = "
+                f"system.{_used(system, kind)} needs the {parameter.description}: give e.g. {key} = "
                 f"{parameter.example:g}",
             )
         elif parameter.reach and places and usable(config):
@@ -131,6 +139,12 @@ def parameters(config: Config) -> Iterator[Problem]:
 
 def _given(system: SystemConfig, key: str) -> bool:
     return key in system.model_fields_set and getattr(system, key) is not None
+
+
+def _used(system: SystemConfig, kind: str) -> str:
+    """The choice of a potential or an interaction, as a file has it."""
+    name = getattr(system, kind)
+    return f"{kind} = '{name}'" if isinstance(name, str) else f"[[system.{kind}]]"
 
 
 def _readers(terms: Mapping[str, type[Term]], key: str) -> list[str]:

@@ -37,6 +37,9 @@ class WaveConfig(Section):
     )
 
 
+BAD_ENTRY = "entry"
+"""Type of the error for an entry that cannot be used; its context has ``number``, ``entry`` and ``fault``."""
+
 Waves = tuple[WaveConfig, ...]
 """All entries of [[system.potential]]."""
 
@@ -57,14 +60,8 @@ def named_or_waves(value: Any, names: Collection[str]) -> Any:
         try:
             waves.append(WaveConfig.model_validate(entry))
         except ValidationError as error:
-            found = error.errors()[0]
-            key = ".".join(str(part) for part in found["loc"][:1])
-            known = ", ".join(WaveConfig.model_fields)
-            raise PydanticCustomError(
-                "unusable",
-                "cannot be used, because its entry {number} is wrong at {key} (an entry has {known})",
-                {"number": number, "key": key or "all", "known": known},
-            ) from None
+            context = {"number": number, "entry": entry, "fault": error.errors(include_url=False)[0]}
+            raise PydanticCustomError(BAD_ENTRY, "has an entry that cannot be used", context) from None
     return tuple(waves)
 
 

@@ -20,7 +20,7 @@ from qernel.config.types import (
 from qernel.hamiltonian.terms import interactions, potentials
 from qernel.hamiltonian.terms.base import OneBody
 from qernel.hamiltonian.terms.base import Pair as PairTerm
-from qernel.units import Material
+from qernel.units import Laboratory, Material
 
 MATERIAL_KEYS = ("effective_mass", "dielectric", "period_nm", "depth_meV")
 """[system] keys in laboratory units."""
@@ -101,6 +101,14 @@ class SystemConfig(Section):
             return float(getattr(material, name))
         value = getattr(self, name, None)
         return None if value is None else float(value)
+
+    def laboratory(self, name: str, unit: str) -> Laboratory | None:
+        """What a parameter is in the laboratory (`Material.laboratory`); None without a material.
+
+        λ is a depth where the potential has one, ``depth_meV``.
+        """
+        material = self.material
+        return None if material is None or (name == "lam" and not self.reads("V0")) else material.laboratory(name, unit)
 
     @property
     def reduced_twist(self) -> tuple[float, float]:
