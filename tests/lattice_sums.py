@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from qernel.lattice import LATTICES, FloatArray
+from qernel.lattice import FloatArray
+from qernel.primitive import Lattice, lattice_vectors
 
 
-def basis_of(matrix: tuple[tuple[int, int], tuple[int, int]], lattice: str) -> FloatArray:
+def basis_of(matrix: tuple[tuple[int, int], tuple[int, int]], lattice: Lattice) -> FloatArray:
     """Superlattice vectors straight from the definition, not reduced."""
-    vectors: FloatArray = np.array(matrix, float) @ LATTICES[lattice]
+    vectors: FloatArray = np.array(matrix, float) @ lattice_vectors(lattice)
     return vectors
 
 

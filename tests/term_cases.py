@@ -22,12 +22,16 @@ from qernel.hamiltonian.parameters import Parameter
 from qernel.hamiltonian.terms import interactions, potentials
 from qernel.hamiltonian.terms.base import Kernel, OneBody, Pair
 from qernel.hamiltonian.terms.fourier import Fourier, Wave, star
-from qernel.lattice import LATTICES, FloatArray, Supercell
+from qernel.lattice import FloatArray, Supercell
+from qernel.primitive import LATTICES, Lattice, lattice_vectors
 
 Matrix = tuple[tuple[int, int], tuple[int, int]]
 
 PRIMITIVE: Matrix = ((1, 0), (0, 1))
 SQRT3: Matrix = ((1, 1), (-1, 2))
+
+STRAINED = ((1.0, 0.0), (0.53, 0.84))
+"""The vectors of a triangular lattice under strain; its waves have amplitudes and phases of their own."""
 
 PLACES = np.array([[0.31, 0.22], [-0.27, 0.41], [0.5, -2.2], [7.13, 3.4]])
 """Away from the charges at the lattice points: in the cell, near a charge, and in other cells."""
@@ -53,7 +57,7 @@ PAIRS: dict[str, Pair] = {name: term() for name, term in interactions().items()}
 
 
 @cache
-def kernel(name: str, matrix: Matrix, lattice: str) -> Kernel:
+def kernel(name: str, matrix: Matrix, lattice: Lattice) -> Kernel:
     """An interaction on a supercell, for all values of its intervals."""
     intervals = {one.name: one.interval if one.conditioned else (one.example,) * 2 for one in PAIRS[name].parameters}
     return PAIRS[name].on(Supercell(matrix, lattice), intervals)
@@ -86,7 +90,7 @@ class Potential:
     """A one-body term on a lattice."""
 
     term: OneBody
-    lattice: str
+    lattice: Lattice
 
     @property
     def cell(self) -> Supercell:
@@ -119,13 +123,16 @@ WAVES: dict[str, Potential] = {
     "square": Potential(_waves("square", ((1, 0), -8.0, 0.0)), "square"),
     "stripes": Potential(Fourier((Wave((1, 0), -8.0, 20.0),)), "triangular"),
     "own": Potential(_own(), "square"),
+    "strained": Potential(
+        Fourier((Wave((0, 1), -9.0, 40.0), Wave((-1, -1), -7.0, 45.0), Wave((1, 0), -8.0, 50.0))), STRAINED
+    ),
 }
 """Made of [[system.potential]] entries."""
 
 
 def _potentials() -> Iterator[tuple[str, Potential]]:
     for name, term in potentials().items():
-        for lattice in term.lattices:
+        for lattice in term.lattices or LATTICES:
             yield f"{name}-{lattice}", Potential(term(), lattice)
     yield from WAVES.items()
     yield "function", Potential(Bumps(), "square")
@@ -134,8 +141,8 @@ def _potentials() -> Iterator[tuple[str, Potential]]:
 POTENTIALS: dict[str, Potential] = dict(_potentials())
 
 
-def moire_grid(lattice: str, size: int) -> FloatArray:
+def moire_grid(lattice: Lattice, size: int) -> FloatArray:
     """Positions ``[size², 2]`` of a grid over one moiré cell."""
     turns = np.stack(np.meshgrid(*[np.arange(size) / size] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
-    grid: FloatArray = turns @ LATTICES[lattice]
+    grid: FloatArray = turns @ lattice_vectors(lattice)
     return grid

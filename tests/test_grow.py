@@ -115,7 +115,7 @@ def test_other_parameters_and_folders_in_use_are_refused(source: Path, tmp_path:
     other = load_config({**TINY, "family": {"lam": [0.5, 1.0], "U": [8.0, 12.0]}})
     with pytest.raises(ConfigError, match="conditions on lam, U, the trained network on lam"):
         qernel.grow(source, other, tmp_path / "run")
-    with pytest.raises(RunError, match="already exists and is not empty"):
+    with pytest.raises(RunError, match="is not an empty folder: choose another --out"):
         qernel.grow(source, changed(), source)
     with pytest.raises(RunError, match="neither a run folder nor a shipped model"):
         qernel.grow("nothing", changed(), tmp_path / "run")

@@ -22,7 +22,8 @@ from lattice_sums import basis_of, fourier_sum, points_within
 from qernel.errors import QernelError
 from qernel.hamiltonian.ewald import Ewald, Screened
 from qernel.hamiltonian.terms import gates
-from qernel.lattice import LATTICES, FloatArray, Supercell
+from qernel.lattice import FloatArray, Supercell
+from qernel.primitive import LATTICES
 
 Matrix = tuple[tuple[int, int], tuple[int, int]]
 

@@ -6,12 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qernel.lattice import LATTICES, FloatArray, Supercell, displacement, fractional, lattice_points, wrap
+from qernel.lattice import FloatArray, Supercell, displacement, fractional, holds_root_three, lattice_points, wrap
+from qernel.primitive import LATTICES, Lattice, lattice_vectors
 
 Matrix = tuple[tuple[int, int], tuple[int, int]]
 
 SQRT3: Matrix = ((1, 1), (-1, 2))
-CELLS: list[tuple[Matrix, str]] = [
+STRAINED = ((1.0, 0.0), (0.53, 0.84))
+OBLIQUE = ((1.2, 0.0), (1.2, 0.8))
+"""The rectangular lattice of 1.2 and 0.8 by vectors that are not the shortest."""
+CELLS: list[tuple[Matrix, Lattice]] = [
     (((1, 0), (0, 1)), "triangular"),
     (SQRT3, "triangular"),
     (((3, 0), (0, 3)), "triangular"),
@@ -20,6 +24,8 @@ CELLS: list[tuple[Matrix, str]] = [
     (((1, 0), (0, 1)), "square"),
     (((1, 1), (-1, 1)), "square"),
     (((1, 0), (3, 5)), "square"),
+    (((2, 1), (-1, 3)), STRAINED),
+    (((2, 0), (1, 3)), OBLIQUE),
 ]
 UNIMODULAR = [((1, 3), (0, 1)), ((0, 1), (-1, 0)), ((0, 1), (1, 0)), ((1, 0), (-1_000_003, 1)), ((89, 144), (55, 89))]
 
@@ -44,9 +50,9 @@ def brute_force_points(basis: FloatArray, radius: float, reach: int = 60) -> Flo
 
 
 @pytest.mark.parametrize(("matrix", "lattice"), CELLS)
-def test_vectors_are_the_shortest_basis_of_the_superlattice(matrix: Matrix, lattice: str) -> None:
+def test_vectors_are_the_shortest_basis_of_the_superlattice(matrix: Matrix, lattice: Lattice) -> None:
     cell = Supercell(matrix, lattice)
-    raw = np.array(matrix, float) @ LATTICES[lattice]
+    raw = np.array(matrix, float) @ lattice_vectors(lattice)
     a, b = cell.vectors
     assert is_lattice_vector(cell.vectors, raw)
     assert is_lattice_vector(raw, cell.vectors)
@@ -58,9 +64,9 @@ def test_vectors_are_the_shortest_basis_of_the_superlattice(matrix: Matrix, latt
 
 
 @pytest.mark.parametrize(("matrix", "lattice"), CELLS)
-def test_area_and_reciprocal_vectors(matrix: Matrix, lattice: str) -> None:
+def test_area_and_reciprocal_vectors(matrix: Matrix, lattice: Lattice) -> None:
     cell = Supercell(matrix, lattice)
-    moire_area = {"triangular": np.sqrt(3) / 2, "square": 1.0}[lattice]
+    moire_area = {"triangular": np.sqrt(3) / 2, "square": 1.0, STRAINED: 0.84, OBLIQUE: 0.96}[lattice]
     assert cell.cells == round(abs(np.linalg.det(np.array(matrix))))
     assert cell.area == pytest.approx(cell.cells * moire_area, rel=1e-14)
     np.testing.assert_allclose(cell.vectors @ cell.reciprocal.T, 2 * np.pi * np.eye(2), atol=1e-13)
@@ -69,7 +75,7 @@ def test_area_and_reciprocal_vectors(matrix: Matrix, lattice: str) -> None:
 
 @pytest.mark.parametrize("transform", UNIMODULAR)
 @pytest.mark.parametrize(("matrix", "lattice"), CELLS)
-def test_equivalent_supercells_are_identical(matrix: Matrix, lattice: str, transform: Matrix) -> None:
+def test_equivalent_supercells_are_identical(matrix: Matrix, lattice: Lattice, transform: Matrix) -> None:
     """Bit by bit, even from a basis a million times longer than the cell."""
     cell, other = Supercell(matrix, lattice), Supercell(equivalent(matrix, transform), lattice)
     assert other.cells == cell.cells
@@ -89,7 +95,7 @@ def test_equally_long_vectors_are_not_swapped(lattice: str) -> None:
 
 
 @pytest.mark.parametrize(("matrix", "lattice"), CELLS)
-def test_the_order_of_lattice_points_does_not_depend_on_rounding(matrix: Matrix, lattice: str) -> None:
+def test_the_order_of_lattice_points_does_not_depend_on_rounding(matrix: Matrix, lattice: Lattice) -> None:
     basis = Supercell(matrix, lattice).reciprocal
     rng = np.random.default_rng(1)
 
@@ -117,12 +123,14 @@ def test_left_handed_supercell_has_positive_area() -> None:
         (((1, 0), (0, 9)), "square", 0.5),
     ],
 )
-def test_inscribed_radius_is_half_the_shortest_superlattice_vector(matrix: Matrix, lattice: str, radius: float) -> None:
+def test_inscribed_radius_is_half_the_shortest_superlattice_vector(
+    matrix: Matrix, lattice: Lattice, radius: float
+) -> None:
     assert Supercell(matrix, lattice).inscribed_radius == pytest.approx(radius, rel=1e-14)
 
 
 @pytest.mark.parametrize(("matrix", "lattice"), CELLS)
-def test_translations_are_one_moire_vector_for_each_cell(matrix: Matrix, lattice: str) -> None:
+def test_translations_are_one_moire_vector_for_each_cell(matrix: Matrix, lattice: Lattice) -> None:
     cell = Supercell(matrix, lattice)
     t = cell.translations
     assert t.shape == (cell.cells, 2)
@@ -165,7 +173,9 @@ def test_shells_have_the_sizes_of_the_lattice(lattice: str, sizes: list[int]) ->
 
 @pytest.mark.parametrize("count", [1, 40, 200])
 @pytest.mark.parametrize(("matrix", "lattice"), [CELLS[0], CELLS[4], CELLS[5]])
-def test_shells_and_their_negatives_are_every_short_reciprocal_vector(matrix: Matrix, lattice: str, count: int) -> None:
+def test_shells_and_their_negatives_are_every_short_reciprocal_vector(
+    matrix: Matrix, lattice: Lattice, count: int
+) -> None:
     cell = Supercell(matrix, lattice)
     shells = cell.shells(count)
     lengths = np.linalg.norm(shells, axis=1)
@@ -188,7 +198,7 @@ def test_wrap_moves_by_lattice_vectors_into_the_cell() -> None:
 
 
 @pytest.mark.parametrize(("matrix", "lattice"), CELLS)
-def test_displacement_is_the_nearest_image_everywhere(matrix: Matrix, lattice: str) -> None:
+def test_displacement_is_the_nearest_image_everywhere(matrix: Matrix, lattice: Lattice) -> None:
     cell = Supercell(matrix, lattice)
     reach = 3 * np.linalg.norm(cell.vectors[1])
     difference = np.random.default_rng(2).uniform(-reach, reach, (500, 2))
@@ -214,6 +224,8 @@ def test_impossible_supercells_are_refused() -> None:
         Supercell(((1, 2), (2, 4)))
     with pytest.raises(ValueError, match=r"kagome.*triangular"):
         Supercell(((1, 0), (0, 1)), "kagome")
+    with pytest.raises(ValueError, match="second vector has to be to the left"):
+        Supercell(((1, 0), (0, 1)), ((0.0, 1.0), (1.0, 0.0)))
 
 
 def test_the_orbit_of_a_step_closes() -> None:
@@ -223,3 +235,47 @@ def test_the_orbit_of_a_step_closes() -> None:
     assert len(Supercell(((1, 1), (-1, 2))).orbit((1, 0))) == 3
     assert len(Supercell(((2, 1), (0, 3))).orbit((0, 1))) == 3
     assert len(Supercell(((2, 1), (0, 3))).orbit((1, 0))) == 6
+
+
+# Lattices by their vectors
+
+
+@pytest.mark.parametrize("name", LATTICES)
+@pytest.mark.parametrize("matrix", [SQRT3, ((5, 0), (0, 5)), ((2, 1), (-1, 3))])
+def test_vectors_of_a_named_lattice_give_the_same_supercells(name: str, matrix: Matrix) -> None:
+    """Ties of equally long vectors fall the same way."""
+    (a, b), (c, d) = LATTICES[name].tolist()
+    cell, given = Supercell(matrix, name), Supercell(matrix, ((a, b), (c, d)))
+    for quantity in ("reduced", "vectors", "reciprocal", "translations", "area", "shortest"):
+        np.testing.assert_array_equal(getattr(given, quantity), getattr(cell, quantity))
+
+
+def test_the_shortest_basis_of_the_moire_lattice() -> None:
+    np.testing.assert_allclose(Supercell(SQRT3, OBLIQUE).shortest, [[0.0, 0.8], [-1.2, 0.0]], atol=1e-15)
+    for name in LATTICES:
+        np.testing.assert_array_equal(Supercell(SQRT3, name).shortest, LATTICES[name])
+
+
+@pytest.mark.parametrize("lattice", [STRAINED, OBLIQUE, ((1.0, 0.0), (-0.45, 0.87)), ((0.5, 0.0), (0.0, 2.0))])
+def test_shells_of_a_strained_lattice_are_hexagons(lattice: Lattice) -> None:
+    """As many waves as without strain, in every direction, with the shortest two that span the plane and their sum."""
+    cell = Supercell(((2, 0), (0, 2)), lattice)
+    for count in range(5):
+        shells = cell.shells(count)
+        assert len(shells) == 3 * count * (count + 1) // 2
+        np.testing.assert_allclose(cell.moire_shells(count), 2 * shells, atol=1e-12)
+        both = np.concatenate([shells, -shells])
+        assert len(np.unique(np.round(both, 7), axis=0)) == 2 * len(shells)
+        assert is_lattice_vector(shells, cell.reciprocal)
+    first = cell.shells(1)
+    assert is_lattice_vector(cell.reciprocal, first[:2]), "they are a basis"
+    third = np.abs(first[2] @ np.linalg.inv(first[:2]))
+    np.testing.assert_allclose(third, 1.0, atol=1e-12)
+    assert np.linalg.norm(first[2]) <= min(np.linalg.norm(first[0] + s * first[1]) for s in (1, -1)) + 1e-12
+
+
+def test_only_the_triangular_lattice_has_the_root_three_crystal() -> None:
+    assert not holds_root_three(Supercell(SQRT3, STRAINED)) and holds_root_three(Supercell(SQRT3))
+    for lattice in ("square", STRAINED):
+        with pytest.raises(ValueError, match="one of the triangular lattice"):
+            _ = Supercell(SQRT3, lattice).sublattices

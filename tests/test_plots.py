@@ -106,7 +106,13 @@ def test_training_curves_accept_a_data_frame_and_one_row() -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", [Supercell(((1, 1), (-1, 2))), Supercell(((3, 0), (0, 3))), Supercell(((2, 0), (0, 3)), "square")]
+    "cell",
+    [
+        Supercell(((1, 1), (-1, 2))),
+        Supercell(((3, 0), (0, 3))),
+        Supercell(((2, 0), (0, 3)), "square"),
+        Supercell(((2, 0), (0, 1)), ((1.2, 0.0), (1.2, 0.8))),
+    ],
 )
 def test_density_map_content(cell: Supercell) -> None:
     """A wave along B_1 is drawn at the right place, whatever the shape of the cell."""

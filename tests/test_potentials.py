@@ -23,7 +23,7 @@ from qernel.hamiltonian.bands import one_body_bands
 from qernel.hamiltonian.harmonics import harmonics
 from qernel.hamiltonian.terms import interactions
 from qernel.hamiltonian.terms.fourier import Fourier, Wave, star
-from qernel.lattice import LATTICES
+from qernel.primitive import LATTICES
 from qernel.units import Material
 from qernel.wavefunction import build
 from term_cases import POTENTIALS, WAVES, gaussian_wells, values_of
@@ -217,7 +217,7 @@ DOCUMENT = (Path(__file__).parents[1] / "docs" / "hamiltonians.md").read_text("u
 
 def test_configurations_in_the_document_can_be_used() -> None:
     blocks = re.findall(r"^ *```toml\n(.*?)^ *```", DOCUMENT, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         assert load_config(tomllib.loads(textwrap.dedent(block))).hamiltonian().terms
 

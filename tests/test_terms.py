@@ -25,6 +25,7 @@ from term_cases import (
     POTENTIALS,
     PRIMITIVE,
     SQRT3,
+    STRAINED,
     conditioned,
     interaction,
     kernel,
@@ -52,9 +53,11 @@ def slope(function: Any, values: dict[str, float], name: str, step: float) -> An
 OBLONG = ((2, 1), (0, 2))
 
 
-@pytest.mark.parametrize(("matrix", "lattice", "part"), [(SQRT3, "triangular", 0.1), (OBLONG, "square", 0.8)])
+@pytest.mark.parametrize(
+    ("matrix", "lattice", "part"), [(SQRT3, "triangular", 0.1), (OBLONG, "square", 0.8), (SQRT3, STRAINED, 0.4)]
+)
 @pytest.mark.parametrize("name", PAIRS)
-def test_real_space_equals_the_regulated_fourier_sum(name: str, matrix: Any, lattice: str, part: float) -> None:
+def test_real_space_equals_the_regulated_fourier_sum(name: str, matrix: Any, lattice: Any, part: float) -> None:
     v, basis, values = kernel(name, matrix, lattice), basis_of(matrix, lattice), values_of(PAIRS[name], part)
     expected = [fourier_sum(r, basis, lambda q: v.fourier(q, values)) for r in PLACES]
     np.testing.assert_allclose(interaction(v, PLACES, values), expected, rtol=0, atol=2e-10)

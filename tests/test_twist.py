@@ -25,11 +25,12 @@ from qernel.config.twist import earlier_meaning
 from qernel.errors import OtherRun, QernelWarning
 from qernel.hamiltonian.twist import reduced_turns, row_turns
 from qernel.hartree_fock.search import lowest, mean_field, search
-from qernel.lattice import LATTICES, Supercell
+from qernel.lattice import Supercell
 from qernel.measure import Model, load
 from qernel.measure.points import system
 from qernel.observables.base import Samples
 from qernel.observables.one_body import plane_waves
+from qernel.primitive import LATTICES
 from qernel.provenance import model_attributes
 from qernel.training.checkpoint import Checkpoints
 from qernel.training.folder import save_model

@@ -369,6 +369,7 @@ def test_hartree_fock_is_the_command(undrawn: None, tmp_path: Path, capsys: pyte
 def test_hartree_fock_elsewhere_in_the_family() -> None:
     """dE/dU is the interaction energy over U, by Hellmann–Feynman."""
     below, here, above = (qernel.hartree_fock(CONFIG, 0.7, at={"U": U}, cutoff=30.0) for U in (8.98, 9.0, 9.02))
+    assert float(here.dataset["U"]) == 9.0 and here.dataset["energy"].dims == ("branch", "lam")
     assert here.at == {"U": 9.0} and here.as_dict()["system"]["U"] == 9.0 and "U = 9" in here.table()
     slope = (above.solutions[0].energy - below.solutions[0].energy) / 0.04
     assert slope == pytest.approx(here.as_dict()["results"][0]["interaction"] / 9.0, rel=1e-3)

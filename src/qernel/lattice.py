@@ -13,53 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qernel.primitive import Lattice, fault, gauss_reduce, gram, hermite, lattice_vectors
+
 FloatArray = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
-
-LATTICES: dict[str, FloatArray] = {
-    "triangular": np.array([[1.0, 0.0], [0.5, np.sqrt(3.0) / 2.0]]),
-    "square": np.array([[1.0, 0.0], [0.0, 1.0]]),
-}
-"""Moiré (or reference) lattice vectors by name, rows in units of the period."""
-
-
-def _hermite(matrix: tuple[tuple[int, int], tuple[int, int]]) -> Integers:
-    """The Hermite normal form of an integer matrix: the same for every basis of the same sublattice."""
-    (a, b), (c, d) = matrix
-    while c:
-        quotient = a // c
-        a, b, c, d = c, d, a - quotient * c, b - quotient * d
-    if a < 0:
-        a, b = -a, -b
-    return np.array([[a, b % abs(d)], [0, abs(d)]])
-
-
-def _gauss_reduce(basis: Integers, gram: Integers) -> Integers:
-    """The shortest basis of a 2D lattice, with positive orientation (Gauss reduction).
-
-    In integers, because ties are common (the two shortest vectors of a triangular cell are equally long), and which way
-    they fall decides what the wave vectors of a stored wavefunction are called: not a matter for a machine's rounding.
-
-    Args:
-        basis: rows in units of the lattice vectors ``[2, 2]``.
-        gram: inner products of the lattice vectors, times any factor that makes them integers.
-    """
-
-    def inner(x: list[int], y: list[int]) -> int:
-        return sum(x[i] * y[j] * int(gram[i, j]) for i in (0, 1) for j in (0, 1))
-
-    a, b = basis.tolist()
-    while True:
-        if inner(b, b) < inner(a, a):
-            a, b = b, a
-        # b·a/a² to the nearest integer, down in a tie (b·a = a²/2), which would flip sign for ever.
-        shift = -((inner(a, a) - 2 * inner(b, a)) // (2 * inner(a, a)))
-        if shift == 0:
-            break
-        b = [y - shift * x for x, y in zip(a, b, strict=True)]
-    if a[0] * b[1] < a[1] * b[0]:
-        b = [-y for y in b]
-    return np.array([a, b])
 
 
 @dataclass(frozen=True)
@@ -68,18 +25,19 @@ class Supercell:
 
     Attributes:
         matrix: the integer matrix S as nested tuples.
-        lattice: name of the moiré lattice, a key of `LATTICES`.
+        lattice: the moiré lattice: a key of `qernel.primitive.LATTICES`, or its two vectors in a_M.
 
     Raises:
-        ValueError: if the matrix is singular or the lattice is unknown.
+        ValueError: if the matrix is singular, or there is no such lattice.
     """
 
     matrix: tuple[tuple[int, int], tuple[int, int]]
-    lattice: str = "triangular"
+    lattice: Lattice = "triangular"
 
     def __post_init__(self) -> None:
-        if self.lattice not in LATTICES:
-            raise ValueError(f"lattice {self.lattice!r} is unknown: use one of {', '.join(LATTICES)}")
+        reason = fault(self.lattice)
+        if reason:
+            raise ValueError(f"{self.lattice!r} cannot be the lattice, because {reason}")
         if self.cells == 0:
             raise ValueError(f"supercell {self.matrix} is singular: its rows must be independent")
 
@@ -92,7 +50,13 @@ class Supercell:
     @property
     def primitive(self) -> FloatArray:
         """Moiré lattice vectors a_1, a_2 as rows ``[2, 2]``."""
-        return LATTICES[self.lattice]
+        return lattice_vectors(self.lattice)
+
+    @cached_property
+    def shortest(self) -> FloatArray:
+        """The shortest basis of the moiré lattice, rows ``[2, 2]``: `primitive` unless that is given by longer ones."""
+        shortest: FloatArray = gauss_reduce(np.eye(2, dtype=np.int64), gram(self.lattice)) @ self.primitive
+        return shortest
 
     @property
     def rows(self) -> FloatArray:
@@ -107,8 +71,7 @@ class Supercell:
         Equivalent matrices S describe the same crystal: their common Hermite form is reduced in integers, so that
         every quantity is identical, on every machine, not just equal to rounding.
         """
-        gram = np.rint(2.0 * self.primitive @ self.primitive.T).astype(np.int64)
-        return _gauss_reduce(_hermite(self.matrix), gram)
+        return gauss_reduce(hermite(self.matrix), gram(self.lattice))
 
     @cached_property
     def vectors(self) -> FloatArray:
@@ -125,6 +88,11 @@ class Supercell:
     def moire_reciprocal(self) -> FloatArray:
         """Reciprocal vectors of the moiré lattice as rows ``[2, 2]``."""
         return 2.0 * np.pi * np.linalg.inv(self.primitive).T
+
+    @cached_property
+    def shortest_reciprocal(self) -> FloatArray:
+        """Reciprocal vectors of `shortest` as rows ``[2, 2]``: the shortest basis of those of the moiré lattice."""
+        return 2.0 * np.pi * np.linalg.inv(self.shortest).T
 
     @cached_property
     def area(self) -> float:
@@ -163,6 +131,7 @@ class Supercell:
         """K, the corner of the moiré Brillouin zone where the √3×√3 order appears, ``[2]`` in 1/a_M.
 
         The only other inequivalent corner is K' = −K, so one of them is enough for |ρ_K|².
+        In other lattices than the triangular one it is the wave vector (2/3, 1/3) without a meaning of its own.
         """
         b1, b2 = self.moire_reciprocal
         corner: FloatArray = (2.0 * b1 + b2) / 3.0
@@ -173,7 +142,12 @@ class Supercell:
         """Which of the three √3×√3 sublattices each of `translations` belongs to, ``[cells]``.
 
         Well defined where K is a wave vector of the supercell.
+
+        Raises:
+            ValueError: for a lattice other than the triangular one, which has no such order.
         """
+        if self.lattice != "triangular":
+            raise ValueError(f"the √3×√3 order is one of the triangular lattice, not of {self.lattice}")
         turns = 3.0 * self.translations @ self.k_point / (2.0 * np.pi)
         return np.round(turns).astype(np.int64) % 3
 
@@ -188,14 +162,20 @@ class Supercell:
     def shells(self, count: int) -> FloatArray:
         """The first ``count`` complete shells of supercell reciprocal vectors, one of each ±G pair.
 
+        A shell has the vectors of one length. Where the lattice is given by its vectors few lengths are equal, and a
+        shell has what belongs to one length without strain: 6n vectors around the hexagon of the (n − 1)-th.
+
         Returns:
             Array ``[n, 2]`` ordered by length, zero excluded.
         """
-        return _half_shells(self.reciprocal, count)
+        return self._shells(self.reciprocal, count)
 
     def moire_shells(self, count: int) -> FloatArray:
-        """The first ``count`` complete shells of moiré reciprocal vectors, one of each ±g pair."""
-        return _half_shells(self.moire_reciprocal, count)
+        """The first ``count`` complete `shells` of moiré reciprocal vectors, one of each ±g pair."""
+        return self._shells(self.shortest_reciprocal, count)
+
+    def _shells(self, reciprocal: FloatArray, count: int) -> FloatArray:
+        return _half_shells(reciprocal, count) if isinstance(self.lattice, str) else _hexagons(reciprocal, count)
 
 
 def root_three_vectors(cell: Supercell) -> FloatArray:
@@ -251,6 +231,18 @@ def _half_shells(reciprocal: FloatArray, count: int) -> FloatArray:
     points = points[length <= lengths[count - 1]]
     upper = (points[:, 1] > 1e-9) | ((np.abs(points[:, 1]) <= 1e-9) & (points[:, 0] > 0))
     return points[upper]
+
+
+def _hexagons(reciprocal: FloatArray, count: int) -> FloatArray:
+    """One vector of each ±G pair from the first ``count`` hexagons around 0 of a reduced reciprocal lattice."""
+    first, second = reciprocal
+    sign = 1 if round(float(first @ second), 9) <= 0 else -1  # the shorter diagonal is on the first hexagon
+    steps = np.arange(-count, count + 1)
+    turns = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
+    i, j = turns[:, 0], sign * turns[:, 1]
+    inside = (np.abs(i - j) <= count) & ((i > 0) | ((i == 0) & (j > 0)))
+    points: FloatArray = turns[inside] @ reciprocal
+    return points[np.argsort(np.round(np.linalg.norm(points, axis=1), 8), kind="stable")]
 
 
 def fractional(positions: Any, vectors: FloatArray) -> Any:

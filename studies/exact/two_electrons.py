@@ -23,24 +23,34 @@ U, V0 = 10.0, 4.0
 MOIRE = [((0, 1), -2 * V0, 45.0), ((-1, -1), -2 * V0, 45.0), ((1, 0), -2 * V0, 45.0)]
 HONEYCOMB = [((0, 1), 8.0, 0.0), ((-1, -1), 8.0, 0.0), ((1, 0), 8.0, 0.0)]
 SQUARE = [((1, 0), -8.0, 0.0), ((0, 1), -8.0, 0.0)]
+OBLIQUE = ((1.0, 0.0), (0.53, 0.84))
+STRAINED = [((0, 1), -9.0, 40.0), ((-1, -1), -7.0, 45.0), ((1, 0), -8.0, 50.0)]
 SQRT3, SQRT2 = ((1, 1), (-1, 2)), ((1, 1), (-1, 1))
 
 
 @dataclass(frozen=True)
 class Case:
-    """One Hamiltonian; waves are (integers, amplitude in E0, phase in degrees) of A cos(G·r + φ)."""
+    """One Hamiltonian; the lattice by name or by its vectors.
+
+    Waves are (integers, amplitude in E0, phase in degrees) of A cos(G·r + φ).
+    """
 
     name: str
-    lattice: str
+    lattice: str | tuple
     rows: tuple
     waves: tuple
     interaction: str
     length: float = 1.0
 
     @property
+    def primitive(self) -> np.ndarray:
+        """Moiré lattice vectors, rows."""
+        return PRIMITIVE[self.lattice] if isinstance(self.lattice, str) else np.array(self.lattice)
+
+    @property
     def vectors(self) -> np.ndarray:
         """Supercell vectors, rows."""
-        return np.array(self.rows) @ PRIMITIVE[self.lattice]
+        return np.array(self.rows) @ self.primitive
 
     @property
     def area(self) -> float:
@@ -56,6 +66,7 @@ CASES = (
     Case("square", "square", SQRT2, tuple(SQUARE), "coulomb"),
     Case("rytova_keldysh_square", "square", SQRT2, tuple(SQUARE), "rytova_keldysh", 0.5),
     Case("yukawa_honeycomb", "triangular", SQRT3, tuple(HONEYCOMB), "yukawa", 0.5),
+    Case("strained", OBLIQUE, SQRT3, tuple(STRAINED), "coulomb"),
 )
 
 FOURIER: dict[str, Callable] = {
@@ -135,7 +146,7 @@ class TwoElectrons:
             keep = kinetic[first] + kinetic[second] <= cutoff * (1 + 1e-9)
             first, second = first[keep], second[keep]
         cells = round(abs(np.linalg.det(np.array(case.rows))))
-        turns = np.rint(waves @ PRIMITIVE[case.lattice].T / (2 * np.pi) * cells).astype(int) % cells
+        turns = np.rint(waves @ case.primitive.T / (2 * np.pi) * cells).astype(int) % cells
         label = ((turns[first] + turns[second]) % cells) @ [cells, 1]
         self.momenta = np.unique(label)
         if momentum is not None:
@@ -167,7 +178,7 @@ class TwoElectrons:
 
     def _potential(self, m: np.ndarray) -> np.ndarray:
         """⟨k|V|k − m·B⟩."""
-        moire = 2 * np.pi * np.linalg.inv(PRIMITIVE[self.case.lattice]).T
+        moire = 2 * np.pi * np.linalg.inv(self.case.primitive).T
         result = np.zeros(len(m), complex)
         for turns, amplitude, phase in self.case.waves:
             g = np.rint(np.array(turns) @ moire @ self.case.vectors.T / (2 * np.pi)).astype(int)

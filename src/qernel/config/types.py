@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 from pydantic_core import PydanticCustomError
 
+from qernel.primitive import LATTICES, Lattice, Rows, fault
+
 LARGEST = 10**9
 """Upper bound of every whole number, so that none overflows later."""
 
@@ -57,6 +59,28 @@ def ordered(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _lattice(value: Any) -> Lattice:
+    """A name as it is, and two vectors as tuples of floats, if there is such a lattice."""
+    lattice = value if isinstance(value, str) and value in LATTICES else _rows(value)
+    if lattice is None:
+        names = ", ".join(LATTICES)
+        raise PydanticCustomError("unusable", "is not one of {names} or two rows of two numbers", {"names": names})
+    reason = fault(lattice)
+    if reason:
+        raise PydanticCustomError("unusable", "cannot be the lattice, because {reason}", {"reason": reason})
+    return lattice
+
+
+def _rows(value: Any) -> Rows | None:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return None
+    entries = [entry for row in value if isinstance(row, list | tuple) and len(row) == 2 for entry in row]
+    if len(entries) != 4 or not all(isinstance(entry, int | float) and type(entry) is not bool for entry in entries):
+        return None
+    a, b, c, d = (float(min(max(entry, -LARGEST), LARGEST)) for entry in entries)
+    return (a, b), (c, d)
+
+
 def _apart(value: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
     """Intervals in increasing order, none of them empty or touching the next; no interval is no value."""
     ends = [end for interval in value or () for end in interval]
@@ -99,6 +123,11 @@ _CellEntry = Annotated[int, Strict(), Field(ge=-1000, le=1000)]
 CellMatrix = Annotated[
     tuple[tuple[_CellEntry, _CellEntry], tuple[_CellEntry, _CellEntry]],
     Expects("two rows of two whole numbers"),
+]
+MoireLattice = Annotated[
+    str | tuple[tuple[float, float], tuple[float, float]],
+    BeforeValidator(_lattice),
+    Expects(f"{', '.join(LATTICES)} or two rows of two numbers"),
 ]
 MaybeStep = Annotated[tuple[_CellEntry, _CellEntry] | None, Expects("a pair of whole numbers")]
 """A lattice vector in units of the primitive ones."""

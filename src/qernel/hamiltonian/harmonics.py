@@ -9,7 +9,8 @@ import numpy as np
 
 from qernel.errors import QernelError
 from qernel.hamiltonian.terms.fourier import Wave
-from qernel.lattice import LATTICES, FloatArray
+from qernel.lattice import FloatArray
+from qernel.primitive import Lattice, lattice_vectors
 
 _GRIDS = (32, 64, 128, 256)
 """Points along each moiré vector, tried until they resolve the function."""
@@ -24,12 +25,12 @@ _PERIODIC = 1e-9
 """By how much of its largest value a periodic function may differ from itself, a moiré vector away."""
 
 
-def harmonics(function: Callable[[Any], Any], lattice: str = "triangular") -> tuple[Wave, ...]:
+def harmonics(function: Callable[[Any], Any], lattice: Lattice = "triangular") -> tuple[Wave, ...]:
     """The waves A cos(G·r + φ) of a real function of position.
 
     Args:
         function: takes positions ``[n, 2]`` in a_M, returns ``[n]`` in E0, with the period of the moiré lattice.
-        lattice: a key of `qernel.lattice.LATTICES`.
+        lattice: a key of `qernel.primitive.LATTICES`, or two vectors in a_M.
 
     Returns:
         Waves, the strongest first; empty for a function that is zero.
@@ -37,7 +38,7 @@ def harmonics(function: Callable[[Any], Any], lattice: str = "triangular") -> tu
     Raises:
         QernelError: if it returns something else, is not periodic, or needs more waves than can be resolved.
     """
-    primitive = LATTICES[lattice]
+    primitive = lattice_vectors(lattice)
     _require_periodic(function, primitive)
     left = 0.0
     for size in _GRIDS:

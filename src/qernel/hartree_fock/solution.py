@@ -12,7 +12,7 @@ from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
 from qernel.hartree_fock.functional import MeanField, Orbitals, Parts
 from qernel.hartree_fock.minimise import minimise
 from qernel.hartree_fock.starts import momentum_masks
-from qernel.lattice import FloatArray
+from qernel.lattice import FloatArray, holds_root_three
 from qernel.structure import CRYSTAL, Order, largest
 
 
@@ -69,7 +69,8 @@ class Solution:
 
     @cached_property
     def _structure(self) -> tuple[float, float] | None:
-        return self.field.structure(self.orbitals, self.field.hamiltonian.supercell.k_point)
+        cell = self.field.hamiltonian.supercell
+        return self.field.structure(self.orbitals, cell.k_point) if holds_root_three(cell) else None
 
     @property
     def order_parameter(self) -> float | None:

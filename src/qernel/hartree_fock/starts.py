@@ -114,7 +114,8 @@ def _seas(field: MeanField, free: int) -> Iterator[Start]:
     first ``free`` also come with some noise and no constraint.
     """
     cell = field.hamiltonian.supercell
-    centres = [np.zeros(2), cell.k_point, cell.moire_reciprocal[0] / 2]
+    b1, b2 = cell.shortest_reciprocal
+    centres = [np.zeros(2), (2.0 * b1 + b2) / 3.0, b1 / 2]  # of the triangular lattice: Γ, K and M
     centres += [row @ cell.reciprocal for row in np.array([[0.5, 0.0], [0.5, 0.5], [1 / 3, 1 / 3]])]
     for number, centre in enumerate(centres):
         pairs = [_bloch(field, count, centre) for count in field.counts]
@@ -149,10 +150,10 @@ def _bloch(field: MeanField, count: int, centre: FloatArray) -> tuple[ComplexArr
     key = bands.energies
     if centre.any():
         level = [int((bands.momentum[:index] == kind).sum()) for index, kind in enumerate(bands.momentum)]
-        turns = (momenta - centre) @ cell.primitive.T / (2 * np.pi)
+        turns = (momenta - centre) @ cell.shortest.T / (2 * np.pi)
         reach = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), axis=-1).reshape(-1, 2)
         images = (turns - np.rint(turns))[:, None] + reach
-        key = np.linalg.norm(images @ cell.moire_reciprocal, axis=-1).min(1) + 1e3 * np.array(level)
+        key = np.linalg.norm(images @ cell.shortest_reciprocal, axis=-1).min(1) + 1e3 * np.array(level)
     chosen = np.argsort(np.round(key, 8), kind="stable")[:count]
     row = {(i, j): index for index, (i, j) in enumerate(basis.turns.tolist())}
     block = np.zeros((count, len(basis.turns)), dtype=complex)

@@ -9,7 +9,7 @@ from typing import Any
 from qernel.config import Config, load_config
 from qernel.measure.library import load
 from qernel.measure.model import Model
-from qernel.training.folder import require_unused
+from qernel.outputs import refuse_occupied
 from qernel.training.grow import Grown, start_from
 
 
@@ -44,6 +44,7 @@ def grow(
     ('the same function', 0.0)
     """
     settings = config if isinstance(config, Config) else load_config(config)
-    require_unused(Path(out))
+    # Before the model is read, and in words of work that has no --resume.
+    refuse_occupied(Path(out))
     model = source if isinstance(source, Model) else load(source)
     return start_from(model.wavefunction, model.config, settings, Path(out), determinant=determinant)

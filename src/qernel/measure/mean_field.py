@@ -111,7 +111,9 @@ class HartreeFock:
         data = {
             name: (("branch", along), values(name), {"units": "E0" if "E0" in UNITS[name] else "1"}) for name in names
         }
-        axes = {along: (along, self.values, parameter_attributes(along)), "branch": ("branch", list(KINDS))}
+        axes: dict[str, Any] = {along: (along, self.values, parameter_attributes(along))}
+        axes |= {"branch": ("branch", list(KINDS))}
+        axes |= {name: ((), value, parameter_attributes(name)) for name, value in self.at.items()}
         return xarray.Dataset(data, axes, {"source": f"qernel {qernel.__version__}", "cutoff": self.cutoff})
 
     def as_dict(self) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def scan(
         start: chains start ``spread`` over the cell, or as crystals in their ``registries``; default as the model's
             ``sample.crystal_from`` says.
         reweight: so many energies between each two values, from the records of the nearest one.
-        observables: measured on the same samples, by name or as instances.
+        observables: measured on the same samples, by name or as instances; none by default, where the command measures
+            `qernel.observables.registry.SCANNED`.
         out: folder for the files; a scan that was stopped goes on where it was when it is asked for again.
         progress: called with what is measured and the fraction done of everything; True: a bar on standard error.
         where: as of `query`.

@@ -10,7 +10,7 @@ from qernel.lattice import FloatArray, Supercell, displacement
 
 def nearest_lattice_vector(positions: FloatArray, cell: Supercell) -> FloatArray:
     """The moiré lattice vector closest to each position ``[..., 2]``, not folded into the supercell."""
-    result: FloatArray = positions - np.asarray(displacement(positions, cell.primitive), dtype=np.float64)
+    result: FloatArray = positions - np.asarray(displacement(positions, cell.shortest), dtype=np.float64)
     return result
 
 

@@ -48,7 +48,7 @@ def wave_vectors(cell: Supercell, cutoff: float) -> FloatArray:
         cell: the supercell.
         cutoff: in units of the shortest moiré reciprocal vector g.
     """
-    shortest = float(np.linalg.norm(lattice_points(cell.moire_reciprocal, 20.0)[1]))
+    shortest = float(np.linalg.norm(cell.shortest_reciprocal, axis=1).min())
     points: FloatArray = lattice_points(cell.reciprocal, cutoff * shortest).astype(np.float64)
     return points
 

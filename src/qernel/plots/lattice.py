@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qernel.lattice import lattice_points
 from qernel.plots.style import FloatArray
 
 
@@ -31,11 +32,9 @@ def wigner_seitz_cell(a: FloatArray) -> FloatArray:
     """Closed outline ``[k, 2]`` of the Wigner-Seitz cell of the lattice ``a`` around the origin."""
     from scipy.spatial import Voronoi
 
-    reach = np.arange(-3, 4)
-    neighbours = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2) @ a
-    cells = Voronoi(neighbours)
-    home = int(np.argmin(np.linalg.norm(neighbours, axis=1)))
-    corners = cells.vertices[cells.regions[cells.point_region[home]]]
+    # Its sides belong to vectors no longer than |a_1| + |a_2|, however skew the basis is.
+    cells = Voronoi(lattice_points(a, float(np.linalg.norm(a, axis=1).sum())))
+    corners = cells.vertices[cells.regions[cells.point_region[0]]]
     corners = corners[np.argsort(np.arctan2(corners[:, 1], corners[:, 0]))]
     outline: FloatArray = np.concatenate([corners, corners[:1]])
     return outline

@@ -24,7 +24,7 @@ def notes(config: Config) -> list[str]:
     system, model, train = config.system, config.model, config.train
     filling = Fraction(system.count, system.cells)
     remarks = [f"filling {filling}: {system.count} electrons on {system.cells} moiré cells"]
-    if not _symmetric(system.supercell, system.lattice):
+    if isinstance(system.lattice, str) and not _symmetric(system.supercell, system.lattice):
         axis = "threefold" if system.lattice == "triangular" else "fourfold"
         remarks.append(f"the supercell breaks the {axis} rotation symmetry of the lattice")
     commensurate = all((a - b) % 3 == 0 for a, b in system.supercell)

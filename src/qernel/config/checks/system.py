@@ -91,12 +91,13 @@ def strengths(config: Config) -> Iterator[Problem]:
             )
     flat = system.reads("V0") and not (system.depth_meV if system.material else system.V0)
     for term in system.terms:
-        if isinstance(term, OneBody) and system.lattice not in term.lattices and not flat:
+        if isinstance(term, OneBody) and term.lattices and system.lattice not in term.lattices and not flat:
+            shown = f"'{system.lattice}'" if isinstance(system.lattice, str) else [list(row) for row in system.lattice]
             yield Problem(
                 (*keys, "system.lattice", "system.potential"),
-                f"system.lattice = '{system.lattice}' does not fit the potential '{term.name}', which is "
-                f"{' or '.join(term.lattices)}: use lattice = '{term.lattices[0]}', or a uniform system with "
-                "depth_meV = 0 (or V0 = 0)",
+                f"system.lattice = {shown} does not fit the potential '{term.name}', which is "
+                f"{' or '.join(term.lattices)}: use lattice = '{term.lattices[0]}', waves as [[system.potential]], "
+                "or a uniform system with depth_meV = 0 (or V0 = 0)",
             )
 
 
@@ -104,8 +105,8 @@ def waves(config: Config) -> Iterator[Problem]:
     """Amplitudes of [[system.potential]] in one unit that there is."""
     system = config.system
     if not isinstance(system.potential, str):
-        for text in faults(system.potential, reduced=system.material is None):
-            yield Problem(("system.potential", "system.U", "system.V0"), text)
+        for text in faults(system.potential, system.lattice, reduced=system.material is None):
+            yield Problem(("system.potential", "system.lattice", "system.U", "system.V0"), text)
 
 
 def parameters(config: Config) -> Iterator[Problem]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Annotated, Any
 
-from pydantic import Field, Strict, ValidationError
+from pydantic import Field, Strict, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from qernel.config.sections.base import Section
-from qernel.config.types import Expects, Flag, Number
+from qernel.config.types import Expects, Flag, MoireLattice, Number
 from qernel.errors import QernelError
 from qernel.hamiltonian.harmonics import harmonics
 from qernel.hamiltonian.terms.fourier import Fourier, Wave, star
-from qernel.lattice import LATTICES
+from qernel.primitive import Lattice
 
+_LATTICE: TypeAdapter[Lattice] = TypeAdapter(MoireLattice)
 _Turn = Annotated[int, Strict(), Field(ge=-1000, le=1000)]
 
 
@@ -64,28 +65,29 @@ def named_or_waves(value: Any, names: Collection[str]) -> Any:
     return tuple(waves)
 
 
-def term(waves: Sequence[WaveConfig], lattice: str, energy_unit_meV: float | None) -> Fourier:
+def term(waves: Sequence[WaveConfig], lattice: Lattice, energy_unit_meV: float | None) -> Fourier:
     """The term that these waves are.
 
     Args:
         waves: entries of [[system.potential]].
-        lattice: a key of `qernel.lattice.LATTICES`.
+        lattice: a key of `qernel.primitive.LATTICES`, or two vectors in a_M.
         energy_unit_meV: E0 in meV; None in reduced units.
     """
     summed = []
     for entry in waves:
         # What `faults` refuses is zero here: other checks look at the term before all of them have been heard.
         amplitude = entry.amplitude or (entry.amplitude_meV or 0.0) / (energy_unit_meV or 1.0)
-        turns = star(entry.wave, lattice) if entry.star else (entry.wave,)
+        turns = star(entry.wave, lattice) if entry.star and isinstance(lattice, str) else (entry.wave,)
         summed += [Wave(one, amplitude, entry.phase_deg) for one in turns]
     return Fourier(tuple(summed))
 
 
-def faults(waves: Sequence[WaveConfig], reduced: bool) -> Iterator[str]:
+def faults(waves: Sequence[WaveConfig], lattice: Lattice, reduced: bool) -> Iterator[str]:
     """What is wrong between the keys of entries, a sentence each.
 
     Args:
         waves: entries of [[system.potential]].
+        lattice: a name, or two vectors, which have no rotations.
         reduced: whether the strength of the interaction is in reduced units.
     """
     for number, entry in enumerate(waves, 1):
@@ -99,9 +101,16 @@ def faults(waves: Sequence[WaveConfig], reduced: bool) -> Iterator[str]:
                 f"{where} has amplitude_meV, but system.U is in reduced units, which say nothing about meV: "
                 "give amplitude in E0, or the material in place of U"
             )
+        if entry.star and not isinstance(lattice, str):
+            yield (
+                f"{where} has star = true, but a lattice given by its vectors has no rotation by 120° or 90°: "
+                "give each wave an entry of its own"
+            )
 
 
-def potential(function: Callable[[Any], Any], lattice: str = "triangular") -> list[dict[str, Any]]:
+def potential(
+    function: Callable[[Any], Any], lattice: str | Sequence[Sequence[float]] = "triangular"
+) -> list[dict[str, Any]]:
     """A potential of one's own for a configuration: a function of position, as entries of [[system.potential]].
 
     The configuration holds the waves and not the function: models trained with it are read without it.
@@ -114,19 +123,21 @@ def potential(function: Callable[[Any], Any], lattice: str = "triangular") -> li
 
     Args:
         function: takes positions ``[n, 2]`` in a_M, returns ``[n]`` in E0 at λ = 1, with the period of the moiré
-            lattice (a1 along x).
-        lattice: "triangular" or "square".
+            lattice (a1 of a named one along x).
+        lattice: "triangular", "square", or its two vectors in a_M.
 
     Returns:
         Entries for ``{"system": {"potential": …}}``, the strongest first.
 
     Raises:
-        QernelError: for an unknown lattice, and for a function that is not real, not periodic, or needs more waves than
-            can be resolved (`qernel.hamiltonian.harmonics`).
+        QernelError: for a lattice that there is not, and for a function that is not real, not periodic, or needs more
+            waves than can be resolved (`qernel.hamiltonian.harmonics`).
     """
-    if lattice not in LATTICES:
-        raise QernelError(f"lattice {lattice!r} is unknown: use one of {', '.join(LATTICES)}")
-    return [_entry(wave) for wave in harmonics(function, lattice)]
+    try:
+        checked = _LATTICE.validate_python(lattice)
+    except ValidationError as error:
+        raise QernelError(f"lattice = {lattice!r} {error.errors()[0]['msg']}") from None
+    return [_entry(wave) for wave in harmonics(function, checked)]
 
 
 def _entry(wave: Wave) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from qernel.config.types import (
     CellMatrix,
     Electrons,
     MaybeNonNegative,
+    MoireLattice,
     NonNegative,
     Pair,
     Physical,
@@ -43,8 +44,10 @@ class SystemConfig(Section):
         description="Integer matrix S: supercell vectors A_i = Σ_j S_ij a_j over the moiré lattice vectors.",
         examples=[[[3, 0], [0, 3]]],
     )
-    lattice: Literal["triangular", "square"] = Field(
-        default="triangular", description="Lattice the supercell is made of."
+    lattice: MoireLattice = Field(
+        default="triangular",
+        description="Lattice the supercell is made of: triangular, square, or its two vectors in a_M.",
+        examples=["triangular"],
     )
     potential: str | waves.Waves = Field(default="moire", description="Potential that each electron moves in.")
     interaction: str = Field(default="coulomb", description="Interaction of two electrons.")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from qernel.hamiltonian.parameters import STRENGTH, Parameter
 from qernel.hamiltonian.wells import Levels, minima
-from qernel.lattice import LATTICES, FloatArray, Integers, Supercell
+from qernel.lattice import FloatArray, Integers, Supercell
 
 if TYPE_CHECKING:
     from jax import Array
@@ -67,10 +67,10 @@ class OneBody(Term):
     """A potential with the period of the moiré lattice.
 
     Attributes:
-        lattices: the moiré lattices that it fits.
+        lattices: names of the moiré lattices that it fits; none for any lattice.
     """
 
-    lattices: ClassVar[tuple[str, ...]] = tuple(LATTICES)
+    lattices: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def components(self, values: Values) -> Components:
