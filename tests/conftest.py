@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,53 @@ LITTLE_EFFORT = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitter
 """Compilation is most of what fast tests spend time on: without these it takes three to four times as long."""
 
 
+STRICT = {
+    "test_balance",
+    "test_filling",
+    "test_interactions",
+    "test_jet",
+    "test_laplacian",
+    "test_moire",
+    "test_moves",
+    "test_observables",
+    "test_optimisers",
+    "test_promotion",
+    "test_rules",
+    "test_series",
+    "test_statistics",
+    "test_zero_variance",
+}
+"""Files whose tests run with strict dtype promotion; a file joins them once its own arrays keep to one type."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Start JAX; only what is computed for minutes is worth compiling with effort."""
     if config.getoption("markexpr") == "not slow":
         os.environ["XLA_FLAGS"] = f"{LITTLE_EFFORT} {os.environ.get('XLA_FLAGS', '')}"
     runtime.configure(2)
+    allow_complex()
+
+
+def allow_complex() -> None:
+    """Let strict promotion multiply real and complex arrays of one precision.
+
+    JAX's own strict rules refuse those as well; complex ψ multiplies real weights and complex orbitals everywhere, and
+    no precision is lost or gained there.
+    """
+    import jax.numpy as jnp
+    from jax._src import dtypes
+
+    for real, like in ((jnp.float32, jnp.complex64), (jnp.float64, jnp.complex128)):
+        dtypes._strict_lattice_ubs[jnp.dtype(real)].add(jnp.dtype(like))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def promotion(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Refuse arrays of different types in one operation, in the files of `STRICT`."""
+    import jax
+
+    with jax.numpy_dtype_promotion("strict" if request.module.__name__ in STRICT else "standard"):
+        yield
 
 
 @pytest.fixture(scope="session")

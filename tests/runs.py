@@ -50,7 +50,7 @@ def measured(**changes: Any) -> StepInfo:
 def pretended(state: TrainState) -> tuple[TrainState, StepInfo]:
     """Stands in for a training step: everything that enters a step has an effect on the numbers."""
     noise = jax.random.normal(jax.random.wrap_key_data(state.key), state.parameters.shape, state.parameters.dtype)
-    parameters = 0.9 * state.parameters + (state.tuning.rate * noise).astype(noise.dtype)
+    parameters = 0.9 * state.parameters + (state.tuning.rate * noise.astype(jnp.float64)).astype(noise.dtype)
     new = state._replace(
         parameters=parameters,
         average=0.5 * (state.average + parameters),

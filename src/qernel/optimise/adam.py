@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
@@ -33,5 +34,6 @@ class Adam:
     def update(self, rows: Array, residuals: Array, state: Any, tuning: Tuning = NEUTRAL) -> tuple[Array, Any]:
         """See `qernel.optimise.base.Optimiser`; there is no damping to tune."""
         gradient = 2.0 * residuals @ rows
-        updates, state = self._transform.update(gradient, state)
+        with jax.numpy_dtype_promotion("standard"):  # optax raises floats to the power of an integer count
+            updates, state = self._transform.update(gradient, state)
         return -updates * jnp.asarray(tuning.rate).astype(updates.dtype), state

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+import jax.numpy as jnp
 from jax import Array
 
 
@@ -40,5 +41,5 @@ class Schedule(NamedTuple):
     decay: float
 
     def __call__(self, iteration: Array) -> Array:
-        """η at an iteration."""
-        return self.rate / (1.0 + iteration / self.decay)
+        """η at an iteration, in float64: whoever takes the step says in what precision."""
+        return self.rate / (1.0 + jnp.asarray(iteration, jnp.float64) / self.decay)

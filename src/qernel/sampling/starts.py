@@ -79,7 +79,8 @@ def settle(keys: Array, walkers: Walkers, log_modulus: LogModulus, supercell: Su
         supercell: positions are wrapped back into it.
     """
     # A moiré lattice vector of one period takes a registry to the next.
-    shifts = jnp.arange(3)[:, None] * jnp.asarray(supercell.primitive[0], walkers.positions.dtype)
+    dtype = walkers.positions.dtype
+    shifts = jnp.arange(3, dtype=dtype)[:, None] * jnp.asarray(supercell.primitive[0], dtype)
 
     def moved(shift: Array) -> Array:
         return wrap(walkers.positions + shift, supercell.vectors)

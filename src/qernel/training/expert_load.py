@@ -49,7 +49,7 @@ def nudged(parameters: Array, places: npt.NDArray[np.int64], load: Array, rate: 
     total = load.sum(1, keepdims=True)
     share = load / jnp.where(total > 0, total, 1.0)
     move = jnp.where(total > 0, 1.0 - load.shape[1] * share, 0.0)
-    return parameters.at[places].add((rate * move).astype(parameters.dtype))
+    return parameters.at[places].add((jnp.asarray(rate, move.dtype) * move).astype(parameters.dtype))
 
 
 class Routing(NamedTuple):

@@ -94,7 +94,7 @@ def moved_on(
     parameters = jnp.where(learning, state.parameters.at[: update.size].add(-update), state.parameters)
     if nudge is not None:
         parameters = jnp.where(learning, nudge(parameters), parameters)
-    updates = state.iteration + 1 - burn_in
+    updates = (state.iteration + 1 - burn_in).astype(jnp.float64)
     # A mean over the recent tenth of the run at first, then over a fixed number of iterations.
     fading = (1.0 / jnp.clip(0.1 * updates, 1.0, average)).astype(parameters.dtype)
     new = state._replace(
@@ -115,6 +115,8 @@ def energies_per_group(energies: LocalEnergy, count: int) -> dict[str, Array]:
         count: number of electrons.
     """
     finite = jnp.isfinite(energies.total)
+    # The root in double precision, as counts have it, and only then the precision of the energies.
+    freedom = ((finite.sum(1) - 1).astype(jnp.float64) ** 0.5).astype(energies.total.real.dtype)
 
     def per_electron(energy: Array) -> Array:
         return jnp.mean(energy.real, axis=1, where=finite) / count
@@ -122,7 +124,7 @@ def energies_per_group(energies: LocalEnergy, count: int) -> dict[str, Array]:
     return {
         "energy": per_electron(energies.total),
         # Walkers are independent chains, so one instant has no autocorrelation to correct for.
-        "error": jnp.std(energies.total.real, axis=1, where=finite) / count / (finite.sum(1) - 1) ** 0.5,
+        "error": jnp.std(energies.total.real, axis=1, where=finite) / count / freedom,
         "median": jnp.nanmedian(jnp.where(finite, energies.total.real, jnp.nan), axis=1) / count,
         **{name: per_electron(getattr(energies, name)) for name in ("kinetic", "moire", "interaction")},
     }
