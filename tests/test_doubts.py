@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from qernel import load
+from qernel.along import named
 from qernel.cli import main
 from qernel.errors import RunError
 from qernel.estimators import doubts as module
@@ -136,8 +137,9 @@ def test_transition_repeats_the_doubts_of_a_scan() -> None:
 
     from qernel.transition import words
 
-    lam = np.array([0.5, 0.6, 0.7, 0.8])
-    scan = SimpleNamespace(lam=lam, left_out=(), rhat=np.array([1.0, 1.2, math.nan, 1.0]), doubtful=None)
+    points = np.array([0.5, 0.6, 0.7, 0.8])
+    rhat = np.array([1.0, 1.2, math.nan, 1.0])
+    scan = SimpleNamespace(points=points, axis=named("lam"), left_out=(), rhat=rhat, doubtful=None)
     (stuck,) = words._warnings(SimpleNamespace(scan=scan))  # type: ignore[arg-type]
     assert "λ = 0.6, 0.7:" in stuck
     scan.doubtful = np.array([False, True, False, True])
