@@ -91,6 +91,8 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress.Bar, "__call__", begun)
     monkeypatch.setattr(TrainingProgress, "__call__", begun)
     monkeypatch.setattr("qernel.benchmark.measure.run", begun)
+    # In this order: imported while `begun` stands in its place, training.grow would keep that for ever.
+    monkeypatch.setattr("qernel.training.grow.initial_wavefunction", begun)
     monkeypatch.setattr("qernel.training.run.initial_wavefunction", begun)
     monkeypatch.setattr("qernel.plots.density.density_map", begun)
     monkeypatch.setattr("qernel.report.page.page", begun)

@@ -117,8 +117,9 @@ def refuse_occupied(out: Path) -> None:
     """Results that are no repetition of others need a folder of their own.
 
     Raises:
-        RunError: if ``out`` is a file, or a folder that is not empty.
+        RunError: if ``out`` is a file, cannot be written, or is a folder that is not empty.
     """
+    require_writable(out, [])
     if occupied(out, ignoring=(LOCK_FILE,)):
         raise RunError(f"{out} already exists and is not an empty folder: choose another --out")
 
