@@ -18,7 +18,7 @@ from qernel.estimators.quantity import Quantity
 from qernel.plots.kinds import draw
 from qernel.plots.transition import transition_figure
 from qernel.storage import save
-from qernel.transition import Curve, Scan, analyse, compare_phases, read_scan
+from qernel.transition import Curve, Curves, analyse, compare_phases, read_scan
 from qernel.transition.analysis import Transition
 from qernel.transition.branches import Step, crossing, step_at
 from qernel.transition.candidates import PARAMETERS, fit
@@ -44,7 +44,7 @@ def interaction(kind: str, lam: np.ndarray, place: float = PLACE) -> np.ndarray:
     return -16.3 + curves[kind]
 
 
-def made_up(kind: str, seed: int = 0, lam: np.ndarray = LAM, first_order: bool = True, place: float = PLACE) -> Scan:
+def made_up(kind: str, seed: int = 0, lam: np.ndarray = LAM, first_order: bool = True, place: float = PLACE) -> Curves:
     """A scan whose energies obey Hellmann–Feynman; their slope jumps by −1 at the transition if it is first order."""
     rng = np.random.default_rng(seed)
     jump = 1.0 if first_order else 0.0
@@ -56,10 +56,10 @@ def made_up(kind: str, seed: int = 0, lam: np.ndarray = LAM, first_order: bool =
 
     order = noisy(0.12 + 0.08 * (lam > place) * jump, 0.003)
     curve = noisy(interaction(kind, lam, place), ERROR)
-    return Scan(lam, noisy(energy, 0.001), noisy(lam * derivative, 0.01), curve, order=order)
+    return Curves(lam, noisy(energy, 0.001), noisy(lam * derivative, 0.01), curve, order=order)
 
 
-def dataset(scan: Scan, **more: Any) -> xarray.Dataset:
+def dataset(scan: Curves, **more: Any) -> xarray.Dataset:
     """The scan as the file that ``qernel scan`` writes."""
     data = {}
     for name in ("energy", "moire", "interaction"):
@@ -148,7 +148,7 @@ def test_six_points_do_not_decide() -> None:
 
 def test_error_bars_that_are_too_small_are_widened() -> None:
     scan = made_up("jump")
-    tight = Scan(scan.points, scan.energy, scan.moire, Curve(scan.interaction.values, scan.interaction.errors / 3))
+    tight = Curves(scan.points, scan.energy, scan.moire, Curve(scan.interaction.values, scan.interaction.errors / 3))
     wide, narrow = analyse(scan, resamples=200), analyse(tight, resamples=200)
     assert narrow.inflation == pytest.approx(3 * np.sqrt(wide.best.chi2 / wide.best.dof), rel=1e-6)
     assert narrow.scale > 5 and any("widened by" in sentence for sentence in narrow.evidence)
@@ -221,7 +221,7 @@ def test_the_bootstrap_error_is_calibrated(kind: str) -> None:
 def test_the_error_of_a_jump_holds_the_gap() -> None:
     """However precise the energies: between two λ a jump can be anywhere, 0.34 of the gap is the central 68%."""
     scan = made_up("jump")
-    precise = Scan(LAM, scan.energy, scan.moire, Curve(interaction("jump", LAM), np.full(21, 1e-7)))
+    precise = Curves(LAM, scan.energy, scan.moire, Curve(interaction("jump", LAM), np.full(21, 1e-7)))
     found = analyse(precise, resamples=400)
     assert found.lambda_c is not None and found.lambda_c.value == pytest.approx(1.025)
     assert found.errors is not None and found.errors.place == pytest.approx(0.3414 * 0.05, rel=0.1)
@@ -235,7 +235,7 @@ def test_hellmann_feynman() -> None:
     p_values = [hellmann_feynman(made_up("kink", seed), PLACE).p_value for seed in range(40)]  # type: ignore[union-attr]
     assert 0.3 < np.mean(p_values) < 0.7 and min(p_values) > 1e-4
     scan = made_up("kink")
-    off = Scan(LAM, scan.energy, Curve(1.01 * scan.moire.values, scan.moire.errors), scan.interaction)
+    off = Curves(LAM, scan.energy, Curve(1.01 * scan.moire.values, scan.moire.errors), scan.interaction)
     wrong = hellmann_feynman(off, PLACE)
     assert wrong is not None and wrong.p_value < 1e-6
     gap = hellmann_feynman(scan, PLACE)
@@ -247,12 +247,12 @@ def test_concavity() -> None:
     assert good is not None and good.violations == 0
     scan = made_up("kink")
     dented = scan.energy.values - 0.05 * (np.arange(21) == 9)
-    bad = concavity(Scan(LAM, Curve(dented, scan.energy.errors), scan.moire, scan.interaction))
+    bad = concavity(Curves(LAM, Curve(dented, scan.energy.errors), scan.moire, scan.interaction))
     assert bad is not None and bad.violations in (1, 2)
     assert bad.worst > 5
 
 
-def slope_jump(scan: Scan, place: float) -> Step | None:
+def slope_jump(scan: Curves, place: float) -> Step | None:
     known = scan.slope()
     assert known is not None
     return step_at(*known, place, 0.0)
@@ -273,7 +273,7 @@ def test_the_crossing_of_the_energies() -> None:
     # 60 binomial trials at 0.68, and three standard deviations of the mean of 60 pulls with some room.
     late = made_up("jump")
     early = made_up("jump", place=PLACE - 0.1).energy
-    found = analyse(Scan(LAM, early, late.moire, late.interaction), resamples=100)
+    found = analyse(Curves(LAM, early, late.moire, late.interaction), resamples=100)
     assert found.crossing is not None and found.crossing.value == pytest.approx(PLACE - 0.1, abs=0.03)
     assert any("not at λ_c" in sentence for sentence in found.evidence)
     assert any("within three errors" in sentence for sentence in analyse(late, resamples=100).evidence)
@@ -284,15 +284,15 @@ def test_hysteresis() -> None:
     scan = made_up("jump")
     one, other = made_up("jump", 1), made_up("jump", 2)
 
-    def parts(of: Scan) -> dict[str, Curve]:
+    def parts(of: Curves) -> dict[str, Curve]:
         return {name: getattr(of, name) for name in ("energy", "moire", "interaction")}
 
     assert hysteresis(scan) == []
-    same = hysteresis(Scan(LAM, *parts(scan).values(), sweeps={"up": parts(one), "down": parts(other)}))
+    same = hysteresis(Curves(LAM, *parts(scan).values(), sweeps={"up": parts(one), "down": parts(other)}))
     assert [loop.name for loop in same] == ["energy", "interaction"] and all(loop.loop is None for loop in same)
     inside = (LAM > 0.94) & (LAM < 1.11)
     late = parts(other) | {"energy": Curve(other.energy.values + 0.1 * inside, other.energy.errors)}
-    apart = hysteresis(Scan(LAM, *parts(scan).values(), sweeps={"up": parts(one), "down": late}))[0]
+    apart = hysteresis(Curves(LAM, *parts(scan).values(), sweeps={"up": parts(one), "down": late}))[0]
     assert apart.loop == pytest.approx((0.95, 1.1)) and apart.largest == pytest.approx(-0.1, abs=0.01)
 
 
@@ -301,7 +301,7 @@ def test_hysteresis() -> None:
 
 def phases(
     seed: int, place: float = PLACE, error: float = 0.004, together: tuple[float, ...] = ()
-) -> tuple[Scan, Scan]:
+) -> tuple[Curves, Curves]:
     """A liquid and a crystal whose energies cross at a place, the difference of which bends; one where ``together``."""
     rng = np.random.default_rng(seed)
     u = LAM - place
@@ -320,7 +320,7 @@ def phases(
                 (0.03 + 0.1 * phase_here, 0.003),
             )
         ]
-        result.append(Scan(LAM, *columns[:3], order=columns[3], source="crystal" if phase else "liquid"))
+        result.append(Curves(LAM, *columns[:3], order=columns[3], source="crystal" if phase else "liquid"))
     return result[0], result[1]
 
 

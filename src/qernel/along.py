@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import xarray
 
 
+MAP = "map.json"
+"""Index of a folder that has a scan for each value of a second parameter."""
+
+
 class Axis(NamedTuple):
     """A parameter as an axis.
 

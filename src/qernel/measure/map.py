@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from qernel import outputs
-from qernel.along import Axis, named
+from qernel.along import MAP, Axis, named
 from qernel.errors import QernelError, RunError
 from qernel.measure.dataset import joined
 from qernel.measure.files import DATA, FILES, RECORD, parameter_unit
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from qernel.transition import PhaseMap
-
-MAP = "map.json"
-"""The file that makes a folder of scans a map; written last."""
 
 _ABOUT_FILE = ("units", "provenance", "content_sha256")
 """What the record of a scan holds besides the numbers."""
@@ -115,7 +112,7 @@ def folder_of(out: Path, over: str, value: float) -> Path:
     return out / f"{over}={value:.12g}"
 
 
-def phase_map(
+def mapped(
     where: Points,
     over: tuple[str, Sequence[float]],
     *,

@@ -142,12 +142,12 @@ def map(
     >>> found.dataset["energy"].shape  # doctest: +SKIP
     (2, 3)
     """
-    from qernel.measure.map import phase_map
+    from qernel.measure.map import mapped
     from qernel.measure.points import points
 
     folder = None if out is None else Path(out)
     with shown(progress) as tell:
-        return phase_map(points(model, values, **where), over, out=folder, tell=tell, **(options or {}))
+        return mapped(points(model, values, **where), over, out=folder, tell=tell, **(options or {}))
 
 
 def observe(

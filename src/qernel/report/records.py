@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qernel.along import named
+from qernel.along import MAP, named
 from qernel.errors import QernelError, RunError
 from qernel.estimators.doubts import RHAT_LIMIT
 from qernel.estimators.quantity import parenthesis
@@ -17,7 +17,7 @@ from qernel.integrity import check_row
 from qernel.plots.over_two import phase_map
 from qernel.records import read_json
 from qernel.report.parts import Section, Table, drawn, stored
-from qernel.transition.phase_map import INDEX, read_map
+from qernel.transition.phase_map import read_map
 
 
 def record(path: Path) -> list[Section]:
@@ -150,7 +150,7 @@ def _provenance(data: Mapping[str, Any]) -> Table:
 RECORDS: dict[str, Callable[[Mapping[str, Any], Path], Iterator[Section]]] = {
     "transition.json": _transition,
     "phase_map.json": _phase_map,
-    INDEX: _map,
+    MAP: _map,
     "hartree_fock.json": _hartree_fock,
     "comparison.json": _comparison,
 }

@@ -19,14 +19,14 @@ from qernel.transition.boundary import Boundary, boundary
 from qernel.transition.phase_map import PhaseMap, assembled, is_map, read_map
 from qernel.transition.phases import Phases, compare_phases
 from qernel.transition.reading import from_dataset, read_scan
-from qernel.transition.scan import Curve, Scan
+from qernel.transition.scan import Curve, Curves
 
 __all__ = [
     "Boundary",
     "Curve",
+    "Curves",
     "PhaseMap",
     "Phases",
-    "Scan",
     "Transition",
     "analyse",
     "assembled",

@@ -9,7 +9,7 @@ from qernel.transition.candidates import TRANSITIONS
 from qernel.transition.compare import SMOOTH, bootstrap, candidates, false_alarm, first
 from qernel.transition.findings import Findings
 from qernel.transition.record import record
-from qernel.transition.scan import Scan
+from qernel.transition.scan import Curves
 from qernel.transition.verdict import CHANCE, disagreement, doubts_about, undescribed
 from qernel.transition.words import sentences
 
@@ -27,7 +27,7 @@ class Transition(Findings):
         return record(self)
 
 
-def analyse(scan: Scan, *, resamples: int = 400, seed: int = 0) -> Transition:
+def analyse(scan: Curves, *, resamples: int = 400, seed: int = 0) -> Transition:
     """Compare the interaction energy with curves that have a transition and with smooth ones.
 
     A place is given only where AICc and BIC both favour a transition by `LEAD`, a smooth curve would do that in at most

@@ -29,7 +29,7 @@ from qernel.transition.line_words import record, sentences
 from qernel.transition.phase_map import PhaseMap
 from qernel.transition.phases import Phases, compare_phases
 from qernel.transition.polynomial import Polynomial, fitted
-from qernel.transition.scan import Curve, Scan
+from qernel.transition.scan import Curve, Curves
 
 DEGREES = (0, 1, 2, 3)
 """Of the curves that a boundary is described with."""
@@ -86,7 +86,7 @@ def boundary(
     return Boundary(scans, points, described, reason, _agreement(points), resamples, seed)
 
 
-def _paired(scans: PhaseMap, against: PhaseMap | None) -> list[tuple[float, list[Scan | str]]]:
+def _paired(scans: PhaseMap, against: PhaseMap | None) -> list[tuple[float, list[Curves | str]]]:
     """The scans of each value."""
     if against is None:
         return [(value, [scan]) for value, scan in scans.scans()]
@@ -110,12 +110,12 @@ def _paired(scans: PhaseMap, against: PhaseMap | None) -> list[tuple[float, list
 def _point(
     scans: PhaseMap,
     value: float,
-    group: Sequence[Scan | str],
+    group: Sequence[Curves | str],
     between: tuple[float, float] | None,
     resamples: int,
     seed: int,
 ) -> Point:
-    source = " and ".join(scan.source for scan in group if isinstance(scan, Scan))
+    source = " and ".join(scan.source for scan in group if isinstance(scan, Curves))
     found: Transition | Phases
     try:
         parts = [_cut(scan, between) for scan in group]
@@ -136,7 +136,7 @@ def _grid(found: Transition | Phases) -> float:
     return min(found.place.error, float(points[above] - points[above - 1]) / math.sqrt(12))
 
 
-def _cut(scan: Scan | str, between: tuple[float, float] | None) -> Scan:
+def _cut(scan: Curves | str, between: tuple[float, float] | None) -> Curves:
     if isinstance(scan, str):
         raise RunError(scan)
     return scan if between is None else scan.between(*between)

@@ -8,7 +8,7 @@ import numpy as np
 
 from qernel.lattice import FloatArray
 from qernel.transition.polynomial import fitted
-from qernel.transition.scan import Curve, Scan
+from qernel.transition.scan import Curve, Curves
 
 NEIGHBOURS = 5
 """Points on each side from which the jump of a curve is extrapolated."""
@@ -61,7 +61,7 @@ def step_at(points: FloatArray, curve: Curve, place: float, place_error: float, 
     return Step(float(left[0]), float(right[0]), float(right[0] - left[0]), error)
 
 
-def crossing(scan: Scan, place: float, width: float = 0.0) -> Crossing | None:
+def crossing(scan: Curves, place: float, width: float = 0.0) -> Crossing | None:
     """Where the total energies of the two phases cross: the first-order transition of the true ground states.
 
     A wavefunction that is smooth in the parameter, or was trained too little, can change phase somewhere else than its

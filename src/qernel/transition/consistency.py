@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.interpolate import CubicSpline
 
 from qernel.lattice import FloatArray
-from qernel.transition.scan import SWEEPS, Curve, Scan
+from qernel.transition.scan import SWEEPS, Curve, Curves
 
 
 class Agreement(NamedTuple):
@@ -57,8 +57,8 @@ class Hysteresis(NamedTuple):
     loop: tuple[float, float] | None
 
 
-def hellmann_feynman(scan: Scan, break_at: float | None = None) -> Agreement | None:
-    """Compare the energies with the integral of their derivative, a cubic spline through ⟨∂H/∂p⟩ (`Scan.slope`).
+def hellmann_feynman(scan: Curves, break_at: float | None = None) -> Agreement | None:
+    """Compare the energies with the integral of their derivative, a cubic spline through ⟨∂H/∂p⟩ (`Curves.slope`).
 
     Args:
         scan: energies along a parameter.
@@ -107,7 +107,7 @@ def _gaps(x: FloatArray, curve: Curve, derivative: Curve) -> tuple[FloatArray, F
     return differences @ curve.values - integrals @ derivative.values, covariance, 0.5 * (x[1:] + x[:-1])
 
 
-def concavity(scan: Scan) -> Concavity | None:
+def concavity(scan: Curves) -> Concavity | None:
     """Second divided differences of the energy at every inner point, in units of their errors.
 
     Returns:
@@ -126,7 +126,7 @@ def concavity(scan: Scan) -> Concavity | None:
     return Concavity(float(z[worst]), float(b[worst]), int(np.sum(z > 3.0)), len(z))
 
 
-def hysteresis(scan: Scan) -> list[Hysteresis]:
+def hysteresis(scan: Curves) -> list[Hysteresis]:
     """Energy, interaction energy and order parameter of the two directions; empty where there are not both."""
     if not all(sweep in scan.sweeps for sweep in SWEEPS):
         return []

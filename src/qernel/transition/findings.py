@@ -11,7 +11,7 @@ from qernel.along import LAM
 from qernel.estimators.quantity import Quantity
 from qernel.transition import branches, consistency
 from qernel.transition.compare import Candidate, Errors
-from qernel.transition.scan import Scan
+from qernel.transition.scan import Curves
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Findings:
         seed: of these.
     """
 
-    scan: Scan
+    scan: Curves
     verdict: str
     reasons: tuple[str, ...]
     candidates: tuple[Candidate, ...]

@@ -8,22 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qernel.along import Axis, axis, of, others
+from qernel.along import MAP, Axis, axis, of, others
 from qernel.config import load_config
 from qernel.errors import ConfigError, DamagedFile, RunError
 from qernel.records import read_json
 from qernel.soundness import resting_on
 from qernel.storage import open as open_results
 from qernel.transition.reading import from_dataset
-from qernel.transition.scan import FILES, Scan
+from qernel.transition.scan import FILES, Curves
 
 if TYPE_CHECKING:
     import xarray
 
     from qernel.units import Laboratory
-
-INDEX = "map.json"
-"""File that makes a folder a map: which parameters, which values, and where their scans are."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class PhaseMap:
     sources: tuple[str, ...]
     source: str = ""
 
-    def scans(self) -> Iterator[tuple[float, Scan | str]]:
+    def scans(self) -> Iterator[tuple[float, Curves | str]]:
         """Each value with its scan, or with why that cannot be fitted.
 
         Raises:
@@ -116,7 +113,7 @@ def assembled(datasets: Sequence[xarray.Dataset], over: str, sources: Sequence[s
 
 def is_map(path: str | Path) -> bool:
     """Whether a folder is a map of scans."""
-    return (Path(path) / INDEX).is_file()
+    return (Path(path) / MAP).is_file()
 
 
 def read_map(path: str | Path) -> PhaseMap:
@@ -127,13 +124,13 @@ def read_map(path: str | Path) -> PhaseMap:
     """
     folder = Path(path)
     if not is_map(folder):
-        raise RunError(f"{path} holds no {INDEX}: name a folder that qernel scan --over wrote")
-    over, folders = _indexed(folder / INDEX, read_json(folder / INDEX))
+        raise RunError(f"{path} holds no {MAP}: name a folder that qernel scan --over wrote")
+    over, folders = _indexed(folder / MAP, read_json(folder / MAP))
     files = []
     for name in folders:
         present = [folder / name / file for file in FILES if (folder / name / file).exists()]
         if not present:
-            raise RunError(f"{folder / name} holds no {FILES[0]}, and {folder / INDEX} names it: scan it again")
+            raise RunError(f"{folder / name} holds no {FILES[0]}, and {folder / MAP} names it: scan it again")
         files.append(present[0])
     return assembled([open_results(file) for file in files], over, [str(file) for file in files], str(folder))
 

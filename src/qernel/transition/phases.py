@@ -20,7 +20,7 @@ from qernel.lattice import FloatArray
 from qernel.transition.compare import penalty
 from qernel.transition.polynomial import Polynomial, fitted
 from qernel.transition.record import unit
-from qernel.transition.scan import FEWEST, Curve, Scan
+from qernel.transition.scan import FEWEST, Curve, Curves
 from qernel.transition.verdict import WIDEST
 
 DEGREES = (1, 2, 3)
@@ -47,8 +47,8 @@ class Phases:
         reason: why there is no ``place``; empty if there is one.
     """
 
-    first: Scan
-    second: Scan
+    first: Curves
+    second: Curves
     merged: tuple[float, ...]
     difference: Polynomial
     place: Quantity | None
@@ -166,7 +166,7 @@ def _changes(name: str, jump: Quantity, symbol: str) -> str:
     return text + (": the transition is of first order." if name.startswith("dE/d") else ".")
 
 
-def compare_phases(one: Scan, other: Scan, *, resamples: int = 400, seed: int = 0) -> Phases:
+def compare_phases(one: Curves, other: Curves, *, resamples: int = 400, seed: int = 0) -> Phases:
     """Where the energies of two scans cross.
 
     The difference of the energies is fitted, together with its slope (Hellmann–Feynman, where H is linear in the
@@ -203,7 +203,7 @@ def compare_phases(one: Scan, other: Scan, *, resamples: int = 400, seed: int = 
     return Phases(first, second, tuple(points[together].tolist()), fit, place, reason)
 
 
-def _require(points: FloatArray, one: Scan, other: Scan, what: str) -> None:
+def _require(points: FloatArray, one: Curves, other: Curves, what: str) -> None:
     if len(points) < FEWEST:
         symbol, pair = one.axis.symbol, f"{one.source or 'one scan'} and {other.source or 'the other'}"
         raise RunError(
@@ -217,7 +217,7 @@ def _minus(first: Curve, second: Curve) -> Curve:
     return Curve(second.values - first.values, np.hypot(first.errors, second.errors))
 
 
-def _slopes(first: Scan, second: Scan) -> Curve | None:
+def _slopes(first: Curves, second: Curves) -> Curve | None:
     """Second − first of ⟨∂H/∂p⟩; None if they are not known at every point: one is 0, or H is not linear in p."""
     known = first.slope(), second.slope()
     if known[0] is None or known[1] is None:
@@ -226,7 +226,7 @@ def _slopes(first: Scan, second: Scan) -> Curve | None:
     return difference if len(difference.values) == len(first.points) else None
 
 
-def _together(one: Scan, other: Scan) -> npt.NDArray[np.bool_]:
+def _together(one: Curves, other: Curves) -> npt.NDArray[np.bool_]:
     """Where both scans are in the same phase, judged by ⟨|ρ_K|²⟩; nowhere if that was not measured."""
     if one.order is None or other.order is None:
         return np.zeros(len(one.points), bool)
@@ -242,7 +242,7 @@ def _chosen(x: FloatArray, curve: Curve, slopes: Curve | None = None) -> Polynom
     return min(fits, key=lambda fit: fit.chi2 + penalty(len(fit.coefficients), count))
 
 
-def _root(fit: Polynomial, scan: Scan, resamples: int, seed: int) -> tuple[Quantity | None, str]:
+def _root(fit: Polynomial, scan: Curves, resamples: int, seed: int) -> tuple[Quantity | None, str]:
     """Where a difference that is positive at small values becomes negative, and why nowhere."""
     points, symbol = scan.points, scan.axis.symbol
     places = _roots(fit.coefficients, fit.origin, points)

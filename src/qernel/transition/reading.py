@@ -17,13 +17,13 @@ from qernel.lattice import FloatArray
 from qernel.soundness import resting_on
 from qernel.storage import DOUBTFUL
 from qernel.storage import open as open_results
-from qernel.transition.scan import FILES, NEEDED, SWEEPS, Curve, Scan
+from qernel.transition.scan import FILES, NEEDED, SWEEPS, Curve, Curves
 
 if TYPE_CHECKING:
     import xarray
 
 
-def read_scan(path: str | Path) -> Scan:
+def read_scan(path: str | Path) -> Curves:
     """The scan in a folder or file of results.
 
     Args:
@@ -48,7 +48,7 @@ def read_scan(path: str | Path) -> Scan:
         return from_dataset(data, str(source))
 
 
-def from_dataset(data: xarray.Dataset, source: str = "") -> Scan:
+def from_dataset(data: xarray.Dataset, source: str = "") -> Curves:
     """The scan in an open file of results; points outside the trained range are left out.
 
     Raises:
@@ -89,7 +89,7 @@ def from_dataset(data: xarray.Dataset, source: str = "") -> Scan:
         curves["order_parameter"] = order
     if len(sweeps) == 2:
         curves = merged(*sweeps.values())
-    return Scan(
+    return Curves(
         column(along.name),
         curves["energy"],
         curves["moire"],

@@ -35,7 +35,7 @@ class Curve(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Scan:
+class Curves:
     """Energies per electron in E0 along a parameter.
 
     Attributes:
@@ -82,11 +82,11 @@ class Scan:
         if not np.all(np.diff(self.points) > 0):
             raise RunError(f"{self.source or 'the scan'} has values of {symbol} more than once: keep one of each")
 
-    def between(self, low: float, high: float) -> Scan:
+    def between(self, low: float, high: float) -> Curves:
         """The part from ``low`` to ``high``, both included."""
         return self._only((self.points >= low - 1e-9) & (self.points <= high + 1e-9))
 
-    def at(self, points: FloatArray) -> Scan:
+    def at(self, points: FloatArray) -> Curves:
         """The part at some of its points."""
         return self._only(np.array([bool(np.isclose(points, one).any()) for one in self.points]))
 
@@ -125,7 +125,7 @@ class Scan:
         path = Path(self.source)
         return path.parent.name or self.source if path.name in FILES else path.stem
 
-    def _only(self, keep: npt.NDArray[np.bool_]) -> Scan:
+    def _only(self, keep: npt.NDArray[np.bool_]) -> Curves:
         return replace(
             self,
             points=self.points[keep],
@@ -142,7 +142,7 @@ class Scan:
         )
 
 
-def _check(scan: Scan, name: str) -> None:
+def _check(scan: Curves, name: str) -> None:
     points, curve, symbol = scan.points, getattr(scan, name), scan.axis.symbol
     where = f"{name} in {scan.source}" if scan.source else name
     if not points.shape == curve.values.shape == curve.errors.shape:

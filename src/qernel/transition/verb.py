@@ -11,7 +11,7 @@ from qernel.transition.boundary import Boundary, boundary
 from qernel.transition.phase_map import PhaseMap, is_map, read_map
 from qernel.transition.phases import Phases, compare_phases
 from qernel.transition.reading import from_dataset, read_scan
-from qernel.transition.scan import Scan
+from qernel.transition.scan import Curves
 
 if TYPE_CHECKING:
     import xarray
@@ -99,7 +99,7 @@ def _map(source: Results) -> PhaseMap:
     return read_map(source)
 
 
-def _scan(source: Results) -> Scan:
+def _scan(source: Results) -> Curves:
     if isinstance(source, str | Path):
         return read_scan(source)
     assert not isinstance(source, PhaseMap)

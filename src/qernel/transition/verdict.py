@@ -9,7 +9,7 @@ from scipy.stats import chi2
 
 from qernel.transition.candidates import TRANSITIONS
 from qernel.transition.compare import SMOOTH, Candidate
-from qernel.transition.scan import Scan
+from qernel.transition.scan import Curves
 
 LEAD = 6.0
 """By how much AICc and BIC of a transition have to be lower than those of every smooth curve ("strong evidence" on
@@ -27,7 +27,7 @@ WIDEST = 5.0
 criteria say when all errors are widened: some value is wrong, or the curve is of another kind."""
 
 
-def undescribed(scan: Scan, ranking: list[Candidate], scale: float) -> str:
+def undescribed(scan: Curves, ranking: list[Candidate], scale: float) -> str:
     """Why nothing can be said about the data, a clause that names the value furthest off; empty if there is a curve."""
     if math.sqrt(scale) <= WIDEST:
         return ""
@@ -41,7 +41,7 @@ def undescribed(scan: Scan, ranking: list[Candidate], scale: float) -> str:
     )
 
 
-def doubts_about(scan: Scan, ranking: list[Candidate], scale: float, lead: float, alarm: float) -> list[str]:
+def doubts_about(scan: Curves, ranking: list[Candidate], scale: float, lead: float, alarm: float) -> list[str]:
     """Why the data do not show a transition, where there is a curve that describes them (see `undescribed`)."""
     chosen = next(one for one in ranking if one.model in TRANSITIONS)
     place = chosen.fit.place[0]

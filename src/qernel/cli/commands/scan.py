@@ -111,11 +111,12 @@ def scan(where: Points, out: Path, wanted: Options, line: list[str], *, json: bo
 
 def _map(where: Points, out: Path, wanted: Options, options: argparse.Namespace) -> int:
     """The same at each value of a second parameter."""
-    from qernel.measure.map import MAP, phase_map
+    from qernel.along import MAP
+    from qernel.measure.map import mapped
 
     with Bar() as progress:
         command = shlex.join(options.line)
-        found = phase_map(where, options.over, out=out, command=command, tell=progress, **wanted)
+        found = mapped(where, options.over, out=out, command=command, tell=progress, **wanted)
     if options.json:
         print(to_json(found.as_dict()))
     else:

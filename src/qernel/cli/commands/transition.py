@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qernel.transition import Transition
     from qernel.transition.maps import Map
 
-NAME, MAP = "transition", "phase_map"
+NAME, OVER_TWO = "transition", "phase_map"
 """Names of what is written for one scan, and for a map."""
 
 
@@ -53,7 +53,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "figure shows (default: those of SCAN, if it has any)",
     )
     add_resampling(parser)
-    parser.add_argument("--out", metavar="DIR", help=f"folder to write: {NAME}.json, or {MAP}.json, and a figure")
+    parser.add_argument("--out", metavar="DIR", help=f"folder to write: {NAME}.json, or {OVER_TWO}.json, and a figure")
     add_json(parser)
 
 
@@ -82,7 +82,7 @@ def _over_two(options: argparse.Namespace) -> int:
 
     if options.density:
         raise QernelError("--density goes with the figure of one scan, not with a map: leave out --density")
-    paths = outputs.analysis_paths(options.out, MAP)
+    paths = outputs.analysis_paths(options.out, OVER_TWO)
     found = _found(options)
     data = to_record(found.as_dict())
     if paths:
