@@ -88,8 +88,7 @@ def test_a_stored_run_is_what_it_was(old_run: Path) -> None:
     state = initial_state(config, model.wavefunction)
     assert int(Checkpoints.of(old_run, config).load(state).state.iteration) == 0
     # The bands are those of the middle of the interval, whatever φ.
-
-    x = random_positions(config.hamiltonian(), 1, 3)[0]
+    x = random_positions(config.hamiltonian(), 1, 3)[0].astype(jnp.float32)
     orbitals = [psi.orbitals(x, jnp.asarray([0.8, phase]))[0] for phase in (0.0, 20.0)]
     assert (orbitals[0] == orbitals[1]).all()
 

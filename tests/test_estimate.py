@@ -82,7 +82,9 @@ def test_chunks_are_taken_and_do_not_change_results(start: tuple[Any, Any], monk
 def test_batches_of_any_size_see_their_own_group(start: tuple[Any, Any], walkers: int, chunk: int) -> None:
     """Batches that divide the walkers of a group, and a last one that is smaller, with another λ in every group."""
     template, state = start
-    parameters = state.parameters + 0.1 * jax.random.normal(jax.random.key(3), state.parameters.shape)
+    parameters = state.parameters + 0.1 * jax.random.normal(
+        jax.random.key(3), state.parameters.shape, state.parameters.dtype
+    )
     positions = jnp.tile(state.walkers.positions[:1, :walkers], (3, 1, 1, 1))
     assert positions.shape[1] == walkers
     points = jnp.asarray([[0.5], [0.9], [1.3]], state.parameters.dtype)

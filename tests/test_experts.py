@@ -282,7 +282,7 @@ def surface_term(gate: Callable[[Array, float], Array] | None, monkeypatch: pyte
         result: Array = layer(centre + first * jnp.cos(angle) + second * jnp.sin(angle), condition).sum()
         return result
 
-    places = (jnp.arange(65536) + 0.5) / 65536
+    places = jnp.asarray((np.arange(65536) + 0.5) / 65536)
     curvature = jax.jit(jax.vmap(jax.grad(jax.grad(output))))(places)
     return float(curvature.mean() / jnp.abs(curvature).mean())
 

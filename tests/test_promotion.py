@@ -35,7 +35,7 @@ def test_single_precision_is_left_only_where_it_is_said(case: Case) -> None:
 
 @pytest.mark.parametrize("types", [("float32", "float64"), ("float32", "complex128"), ("int64", "float64")])
 def test_types_that_may_not_meet_are_refused_here(types: tuple[str, str]) -> None:
-    """What holds all tests of this file, and of the others in `conftest.STRICT`, to one type."""
+    """What holds all tests of this file, and of all others but `conftest.LENIENT`, to one type."""
     one, other = (jnp.ones(2, kind) for kind in types)
     with pytest.raises(jax.dtypes.TypePromotionError):
         one * other

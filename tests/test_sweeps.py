@@ -259,10 +259,10 @@ def test_crystals_settle_in_registries_with_the_weights_of_psi(strength: float) 
 
     def log_modulus(positions: jax.Array) -> jax.Array:
         harmonic = jnp.exp(1j * positions @ jnp.asarray(cell.k_point, positions.dtype)).mean(-1)
-        return strength * jnp.real(harmonic * np.exp(0.3j))
+        return strength * jnp.real(harmonic * complex(np.exp(0.3j)))
 
     settled = settle(jax.random.split(key, (1, chains)), walkers, log_modulus, cell)
-    shifts = np.arange(3)[:, None, None] * cell.primitive[0]
+    shifts = np.arange(3, dtype=np.float32)[:, None, None] * cell.primitive[0].astype(np.float32)
     moved = np.asarray(wrap(walkers.positions[0] + shifts[:, None], cell.vectors))
     logs = 2.0 * np.asarray(log_modulus(jnp.asarray(moved)))
     weights = np.exp(logs - logs.max(0)) / np.exp(logs - logs.max(0)).sum(0)
