@@ -217,6 +217,11 @@ def lattice_points(vectors: FloatArray, radius: float) -> FloatArray:
     return points[np.lexsort((angle, np.round(length, 9)))]
 
 
+def upper_half(points: FloatArray) -> FloatArray:
+    """One of each pair ±v of vectors ``[n, 2]``, the zero vector left out."""
+    return points[(points[:, 1] > 1e-9) | ((np.abs(points[:, 1]) <= 1e-9) & (points[:, 0] > 1e-9))]
+
+
 def _half_shells(reciprocal: FloatArray, count: int) -> FloatArray:
     """One vector of each ±G pair from the first ``count`` shells of a reciprocal lattice."""
     if count == 0:
@@ -228,9 +233,7 @@ def _half_shells(reciprocal: FloatArray, count: int) -> FloatArray:
         length = np.round(np.linalg.norm(points, axis=1), 8)
         lengths = np.unique(length)
         radius *= 1.5
-    points = points[length <= lengths[count - 1]]
-    upper = (points[:, 1] > 1e-9) | ((np.abs(points[:, 1]) <= 1e-9) & (points[:, 0] > 0))
-    return points[upper]
+    return upper_half(points[length <= lengths[count - 1]])
 
 
 def _hexagons(reciprocal: FloatArray, count: int) -> FloatArray:

@@ -35,6 +35,14 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path} is damaged, or no record of qernel: {error}") from error
 
 
+def stored_request(path: Path) -> Any:
+    """What the measurement of a record was asked for; None where there is no such record, or it does not say it."""
+    try:
+        return read_json(path)["provenance"]["request"]
+    except (RunError, LookupError, TypeError):
+        return None
+
+
 def parse_json(path: Path) -> Any:
     """The same of a JSON file that need not be one of ours.
 

@@ -22,10 +22,10 @@ from scipy.special import erfc as erfc_np
 from qernel.errors import QernelError
 from qernel.hamiltonian.parameters import Parameter
 from qernel.hamiltonian.terms.base import Values
-from qernel.lattice import FloatArray, Supercell, displacement, lattice_points
+from qernel.lattice import FloatArray, Supercell, displacement, lattice_points, upper_half
 
-_TOLERANCE_REACH = 6.2
-"""erfc(6.2) ≈ 2e-18: where both Ewald sums are cut."""
+REACH = 6.2
+"""η r and q/2η where both Ewald sums are cut: erfc(6.2) ≈ 2e-18, e^{−6.2²} ≈ 2e-17."""
 
 _LEFT_OUT = 1e-7
 """Largest part of ξ in 1/a_M that may lie beyond the cut."""
@@ -48,19 +48,15 @@ class Ewald:
 
     @property
     def _eta(self) -> float:
-        # The reciprocal sum of `energy` costs N per wave, the real-space sum N² per image: short real-space range.
-        return self.splitting or float(np.sqrt(np.pi / self.supercell.area)) * 2.6
+        return self.splitting or usual_splitting(self.supercell)
 
     @cached_property
     def _images(self) -> FloatArray:
-        vectors = self.supercell.vectors
-        # A displacement folded into the cell is at most half its long diagonal away.
-        half_diagonal = 0.5 * max(np.linalg.norm(vectors[0] + vectors[1]), np.linalg.norm(vectors[0] - vectors[1]))
-        return lattice_points(vectors, _TOLERANCE_REACH / self._eta + float(half_diagonal))
+        return images(self.supercell, REACH / self._eta)
 
     @cached_property
     def _waves(self) -> FloatArray:
-        return half_waves(self.supercell, 2.0 * self._eta * _TOLERANCE_REACH)
+        return half_waves(self.supercell, 2.0 * self._eta * REACH)
 
     @cached_property
     def _wave_weights(self) -> FloatArray:
@@ -211,10 +207,22 @@ class Screened:
         return max(float(np.trapezoid(tail, q)) for tail in tails)
 
 
+def usual_splitting(supercell: Supercell) -> float:
+    """η in 1/a_M: the sum over waves costs N per wave, that over images N² per image, so the latter is short."""
+    return float(np.sqrt(np.pi / supercell.area)) * 2.6
+
+
+def images(supercell: Supercell, reach: float) -> FloatArray:
+    """Supercell vectors ``[n, 2]`` that bring a displacement, folded into the cell, to within a distance in a_M."""
+    vectors = supercell.vectors
+    # A displacement folded into the cell is at most half its long diagonal away.
+    half_diagonal = 0.5 * max(np.linalg.norm(vectors[0] + vectors[1]), np.linalg.norm(vectors[0] - vectors[1]))
+    return lattice_points(vectors, reach + float(half_diagonal))
+
+
 def half_waves(supercell: Supercell, reach: float) -> FloatArray:
     """One of each pair ±q of reciprocal vectors of the supercell up to a length in 1/a_M, without q = 0."""
-    q = lattice_points(supercell.reciprocal, reach)[1:]
-    return q[(q[:, 1] > 1e-9) | ((np.abs(q[:, 1]) <= 1e-9) & (q[:, 0] > 0))]
+    return upper_half(lattice_points(supercell.reciprocal, reach))
 
 
 def pair_waves(positions: Array, waves: FloatArray) -> Array:

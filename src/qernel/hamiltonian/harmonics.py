@@ -62,7 +62,7 @@ def _waves(amplitudes: Any, index: Any) -> tuple[Wave, ...]:
     """One of each ±G that counts."""
     largest = float(np.abs(amplitudes).max())
     found = []
-    for row, column in np.argwhere(np.abs(amplitudes) > max(_DROPPED * largest, 0.0)):
+    for row, column in np.argwhere(np.abs(amplitudes) > _DROPPED * largest):
         turns = (int(index[row]), int(index[column]))
         c = complex(amplitudes[row, column])
         if turns == (0, 0):

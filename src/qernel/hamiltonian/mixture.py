@@ -17,7 +17,7 @@ S(q = 0) are linear in s at fixed nodes: parameters enter through s alone, and m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -26,14 +26,13 @@ import numpy as np
 from jax import Array
 from numpy.polynomial import chebyshev, legendre
 
+from qernel.hamiltonian.ewald import REACH, half_waves, images, pair_waves, usual_splitting
 from qernel.lattice import FloatArray, Supercell, displacement, lattice_points
 
 if TYPE_CHECKING:
+    from qernel.hamiltonian.parameters import Constants
     from qernel.hamiltonian.terms.base import Values
     from qernel.hamiltonian.terms.gaussian import GaussianPair
-
-_REACH = 6.2
-"""η r and q/2η where both sums are cut: e^{−38}, 2e-17, is left."""
 
 _DEPTH, _ORDER = 24, 14
 """Panels of the integrals over u, each half as long as the next, and Gauss points in each: s may vary at any scale of u
@@ -73,7 +72,8 @@ def _typed(values: Values, dtype: Any) -> dict[str, Any]:
     }
 
 
-def lower_bound(term: GaussianPair, values: Values, density: float) -> float:
+@lru_cache(maxsize=4096)
+def lower_bound(term: GaussianPair, values: Constants, density: float) -> float:
     """What (Σ_{i<j} v + ½Nξ)/N cannot be below: −½[L(0) + n S(q=0)] and half of `GaussianPair.own`, in 1/a_M.
 
     S ≥ 0 and L(q) ≥ 0 for weights s ≥ 0: pairs cannot gain more from L than ½N L(0), nor more from S than its
@@ -81,7 +81,7 @@ def lower_bound(term: GaussianPair, values: Values, density: float) -> float:
 
     Args:
         term: the interaction.
-        values: of its parameters.
+        values: of its parameters but its strength.
         density: n, electrons per a_M².
     """
     eta = np.sqrt(np.pi * density)
@@ -108,20 +108,16 @@ class PeriodicMixture:
 
     @property
     def _eta(self) -> float:
-        # The sum over waves costs N per wave, that over images N² per image: a short real-space range.
-        return self.splitting or float(np.sqrt(np.pi / self.supercell.area)) * 2.6
+        return self.splitting or usual_splitting(self.supercell)
 
     @property
     def _cut(self) -> float:
         """Where S(r) has died out, in a_M."""
-        return _REACH / self._eta
+        return REACH / self._eta
 
     @cached_property
     def _images(self) -> FloatArray:
-        vectors = self.supercell.vectors
-        # A displacement folded into the cell is at most half its long diagonal away.
-        half_diagonal = 0.5 * max(np.linalg.norm(vectors[0] + vectors[1]), np.linalg.norm(vectors[0] - vectors[1]))
-        return lattice_points(vectors, self._cut + float(half_diagonal))
+        return images(self.supercell, self._cut)
 
     @cached_property
     def _distances(self) -> FloatArray:
@@ -132,8 +128,7 @@ class PeriodicMixture:
     @cached_property
     def _waves(self) -> FloatArray:
         """One of each pair ±q, ``[n, 2]``."""
-        q = lattice_points(self.supercell.reciprocal, 2.0 * self._eta * _REACH)[1:]
-        return q[(q[:, 1] > 1e-9) | ((np.abs(q[:, 1]) <= 1e-9) & (q[:, 0] > 0))]
+        return half_waves(self.supercell, 2.0 * self._eta * REACH)
 
     @cached_property
     def _wide(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -188,14 +183,12 @@ class PeriodicMixture:
         return self._real_space(r, polynomial, values) + long
 
     def energy(self, positions: Array, values: Values) -> Array:
-        """Σ_{i<j} v(r_i − r_j) of a configuration ``[N, 2]`` in 1/a_M: Σ_{i<j} cos q·(r_i − r_j) = (|ρ_q|² − N)/2."""
+        """Σ_{i<j} v(r_i − r_j) of a configuration ``[N, 2]`` in 1/a_M."""
         n, dtype = positions.shape[0], positions.dtype
         waves, polynomial, _, background = self._pieces(values)
         i, j = np.triu_indices(n, 1)
         near = self._real_space(displacement(positions[i] - positions[j], self.supercell.vectors), polynomial, values)
-        phases = positions @ jnp.asarray(self._waves.T, dtype)
-        modulus = jnp.cos(phases).sum(0) ** 2 + jnp.sin(phases).sum(0) ** 2
-        long = 0.5 * (modulus - n) @ waves.astype(dtype) - background.astype(dtype) * (n * (n - 1) // 2)
+        long = pair_waves(positions, self._waves) @ waves.astype(dtype) - background.astype(dtype) * (n * (n - 1) // 2)
         return near.sum() + long
 
     def fourier(self, q: FloatArray, values: Values) -> FloatArray:

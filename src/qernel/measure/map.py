@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from qernel import outputs
+from qernel import outputs, records
 from qernel.along import MAP, Axis, named
 from qernel.errors import QernelError, RunError
 from qernel.measure.dataset import joined
@@ -185,7 +185,7 @@ def _places(where: Points, name: str, values: Sequence[float]) -> dict[float, Po
 
 def _refuse(out: Path, name: str, requests: Mapping[float, Any]) -> None:
     """Nothing is begun where any of the scans could not be written."""
-    outputs.refuse_overwriting(out, [MAP], _requested(name, requests), _stored(out), "map")
+    outputs.refuse_overwriting(out, [MAP], _requested(name, requests), records.stored_request(out / MAP), "map")
     for value, request in requests.items():
         folder = folder_of(out, name, value)
         outputs.refuse_overwriting(folder, FILES, request, stored_request(folder), "scan")
@@ -193,13 +193,6 @@ def _refuse(out: Path, name: str, requests: Mapping[float, Any]) -> None:
 
 def _requested(name: str, requests: Mapping[float, Any]) -> dict[str, Any]:
     return {"over": name, "scans": list(requests.values())}
-
-
-def _stored(out: Path) -> Any:
-    try:
-        return read_json(out / MAP)["provenance"]["request"]
-    except (RunError, LookupError, TypeError):
-        return None
 
 
 def _record(found: Map, out: Path, requests: Mapping[float, Any], command: str | None) -> dict[str, Any]:

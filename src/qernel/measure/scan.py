@@ -16,8 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
-from qernel import outputs
-from qernel.errors import QernelError, RunError, warn
+from qernel import outputs, records
+from qernel.errors import QernelError, warn
 from qernel.lattice import FloatArray
 from qernel.measure import files
 from qernel.measure.chains import kinds_of, measured
@@ -29,7 +29,7 @@ from qernel.measure.points import Points, about
 from qernel.measure.tables import energy_table, observed_table, reweighted_table
 from qernel.observables.registry import made
 from qernel.progress import Told
-from qernel.records import read_json, to_record
+from qernel.records import to_record
 from qernel.storage import save as save_dataset
 from qernel.storage import to_json
 
@@ -269,12 +269,7 @@ def stored_request(out: Path) -> Any:
 
     The record is written last: of a scan that was stopped before, the data tell it.
     """
-    if not (out / RECORD).exists():
-        return files.stored_request(out / DATA)
-    try:
-        return read_json(out / RECORD)["provenance"]["request"]
-    except (RunError, LookupError, TypeError):
-        return None
+    return records.stored_request(out / RECORD) if (out / RECORD).exists() else files.stored_request(out / DATA)
 
 
 def forget(out: Path, config: str) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from qernel.lattice import FloatArray, Supercell, lattice_points
+from qernel.lattice import FloatArray, Supercell, lattice_points, upper_half
 from qernel.observables.base import Coordinate, Observable, Samples, Variable, averaged
 
 
@@ -30,7 +30,7 @@ class StructureFactor(Observable):
         """S(q), and for two spins the spin structure factor."""
         cell = samples.hamiltonian.supercell
         vectors = wave_vectors(cell, self.cutoff)
-        half = vectors[(vectors[:, 1] > 1e-9) | ((np.abs(vectors[:, 1]) <= 1e-9) & (vectors[:, 0] > 1e-9))]
+        half = upper_half(vectors)
         charge, spin = _series(samples, half)
         coordinates = q_coordinates(half)
         text = "static structure factor (1/N) <|sum_i exp(i q.r_i)|^2>"

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from qernel.hamiltonian.parameters import STRENGTH, Constants
 from qernel.hamiltonian.terms.base import Intervals, Kernel, Pair, Values
 from qernel.lattice import Supercell
 
@@ -48,4 +49,8 @@ class GaussianPair(Pair):
         from qernel.hamiltonian.mixture import lower_bound
 
         strength = float(self.strength(values))
-        return strength * lower_bound(self, values, density) if strength >= 0 else float("-inf")
+        if strength < 0:
+            return float("-inf")
+        # Training asks at every iteration, where mostly λ and U differ: the bound is remembered without them.
+        shaping = Constants({own.name: values[own.name] for own in self.parameters if own is not STRENGTH})
+        return strength * lower_bound(self, shaping, density)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import equinox as eqx
@@ -36,9 +37,9 @@ class PlaneWaveOrbitals(Orbitals):
         return self.series.hamiltonian
 
     @property
+    @abc.abstractmethod
     def turns(self) -> Turns:
         """Integer coordinates ``[waves, 2]`` of G on the reciprocal vectors of the supercell."""
-        raise NotImplementedError
 
     def orbitals(self, point: Array) -> list[Waves]:
         """The orbitals of every spin species ``[..., n]`` at a point ``[p]``."""

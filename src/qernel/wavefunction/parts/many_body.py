@@ -65,9 +65,7 @@ class ManyBodyJastrow(eqx.Module):
     def __init__(self, hamiltonian: Hamiltonian, condition: int, longest: float, *, dtype: Any):
         self.hamiltonian = hamiltonian
         self.length = min(hamiltonian.supercell.inscribed_radius, longest)
-        widths, factors = self._widths, self._factors
-        pairs = widths * (widths + 1) // 2
-        columns = 2 * factors * widths + 2 * (1 + factors) * pairs
+        columns = sum(_sizes(self._widths, _potential(hamiltonian)))
         self.coefficients = Conditioned(jnp.zeros(columns, dtype), condition)
 
     @property
@@ -80,20 +78,16 @@ class ManyBodyJastrow(eqx.Module):
         """K: functions of the distance, for all kinds of neighbours."""
         return len(WIDTHS) * self._kinds
 
-    @property
-    def _factors(self) -> int:
-        """One-body factors but c_0."""
-        return 2 if len(_potential(self.hamiltonian).waves) else 0
-
     def __call__(self, positions: Array | Jet, condition: Array) -> Any:
         """Contribution to log ψ of positions ``[N, 2]`` in a_M, or of their seed jet."""
         read_out = _read_out(self.coefficients(condition), self._widths, _potential(self.hamiltonian))
 
         def derivatives(x: Array) -> tuple[Array, Array, Array]:
+            near = self._neighbourhood(x)
             if not isinstance(positions, Jet):
-                value = jax.vmap(read_out)(self._values(x).sum(1), x).sum()
+                value = jax.vmap(read_out)(near.values.sum(1), x).sum()
                 return value, value, value
-            return _assembled(read_out, self._neighbourhood(x), x)
+            return _assembled(read_out, near, x)
 
         return closed_form(positions, derivatives)
 
@@ -131,15 +125,11 @@ class ManyBodyJastrow(eqx.Module):
         masks = [kind.reshape(*kind.shape, *rank) for kind in kinds]
         return jnp.concatenate([part * mask for part in (scalars, *vectors) for mask in masks], axis=2)
 
-    def _values(self, x: Array) -> Array:
-        """f ``[N, N, M]``."""
-        d, kinds = self._pairs(x)
-        bump, _, _ = self._bumps((d**2).sum(-1))
-        tilted = bump / jnp.asarray(self._sigma, x.dtype)
-        return self._stacked(bump, [d[..., :1] * tilted, d[..., 1:] * tilted], kinds)
-
     def _neighbourhood(self, x: Array) -> Neighbourhood:
-        """f with its derivatives: ∇b = 2b'd, ∇²b = 4b' + 4r²b'', ∇²(d b) = d (8b' + 4r²b'')."""
+        """f with its derivatives: ∇b = 2b'd, ∇²b = 4b' + 4r²b'', ∇²(d b) = d (8b' + 4r²b'').
+
+        What is not read of it, XLA does not compute.
+        """
         d, kinds = self._pairs(x)
         square = (d**2).sum(-1)
         bump, first, second = self._bumps(square)
@@ -172,6 +162,17 @@ class Potential(NamedTuple):
     weights: FloatArray
     phases: FloatArray
 
+    @property
+    def factors(self) -> int:
+        """One-body factors beside c_0 = 1: its value and that of its sines."""
+        return 2 if len(self.waves) else 0
+
+
+def _sizes(widths: int, potential: Potential) -> list[int]:
+    """How many coefficients B, R, P and Q there are, in this order (`ManyBodyJastrow`)."""
+    pairs = widths * (widths + 1) // 2
+    return [potential.factors * widths] * 2 + [(1 + potential.factors) * pairs] * 2
+
 
 def _potential(hamiltonian: Hamiltonian) -> Potential:
     """Of a family, in the middle of its intervals, as deep as at λ = 1.
@@ -190,19 +191,16 @@ def _potential(hamiltonian: Hamiltonian) -> Potential:
 def _read_out(coefficients: Array, widths: int, potential: Potential) -> Callable[[Array, Array], Array]:
     """F of the entries ``[M]`` and the place ``[2]`` of one electron (`ManyBodyJastrow`)."""
     k, m = np.triu_indices(widths)
-    factors = 2 if len(potential.waves) else 0
-    sizes = [factors * widths] * 2 + [(1 + factors) * len(k)] * 2
-    linear, drift, scalars, vectors = jnp.split(coefficients, np.cumsum(sizes)[:-1])
+    linear, drift, scalars, vectors = jnp.split(coefficients, np.cumsum(_sizes(widths, potential))[:-1])
     waves, weights, phases = (jnp.asarray(part, coefficients.dtype) for part in potential)
 
     def read_out(entries: Array, r: Array) -> Array:
         s, v = entries[:widths], entries[widths:].reshape(2, widths)
         even, odd = weights * jnp.cos(waves @ r + phases), weights * jnp.sin(waves @ r + phases)
-        at = jnp.stack([even.sum(), odd.sum()])[:factors]
-        slopes = jnp.stack([-odd @ waves, even @ waves])[:factors]
-        products = scalars.reshape(-1, len(k)) @ (s[k] * s[m]) + vectors.reshape(-1, len(k)) @ (v[:, k] * v[:, m]).sum(
-            0
-        )
+        at = jnp.stack([even.sum(), odd.sum()])[: potential.factors]
+        slopes = jnp.stack([-odd @ waves, even @ waves])[: potential.factors]
+        products = scalars.reshape(-1, len(k)) @ (s[k] * s[m])
+        products = products + vectors.reshape(-1, len(k)) @ (v[:, k] * v[:, m]).sum(0)
         alone = at @ linear.reshape(-1, widths) @ s + (slopes @ v * drift.reshape(-1, widths)).sum()
         return products[0] + at @ products[1:] + alone
 
