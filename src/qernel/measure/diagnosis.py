@@ -89,8 +89,8 @@ class Diagnosis:
     parts: tuple[Part, ...] = field(repr=False)
 
     def __getitem__(self, name: str) -> Part:
-        """The part of a name."""
-        return next(part for part in self.parts if part.name == name)
+        """The part of a name; KeyError if there is none."""
+        return {part.name: part for part in self.parts}[name]
 
     def as_row(self, along: str = "lam") -> dict[str, Any]:
         """As plain data."""
