@@ -60,11 +60,6 @@ def diagnose(
     Raises:
         QernelError: if there is no term of a name.
         RunError: for too few chains.
-
-    >>> import qernel
-    >>> found = qernel.load("n6").at(1.0).diagnose(groups=["pair"], samples=4, walkers=16)
-    >>> [part.name for part in found.parts if part.added]
-    ['pair']
     """
     names, count = chosen(groups), _chains(state.model, walkers)
     return _diagnosed(state, _columns(state.model, names, count), samples, walkers, seed, progress)
