@@ -38,6 +38,7 @@ LINES = {
     "hf": "tiny.toml --lam 1",
     "scan": "run --lam 0.7",
     "observe": "run --lam 0.7 --observable energy",
+    "diagnose": "run --lam 0.7",
     "bench": "--electrons 2",
     "submit": "tiny.toml --dry-run",
     "plot": "density results.nc",

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from qernel.errors import RunError
 from qernel.measure.density import DensityMap
+from qernel.measure.diagnose import diagnose
 from qernel.measure.energies import Energies, summary
 
 if TYPE_CHECKING:
@@ -232,6 +233,8 @@ class State:
         from qernel.measure.observe import observe
 
         return observe(self, observables, samples=samples, walkers=walkers, seed=seed, progress=progress)
+
+    diagnose = diagnose
 
     def __getattr__(self, name: str) -> Any:
         from qernel.observables.registry import make, names

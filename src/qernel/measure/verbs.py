@@ -13,6 +13,7 @@ from qernel.progress import shown
 if TYPE_CHECKING:
     import xarray
 
+    from qernel.measure.diagnosis import Diagnoses
     from qernel.measure.energies import Energies
     from qernel.measure.map import Map
     from qernel.measure.model import Model
@@ -188,3 +189,40 @@ def observe(
     folder = None if out is None else Path(out)
     with shown(progress) as tell:
         return observations(points(model, values, **where), observables, out=folder, tell=tell)
+
+
+def diagnose(
+    model: Model,
+    values: npt.ArrayLike,
+    *,
+    groups: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    progress: Told | bool | None = None,
+    **where: Unpack[Where],
+) -> Diagnoses:
+    """What share of the variance of the local energy which parameters could remove, as ``qernel diagnose`` finds it.
+
+    Args:
+        model: to test.
+        values: of the parameter.
+        groups: names of terms that could be added (`qernel.tangent.registry.TERMS`); default: all of them.
+        out: folder for the record; a test that was stopped goes on where it was when it is asked for again.
+        progress: called with what is tested and the fraction done of everything; True: a bar on standard error.
+        where: as of `query`.
+
+    Raises:
+        QernelError: as `query`, and for a term that does not exist.
+        RunError: as `query`, for fewer than 4 chains, and if ``out`` holds another test.
+        Interrupted: when a test into a folder is stopped.
+
+    >>> import qernel
+    >>> found = qernel.load("n6").diagnose(1.0, groups=["pair"], samples=4, walkers=16)
+    >>> found.found[0]["pair"].share.columns
+    4
+    """
+    from qernel.measure.diagnose import diagnoses
+    from qernel.measure.points import points
+
+    folder = None if out is None else Path(out)
+    with shown(progress) as tell:
+        return diagnoses(points(model, values, **where), groups=groups, out=folder, tell=tell)

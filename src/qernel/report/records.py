@@ -1,4 +1,4 @@
-"""Sections of the JSON records that commands leave: Hartree–Fock, transitions, comparisons.
+"""Sections of the JSON records that commands leave: Hartree–Fock, transitions, comparisons, tangent tests.
 
 A new kind of record is a function from its content and path to sections, and a line in `RECORDS`.
 """
@@ -106,6 +106,20 @@ def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     yield Section("Hartree–Fock", [table, _provenance(data)], [*images, *more], sentences=[*words, *left_out])
 
 
+def _diagnosis(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
+    rows = []
+    for one in data["results"]:
+        for group in one["groups"]:
+            share, left = group["r2"], group["v_score_left"]
+            known = share["value"] is not None
+            numbers = [parenthesis(pair["value"], pair["error"]) if known else "" for pair in (share, left)]
+            kind = "added" if group["added"] else "own"
+            rows.append([f"{one['lam']:g}", kind, group["group"], str(group["parameters"]), *numbers])
+    caption = "Share R² of the variance of the local energy that parameters explain on chains not fitted to"
+    head = ["λ", "", "group", "parameters", "R²", "V-score left"]
+    yield Section("Tangent test", [Table(caption, head, rows), _provenance(data)])
+
+
 def _comparison(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     rows = []
     for model in data["models"]:
@@ -153,5 +167,6 @@ RECORDS: dict[str, Callable[[Mapping[str, Any], Path], Iterator[Section]]] = {
     MAP: _map,
     "hartree_fock.json": _hartree_fock,
     "comparison.json": _comparison,
+    "diagnosis.json": _diagnosis,
 }
 """Records by file name."""
