@@ -89,12 +89,13 @@ class Lem(Wavefunction):
     length: float = eqx.field(static=True)
     determinants: int = eqx.field(static=True)
     bands: tuple[int, int, float] = eqx.field(static=True)
-    complex: Any = eqx.field(static=True)
+    real: bool = eqx.field(static=True)
 
     def __init__(self, model: Any, hamiltonian: Hamiltonian, *, rng: np.random.Generator, dtype: Any = jnp.float32):
         rngs = rng.spawn(model.blocks + 3)
         self.hamiltonian, self.length = hamiltonian, model.many_body_range
-        self.determinants, self.complex = model.determinants, model.complex
+        self.determinants = model.determinants
+        self.real = not model.complex_orbitals(hamiltonian.twisted, hamiltonian.half_turns)
         self.bands = (model.bloch_order, model.bloch_order_others, model.bloch_cutoff)
         parameters = len(hamiltonian.parameters)
         condition = model.conditioning_width + parameters
@@ -126,13 +127,6 @@ class Lem(Wavefunction):
     def _registries(self) -> int:
         """How many crystals there are beside the liquid."""
         return registries(self.hamiltonian) if self.determinants > 1 else 0
-
-    @property
-    def _real(self) -> bool:
-        halves = 2.0 * np.asarray(self.hamiltonian.row_twist)
-        return (
-            self.complex == "auto" and bool(np.allclose(halves, np.rint(halves), atol=1e-9))
-        ) or self.complex is False
 
     def amplitude(self, positions: Array | Jet, point: Array) -> tuple[Array, Any]:
         """See `Wavefunction.amplitude`; the twist is in the orbitals."""
@@ -187,12 +181,12 @@ class Lem(Wavefunction):
 
     def _orbitals(self, x: Array, point: Array, condition: Array) -> tuple[Expanded, np.ndarray]:
         """Orbitals of one spin species in every determinant ``[n, d, n]`` and their labels ``[d, labels, n]``."""
-        sea = Sea(self.hamiltonian, len(x), self.bands[:2], self.bands[2], self._real)
+        sea = Sea(self.hamiltonian, len(x), self.bands[:2], self.bands[2], self.real)
         found = [sea.expanded(x, point)]
         energy = sea.labels
         labels = [np.stack([energy, energy**2])]
         for registry in range(self._registries):
-            found.append(self.sites.expanded(x, point, condition, registry, real=self._real))
+            found.append(self.sites.expanded(x, point, condition, registry, real=self.real))
             sublattice = self.sites.labels(registry)
             labels.append(np.stack([sublattice, np.ones(len(x))]))
         return Expanded(*(jnp.stack(parts, axis=-2) for parts in zip(*found, strict=True))), np.stack(labels)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -138,7 +139,7 @@ def _states(sea: Sea) -> States:
         if before is None and sea.real:
             own = np.array([mirror[state] == state for state in kept])
             tables[node][own] *= _real_phase(middle, np.array(kept)[own], tables[node][own])[:, None]
-    coefficients: Any = np.stack([tables[node] for node in range(series.terms)])
+    coefficients: npt.NDArray[Any] = np.stack([tables[node] for node in range(series.terms)])
     used = np.flatnonzero(np.any(coefficients != 0, axis=(0, 1)))
     # The first wave of a state is k itself.
     momenta = middle.waves[kept, 0]
