@@ -67,6 +67,10 @@ SETTINGS: dict[str, dict[str, Any]] = {"polarised": {"blocks": 2}, "dressed": {"
 SETTINGS[DISPLACED] = {"orbitals": "bloch", "backflow": True, "many_body": True}
 
 
+LOUDNESS = {"lem": 0.02}
+"""Noise on the numbers where it is not 0.1: sums of products over all electrons are loud."""
+
+
 quick_jit = partial(eqx.filter_jit, compiler_options={"xla_backend_optimization_level": 0})
 """Compiled with little effort: with so few walkers, compilation is nearly all that tests spend time on."""
 
@@ -115,7 +119,7 @@ def perturbed(module: Any, seed: int, scale: float = 0.1) -> Any:
 def wavefunction(case: Case) -> Wavefunction:
     """The ansatz in float64 with random parameters everywhere."""
     initial = build(case.model, case.hamiltonian, key=jax.random.key(7), dtype=jnp.float64)
-    module: Wavefunction = perturbed(initial, 8)
+    module: Wavefunction = perturbed(initial, 8, LOUDNESS.get(case.ansatz, 0.1))
     return module
 
 

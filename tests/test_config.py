@@ -162,7 +162,7 @@ def test_the_callers_mapping_is_left_alone() -> None:
         ("model", "film", 1, "is not true or false"),
         ("model", "complex", "yes", 'is not "auto", true or false'),
         ("model", "complex", 1, 'is not "auto", true or false'),
-        ("model", "ansatz", "paulinet", "is not one of qernel, psiformer, slater"),
+        ("model", "ansatz", "paulinet", "is not one of qernel, lem, psiformer, slater"),
         ("system", "electrons", "six", "is not a whole number of spin-polarised electrons or a pair [up, down]"),
         ("system", "electrons", 0, "must be at least one electron"),
         ("system", "electrons", -3, "must be at least one electron"),

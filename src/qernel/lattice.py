@@ -106,6 +106,21 @@ class Supercell:
             np.linalg.norm(lattice_points(self.vectors, 2.0 * float(np.linalg.norm(self.vectors[1])))[1])
         )
 
+    def images(self, radius: float) -> FloatArray:
+        """Supercell lattice vectors that bring two electrons within a distance, beside their minimum image.
+
+        Args:
+            radius: in a_M.
+
+        Returns:
+            ``[n, 2]``, zero first; zero alone up to the inscribed radius.
+        """
+        if radius <= self.inscribed_radius * (1 + 1e-9):
+            return np.zeros((1, 2))
+        # No point of the Wigner–Seitz cell is farther from its centre than half the longer diagonal of the cell.
+        farthest = 0.5 * float(np.linalg.norm(self.vectors, axis=1).sum())
+        return lattice_points(self.vectors, radius + farthest)
+
     @cached_property
     def translations(self) -> FloatArray:
         """The moiré lattice vectors inside the supercell, shape ``[cells, 2]``, zero first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qernel.hamiltonian.terms.base import OneBody
+from qernel.wavefunction.registry import UNIVERSAL
 
 if TYPE_CHECKING:
     from qernel.config.schema import Config
@@ -18,9 +19,11 @@ does where there is nothing to follow.
 
 
 def kind_of_orbitals(config: Config) -> str:
-    """The orbitals of the determinants: a single one without a network has Bloch orbitals if nothing else is said."""
+    """The orbitals of the determinants: a single one without a network has Bloch orbitals if nothing else is said, and
+    those of a universal ansatz are Bloch functions."""
     model = config.model
-    return "bloch" if model.ansatz == "slater" and model.orbitals == "network" else model.orbitals
+    bands = model.ansatz in UNIVERSAL or (model.ansatz == "slater" and model.orbitals == "network")
+    return "bloch" if bands else model.orbitals
 
 
 def followed(config: Config) -> list[str]:

@@ -29,6 +29,7 @@ from qernel.config.sections import (
 from qernel.config.types import Name
 from qernel.errors import ConfigError
 from qernel.hamiltonian.terms import watch
+from qernel.wavefunction.registry import UNIVERSAL
 
 if TYPE_CHECKING:
     from qernel.hamiltonian.family import Hamiltonian
@@ -77,7 +78,10 @@ class Config(Section):
     @property
     def is_complex(self) -> bool:
         """Whether ψ is complex: its orbitals are, or its phase turns with the twist of real ones."""
-        return self.system.twisted or self.model.complex_orbitals(twisted=False)
+        system, model = self.system, self.model
+        if model.ansatz in UNIVERSAL:
+            return model.complex_orbitals(system.twisted, system.half_turns)
+        return system.twisted or model.complex_orbitals(twisted=False)
 
     def hamiltonian(self) -> Hamiltonian:
         """The family of Hamiltonians, conditioned on λ and on every other interval given (imports jax)."""

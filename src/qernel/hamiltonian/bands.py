@@ -64,7 +64,13 @@ def one_body_bands(hamiltonian: Hamiltonian, point: Point, states: int, cutoff: 
 
 
 def potential_bands(
-    supercell: Supercell, potential: Components, states: int, cutoff: float = 400.0, twist: Turns = (0.0, 0.0)
+    supercell: Supercell,
+    potential: Components,
+    states: int,
+    cutoff: float = 400.0,
+    twist: Turns = (0.0, 0.0),
+    *,
+    symmetric: bool = False,
 ) -> Bands:
     """The lowest one-body states of −½∇² + V(r) on the supercell.
 
@@ -74,12 +80,16 @@ def potential_bands(
         states: how many states to return.
         cutoff: kinetic cut-off of the plane waves in E0.
         twist: boundary twist in units of 2π along each row of ``supercell.matrix``.
+        symmetric: whether the cut-off is one of |k + G|, so that states have the symmetries of the potential to
+            rounding, and amplitudes beyond it are zero; or one of |G|.
 
     Returns:
         The states, ordered by energy.
     """
     shift = np.asarray(reduced_turns(supercell, twist)) @ supercell.reciprocal
-    grid = lattice_points(supercell.moire_reciprocal, np.sqrt(2.0 * cutoff))
+    momenta = supercell_momenta(supercell) + shift
+    farthest = float(np.linalg.norm(momenta, axis=1).max()) if symmetric else 0.0
+    grid = lattice_points(supercell.moire_reciprocal, np.sqrt(2.0 * cutoff) + farthest)
     turns = np.rint(grid @ supercell.primitive.T / (2 * np.pi)).astype(np.int64)
     difference = turns[:, None, :] - turns[None, :, :]
     reach = int(np.abs(difference).max())
@@ -88,14 +98,17 @@ def potential_bands(
     np.add.at(table, tuple(potential.waves[coupled].T + reach), potential.amplitudes[coupled])
     coupling = table[difference[..., 0] + reach, difference[..., 1] + reach]
     energies, waves, coefficients, momentum = [], [], [], []
-    for index, k in enumerate(supercell_momenta(supercell)):
-        block = k + shift + grid
-        matrix = coupling + np.diag(0.5 * np.sum(block**2, axis=1))
-        values, vectors = np.linalg.eigh(matrix)
+    for index, k in enumerate(momenta):
+        block = k + grid
+        diagonal = 0.5 * np.sum(block**2, axis=1)
+        inside = np.flatnonzero(diagonal <= cutoff * (1 + 1e-9)) if symmetric else np.arange(len(block))
+        values, vectors = np.linalg.eigh(coupling[np.ix_(inside, inside)] + np.diag(diagonal[inside]))
         count = min(states, len(values))
         energies.append(values[:count])
         waves.append(np.broadcast_to(block, (count, *block.shape)))
-        coefficients.append(vectors[:, :count].T)
+        amplitudes = np.zeros((count, len(block)), complex)
+        amplitudes[:, inside] = vectors[:, :count].T
+        coefficients.append(amplitudes)
         momentum.append(np.full(count, index))
     order = np.argsort(np.round(np.concatenate(energies), 10), kind="stable")[:states]
     return Bands(

@@ -255,6 +255,11 @@ class Hamiltonian:
         return bool(self.twist_momentum.any())
 
     @property
+    def half_turns(self) -> bool:
+        """Whether the twist, if any, is one of half turns: the same as its opposite, so that ψ can be real."""
+        return not any((2.0 * turns) % 1.0 for turns in reduced_turns(self.supercell, self.twist, self.twist_along))
+
+    @property
     def twist_momentum(self) -> FloatArray:
         """k_t with ψ(r + A) = exp(i k_t·A) ψ(r) for every supercell vector A, shape ``[2]`` in 1/a_M."""
         return np.asarray(reduced_turns(self.supercell, self.twist, self.twist_along)) @ self.supercell.reciprocal

@@ -51,6 +51,28 @@ def outline(model: Any, hamiltonian: Hamiltonian, *, dtype: Any = jnp.float32) -
     return empty
 
 
+def relocated(wavefunction: Wavefunction, model: Any, hamiltonian: Hamiltonian) -> Wavefunction:
+    """The same numbers for another number of electrons, supercell or twist.
+
+    Args:
+        wavefunction: a universal one (`Wavefunction.universal`).
+        model: its ``[model]`` section.
+        hamiltonian: the system, with the same parameters of the family in the same intervals.
+
+    Raises:
+        ValueError: if its arrays would be others there, as those of polarised electrons and of two spin species are.
+    """
+    there = outline(model, hamiltonian)
+    arrays, _ = eqx.partition(wavefunction, eqx.is_inexact_array)
+    shapes, static = eqx.partition(there, eqx.is_inexact_array)
+    leaves = jax.tree.leaves(arrays)
+    wanted = jax.tree.leaves(shapes)
+    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in wanted]:
+        raise ValueError("the weights do not fit there: one file of weights is for one kind of spin polarisation")
+    moved: Wavefunction = eqx.combine(jax.tree.unflatten(jax.tree.structure(shapes), leaves), static)
+    return moved
+
+
 class _Undrawn:
     """In place of a random generator where nothing but shapes is wanted; for use inside a trace."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -27,11 +27,17 @@ class Wavefunction(eqx.Module):
     """Abstract wavefunction. Array leaves are trainable, those of a module with a true ``frozen`` excepted; everything
     else is static."""
 
+    universal: ClassVar[bool] = False
+    """Whether no array depends on the number of electrons, the supercell or the twist (`assemble.relocated`)."""
+
+    whole: ClassVar[bool] = False
+    """Whether `amplitude` is all of ψ, its twist included."""
+
     hamiltonian: eqx.AbstractVar[Hamiltonian]
 
     @abc.abstractmethod
     def amplitude(self, positions: Array | Jet, point: Array) -> tuple[Array, Any]:
-        """ψ of one configuration, periodic part only (`log_psi` adds the twist).
+        """ψ of one configuration; the periodic part only (`log_psi` adds the twist), unless it is the ``whole``.
 
         Args:
             positions: ``[N, 2]`` in a_M, or their seed jet.
@@ -77,7 +83,7 @@ def log_psi(wavefunction: Wavefunction, positions: Array | Jet, point: Array) ->
     """
     sign, log = wavefunction.amplitude(positions, point)
     momentum = wavefunction.hamiltonian.twist_momentum
-    if momentum.any():
+    if momentum.any() and not wavefunction.whole:
         log = log + contract("nx,x->", positions, 1j * jnp.asarray(momentum, positions.dtype))
     return sign, log
 

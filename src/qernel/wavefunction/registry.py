@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 ANSATZE = {
     "qernel": "qernel.wavefunction.ansatz.qernel:Qernel",
+    "lem": "qernel.wavefunction.ansatz.lem:Lem",
     "psiformer": "qernel.wavefunction.ansatz.psiformer:PsiFormer",
     "slater": "qernel.wavefunction.ansatz.slater:Slater",
 }
 """By name in ``[model] ansatz``: subclasses of `Wavefunction` taking ``(model, hamiltonian, *, rng, dtype)``."""
+
+UNIVERSAL = ("lem",)
+"""Those whose weights belong to no number of electrons, supercell or twist."""
 
 ORBITALS = {
     "bloch": "qernel.wavefunction.orbitals.bloch:BlochOrbitals",

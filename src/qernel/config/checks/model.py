@@ -10,27 +10,24 @@ from qernel.config.checks.problem import CELL_KEYS, Problem, round_up
 from qernel.config.checks.system import usable
 from qernel.config.orbitals import followed, following, kind_of_orbitals
 from qernel.config.sections import MATERIAL_KEYS, REDUCED_KEYS
+from qernel.wavefunction.registry import UNIVERSAL
 
 if TYPE_CHECKING:
     from qernel.config.schema import Config
 
+_FRAMED = ("qernel", "psiformer")
+
 READERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
-        ("kv_heads", "experts", "active_experts", "expert_width", "shared_width", "expert_balance"), ("qernel",)
+        ("kv_heads", "experts", "active_experts", "expert_width", "shared_width", "expert_balance"), ("qernel", "lem")
     ),
     "mlp_width": ("psiformer",),
-    **dict.fromkeys(
-        ("width", "blocks", "heads", "determinants", "harmonics", "moire_harmonics", "conditioning_width"),
-        ("qernel", "psiformer"),
-    ),
-    **dict.fromkeys(
-        ("film", "parameter_features", "crystal_seed", "symmetric_along", "envelope", "envelope_shells"),
-        ("qernel", "psiformer"),
-    ),
-    "hf_trained": ("qernel", "psiformer"),
-    "backflow": ("qernel", "psiformer"),
-    **dict.fromkeys(("jastrow", "jastrow_order", "jastrow_range", "jastrow_shells"), ("qernel", "psiformer")),
-    **dict.fromkeys(("many_body", "many_body_range"), ("qernel", "psiformer")),
+    **dict.fromkeys(("width", "blocks", "heads", "determinants", "conditioning_width", "film"), (*_FRAMED, "lem")),
+    **dict.fromkeys(("jastrow_order", "jastrow_range", "many_body_range"), (*_FRAMED, "lem")),
+    **dict.fromkeys(("harmonics", "moire_harmonics", "parameter_features", "symmetric_along"), _FRAMED),
+    **dict.fromkeys(("crystal_seed", "envelope", "envelope_shells", "hf_trained", "backflow"), _FRAMED),
+    **dict.fromkeys(("jastrow", "jastrow_shells", "many_body"), _FRAMED),
+    "orbitals": (*_FRAMED, "slater"),
 }
 """[model] keys that only some ansätze read, and which."""
 
@@ -52,12 +49,14 @@ def network(config: Config) -> Iterator[Problem]:
             f"model.heads = {model.heads} is not a multiple of model.kv_heads = {model.kv_heads}: "
             "each key/value head serves the same number of query heads, give e.g. kv_heads = 1",
         )
-    if model.ansatz == "qernel" and model.active_experts >= model.experts:
+    if model.ansatz in READERS["experts"] and model.active_experts >= model.experts:
         yield Problem(
             ("model.experts", "model.active_experts", "model.ansatz"),
             f"model.active_experts = {model.active_experts} must be fewer than model.experts = {model.experts}: "
             f"give e.g. experts = {2 * model.active_experts}",
         )
+    if model.ansatz in UNIVERSAL:
+        return
     if model.crystal_seed:
         yield from _crystal(config)
     if model.backflow and (model.orbitals == "network" or model.crystal_seed):

@@ -19,7 +19,7 @@ from qernel.config.types import (
     Shells,
     Size,
 )
-from qernel.wavefunction.registry import ANSATZE, ORBITALS
+from qernel.wavefunction.registry import ANSATZE, ORBITALS, UNIVERSAL
 
 if TYPE_CHECKING:
     Ansatz: TypeAlias = str
@@ -32,16 +32,18 @@ class ModelConfig(Section):
     """[model]: the wavefunction."""
 
     ansatz: Ansatz = Field(
-        default="qernel", description="Experts and grouped-query attention, plain self-attention, or one-body Slater."
+        default="qernel",
+        description="Experts and grouped-query attention; the same for every size; plain self-attention; or a Slater "
+        "determinant.",
     )
     width: Size = Field(default=32, description="Feature width of the electron stream.")
     blocks: Depth = Field(default=2, description="Attention blocks.")
     heads: Size = Field(default=4, description="Query heads per block; divides width.")
-    kv_heads: Size = Field(default=1, description="Key/value heads shared by the query heads (qernel).")
-    experts: Copies = Field(default=4, description="Routed experts per block (qernel).")
-    active_experts: Copies = Field(default=2, description="Experts that may act on one configuration (qernel).")
-    expert_width: Size = Field(default=16, description="Hidden width of a routed expert (qernel).")
-    shared_width: Size = Field(default=16, description="Hidden width of the expert that always acts (qernel).")
+    kv_heads: Size = Field(default=1, description="Key/value heads shared by the query heads (qernel, lem).")
+    experts: Copies = Field(default=4, description="Routed experts per block (qernel, lem).")
+    active_experts: Copies = Field(default=2, description="Experts that may act on one configuration (qernel, lem).")
+    expert_width: Size = Field(default=16, description="Hidden width of a routed expert (qernel, lem).")
+    shared_width: Size = Field(default=16, description="Hidden width of the expert that always acts (qernel, lem).")
     mlp_width: Size = Field(default=64, description="Hidden width of the MLP after attention (psiformer).")
     expert_balance: NonNegative = Field(
         default=0.0,
@@ -113,8 +115,14 @@ class ModelConfig(Section):
         default="auto", description="Complex ψ; auto: only where a boundary twist demands it."
     )
 
-    def complex_orbitals(self, twisted: bool) -> bool:
-        """Whether orbitals are complex; "auto": if there is a twist, as without one the ground state can be real."""
+    def complex_orbitals(self, twisted: bool, halves: bool = False) -> bool:
+        """Whether orbitals are complex; "auto": if there is a twist, as without one the ground state can be real.
+
+        Args:
+            twisted: whether there is a twist.
+            halves: whether it is one of half turns; orbitals of universal ansätze carry such a twist and are real.
+        """
+        twisted = twisted and not (halves and self.ansatz in UNIVERSAL)
         return twisted if self.complex == "auto" else self.complex
 
     @property

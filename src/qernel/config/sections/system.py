@@ -124,6 +124,11 @@ class SystemConfig(Section):
         return any(self.reduced_twist)
 
     @property
+    def half_turns(self) -> bool:
+        """Whether the twist, if any, is one of half turns: it is the same as its opposite."""
+        return not any((2.0 * turns) % 1.0 for turns in self.reduced_twist)
+
+    @property
     def count(self) -> int:
         """Total number of electrons N."""
         return sum(self.electrons)

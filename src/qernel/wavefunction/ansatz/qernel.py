@@ -32,17 +32,7 @@ class Block(eqx.Module):
         r1, r2 = rng.spawn(2)
         self.attention_film, self.experts_film = modulated(model, condition, 2, dtype=dtype)
         self.attention = GroupedQueryAttention(model.width, model.heads, model.kv_heads, rng=r1, dtype=dtype)
-        self.experts = MixtureOfExperts(
-            model.width,
-            condition,
-            experts=model.experts,
-            active=model.active_experts,
-            expert_width=model.expert_width,
-            shared_width=model.shared_width,
-            steered=model.expert_balance > 0,
-            rng=r2,
-            dtype=dtype,
-        )
+        self.experts = MixtureOfExperts.of(model, condition, rng=r2, dtype=dtype)
 
     def __call__(self, features: Any, condition: Array) -> Any:
         """Features ``[N, width]`` → features ``[N, width]``."""

@@ -69,7 +69,7 @@ class CrystalOrbitals(Orbitals):
         sites = np.stack([self._sites(registry) for registry in range(3)])[(np.arange(len(self.dressed)) - 1) % 3]
         phases = jnp.asarray(sites @ waves.T, dtype)
         if any(term.name != "moire" for term in self.hamiltonian.potentials):
-            phases = phases + jnp.asarray(waves, dtype) @ _well(self.hamiltonian, point).astype(dtype)
+            phases = phases + jnp.asarray(waves, dtype) @ well(self.hamiltonian, point).astype(dtype)
         informed = jnp.asarray(np.array(self.dressed)[:, None], dtype)
         angles = contract("nx,xg->ng", coordinates, jnp.asarray(waves.T, dtype))
         cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
@@ -81,7 +81,7 @@ class CrystalOrbitals(Orbitals):
         return [pointwise(jnp.exp, exponent * informed)]
 
 
-def _well(hamiltonian: Hamiltonian, point: Array) -> Array:
+def well(hamiltonian: Hamiltonian, point: Array) -> Array:
     """Where in each cell the deepest well of the middle of a family is at a point ``[p]``: ``[2]`` in a_M."""
     series, places = _wells(hamiltonian)
     return series.at(point, jnp.asarray(places))

@@ -13,7 +13,7 @@ every walker.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -87,6 +87,21 @@ class MixtureOfExperts(eqx.Module):
         self.experts_bias = dense(rngs[5], 1, (experts, expert_width), dtype, 0.1)
         self.experts_out = dense(rngs[6], expert_width, (experts, expert_width, width), dtype)
         self.active = active
+
+    @classmethod
+    def of(cls, model: Any, condition: int, *, rng: np.random.Generator, dtype: Any) -> Self:
+        """The mixture that a ``[model]`` section describes."""
+        return cls(
+            model.width,
+            condition,
+            experts=model.experts,
+            active=model.active_experts,
+            expert_width=model.expert_width,
+            shared_width=model.shared_width,
+            steered=model.expert_balance > 0,
+            rng=rng,
+            dtype=dtype,
+        )
 
     def gates(self, features: Operand | Modulated, condition: Array) -> Any:
         """Gate of every expert ``[experts]``; at most ``active`` of them are non-zero."""

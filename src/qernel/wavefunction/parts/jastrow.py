@@ -35,16 +35,26 @@ class PairJastrow(eqx.Module):
     Its slope at 0 is fixed by the coalescence condition u'(0) = Γ, with Γ = U/3 between like and U between unlike
     electrons that repel with U/r, which keeps the local energy finite. An interaction that diverges like a logarithm
     asks for a term in r² ln r in place of a slope (`qernel.hamiltonian.terms.base.Cusp`). L is at most the inscribed
-    radius of the supercell, so u is smooth across the periodic boundary.
+    radius of the supercell, so u is smooth across the periodic boundary; or, ``everywhere``, the same in every cell,
+    and the sum is one over all images of the other electrons.
     """
 
     coefficients: Conditioned
     hamiltonian: Hamiltonian = eqx.field(static=True)
     length: float = eqx.field(static=True)
 
-    def __init__(self, hamiltonian: Hamiltonian, condition: int, order: int, longest: float, *, dtype: Any):
+    def __init__(
+        self,
+        hamiltonian: Hamiltonian,
+        condition: int,
+        order: int,
+        longest: float,
+        *,
+        everywhere: bool = False,
+        dtype: Any,
+    ):
         self.hamiltonian = hamiltonian
-        self.length = min(hamiltonian.supercell.inscribed_radius, longest)
+        self.length = longest if everywhere else min(hamiltonian.supercell.inscribed_radius, longest)
         kinds = 2 if hamiltonian.electrons[1] else 1
         # α_0 = −ΓL/3 makes the linear term vanish: a monotonic repulsion of range L.
         start = -self.length / CUT_OFF_POWER * np.array(self._cusps(hamiltonian.constants))[:kinds, None]
@@ -65,14 +75,15 @@ class PairJastrow(eqx.Module):
         n = self.hamiltonian.count
         up = self.hamiltonian.electrons[0]
         spin = np.arange(n) >= up
-        kind = jnp.asarray((spin[:, None] != spin[None, :]).astype(int))
+        images = self.hamiltonian.supercell.images(self.length)
+        kind = jnp.asarray(np.repeat((spin[:, None] != spin[None, :]).astype(int), len(images), axis=1))
         alpha = self.coefficients(condition)
         values = {name: jnp.asarray(value, alpha.dtype) for name, value in self.hamiltonian.values(point).items()}
         cusp, logarithms = (
             [jnp.asarray(one, alpha.dtype) for one in found[: alpha.shape[0]]]
             for found in (self._cusps(values), self._logarithms(values))
         )
-        pairs = jnp.asarray(~np.eye(n, dtype=bool))
+        pairs = jnp.asarray(np.repeat(~np.eye(n, dtype=bool), len(images), axis=1))
 
         def u(r: Array) -> Array:
             regular = radial(r, [column[kind] for column in alpha.T], jnp.stack(cusp)[kind], self.length)
@@ -80,6 +91,8 @@ class PairJastrow(eqx.Module):
 
         def derivatives(x: Array) -> tuple[Array, Array, Array]:
             difference = displacement(x[:, None, :] - x[None, :, :], self.hamiltonian.supercell.vectors)
+            if len(images) > 1:
+                difference = (difference[:, :, None] + jnp.asarray(images, x.dtype)).reshape(n, -1, 2)
             square = jnp.where(pairs, (difference**2).sum(-1), 1.0)
             r = jnp.sqrt(square)
             value = 0.5 * jnp.where(pairs, u(r), 0.0).sum()
@@ -113,18 +126,20 @@ class WaveJastrow(eqx.Module):
         weights = self.coefficients(condition)
         waves = jnp.asarray(self._waves, weights.dtype)
 
-        def derivatives(x: Array) -> tuple[Array, Array, Array]:
-            n = x.shape[0]
-            angles = x @ waves.T
-            cos, sin = jnp.cos(angles), jnp.sin(angles)
-            real, imag = cos.sum(0), sin.sum(0)
-            modulus = real**2 + imag**2
-            value = (weights * (modulus - n)).sum() / n
-            gradient = (weights * 2.0 / n * (imag * cos - real * sin)) @ waves
-            laplacian = (weights * 2.0 / n * (waves**2).sum(-1) * (n - modulus)).sum()
-            return value, gradient, laplacian
+        return closed_form(positions, lambda x: wave_derivatives(x, waves, weights))
 
-        return closed_form(positions, derivatives)
+
+def wave_derivatives(x: Array, waves: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Value, gradient ``[N, 2]`` and Laplacian of Σ_G c_G (|ρ_G|² − N)/N, for G ``[g, 2]`` and c ``[g]``."""
+    n = x.shape[0]
+    angles = x @ waves.T
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    real, imag = cos.sum(0), sin.sum(0)
+    modulus = real**2 + imag**2
+    value = (weights * (modulus - n)).sum() / n
+    gradient = (weights * 2.0 / n * (imag * cos - real * sin)) @ waves
+    laplacian = (weights * 2.0 / n * (waves**2).sum(-1) * (n - modulus)).sum()
+    return value, gradient, laplacian
 
 
 class MoireEnvelope(eqx.Module):

@@ -23,7 +23,7 @@ from qernel.laplacian.jet import Jet
 from qernel.lattice import FloatArray, displacement
 from qernel.wavefunction.parts.conditioning import Conditioned
 from qernel.wavefunction.parts.jastrow import closed_form
-from qernel.wavefunction.parts.radial import CUT_OFF_POWER
+from qernel.wavefunction.parts.radial import bumps
 
 WIDTHS = (0.26, 0.44, 0.70, 1.14)
 """σ_k over the mean distance n^(−1/2) of electrons: the same functions of the neighbourhood at every density."""
@@ -65,7 +65,7 @@ class ManyBodyJastrow(eqx.Module):
     def __init__(self, hamiltonian: Hamiltonian, condition: int, longest: float, *, dtype: Any):
         self.hamiltonian = hamiltonian
         self.length = min(hamiltonian.supercell.inscribed_radius, longest)
-        columns = sum(_sizes(self._widths, _potential(hamiltonian)))
+        columns = sum(_sizes(self._widths, potential_of(hamiltonian)))
         self.coefficients = Conditioned(jnp.zeros(columns, dtype), condition)
 
     @property
@@ -80,7 +80,7 @@ class ManyBodyJastrow(eqx.Module):
 
     def __call__(self, positions: Array | Jet, condition: Array) -> Any:
         """Contribution to log ψ of positions ``[N, 2]`` in a_M, or of their seed jet."""
-        read_out = _read_out(self.coefficients(condition), self._widths, _potential(self.hamiltonian))
+        read_out = _read_out(self.coefficients(condition), self._widths, potential_of(self.hamiltonian))
 
         def derivatives(x: Array) -> tuple[Array, Array, Array]:
             near = self._neighbourhood(x)
@@ -99,19 +99,6 @@ class ManyBodyJastrow(eqx.Module):
         kinds = [same & ~np.eye(count, dtype=bool), ~same][: self._kinds]
         difference = displacement(x[:, None, :] - x[None, :, :], self.hamiltonian.supercell.vectors)
         return difference, [jnp.asarray(kind, x.dtype) for kind in kinds]
-
-    def _bumps(self, square: Array) -> tuple[Array, Array, Array]:
-        """b_k, db_k/dr² and d²b_k/d(r²)² for squared distances, ``[..., K]``."""
-        sigma = self._sigma
-        decay = jnp.asarray(-0.5 / sigma**2, square.dtype)
-        inside = jnp.maximum(1.0 - square / self.length**2, 0.0)[..., None]
-        slope = -CUT_OFF_POWER / self.length**2
-        bend = CUT_OFF_POWER * (CUT_OFF_POWER - 1) / self.length**4
-        gauss = jnp.exp(square[..., None] * decay)
-        value = inside**3
-        first = value * decay + slope * inside**2
-        second = value * decay**2 + 2.0 * slope * inside**2 * decay + bend * inside
-        return gauss * value, gauss * first, gauss * second
 
     @property
     def _sigma(self) -> np.ndarray:
@@ -132,7 +119,7 @@ class ManyBodyJastrow(eqx.Module):
         """
         d, kinds = self._pairs(x)
         square = (d**2).sum(-1)
-        bump, first, second = self._bumps(square)
+        bump, first, second = bumps(square, self._sigma, self.length)
         over = jnp.asarray(1.0 / self._sigma, x.dtype)
         gradient = 2.0 * first[..., None] * d[..., None, :]
         bend = 4.0 * square[..., None] * second
@@ -174,7 +161,7 @@ def _sizes(widths: int, potential: Potential) -> list[int]:
     return [potential.factors * widths] * 2 + [(1 + potential.factors) * pairs] * 2
 
 
-def _potential(hamiltonian: Hamiltonian) -> Potential:
+def potential_of(hamiltonian: Hamiltonian) -> Potential:
     """Of a family, in the middle of its intervals, as deep as at λ = 1.
 
     Of ±g the one with φ_g in (0, π) is taken, so that the second factor has the symmetry of the potential as well.

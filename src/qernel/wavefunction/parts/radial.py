@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 CUT_OFF_POWER = 3
@@ -44,3 +45,25 @@ def logarithmic(r: Array, coefficient: Array | float, length: float) -> Array:
 def _cut_off(r: Array, length: float) -> Array:
     """(1 − r/L)³ for r < L, 0 beyond."""
     return jnp.square(jnp.maximum(1.0 - r / length, 0.0)) * (1.0 - r / length)
+
+
+def bumps(square: Array, sigma: np.ndarray, length: float) -> tuple[Array, Array, Array]:
+    """b = exp(−r²/2σ²)(1 − r²/L²)³ for r < L, smooth at r = 0 and zero beyond L, with db/dr² and d²b/d(r²)².
+
+    Args:
+        square: r² ``[...]``.
+        sigma: widths σ ``[K]`` in a_M.
+        length: L in a_M.
+
+    Returns:
+        Three arrays ``[..., K]``.
+    """
+    decay = jnp.asarray(-0.5 / sigma**2, square.dtype)
+    inside = jnp.maximum(1.0 - square / length**2, 0.0)[..., None]
+    slope = -CUT_OFF_POWER / length**2
+    bend = CUT_OFF_POWER * (CUT_OFF_POWER - 1) / length**4
+    gauss = jnp.exp(square[..., None] * decay)
+    value = inside**3
+    first = value * decay + slope * inside**2
+    second = value * decay**2 + 2.0 * slope * inside**2 * decay + bend * inside
+    return gauss * value, gauss * first, gauss * second

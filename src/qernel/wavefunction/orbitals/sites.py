@@ -1,0 +1,102 @@
+"""Crystal orbitals by their labels, site and sublattice: one function, the same around every site of any cell.
+
+    φ_R(r; p) = Σ_m a_m(p) Σ_A e^{ik_t·A} exp(−|r − R − A|²/2σ_m²)
+
+A runs over the vectors of the supercell. It needs no mean field at any size: what a_m cannot say of the shape of an
+orbital, backflow, dressing and the Jastrow factor do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from qernel.hamiltonian.family import Hamiltonian
+from qernel.laplacian.expansion import Expanded
+from qernel.lattice import FloatArray, displacement, holds_root_three
+from qernel.wavefunction.orbitals.crystal import well
+from qernel.wavefunction.parts.conditioning import Conditioned
+
+_WIDTHS = (0.19, 0.27, 0.38)
+"""σ_m in a_M."""
+
+_REACH = 2.5
+"""Distance in a_M from which on orbitals are nothing: the widest has fallen to 4e-10."""
+
+_FEW = 12
+"""Electrons up to which all three registries are summed over: in larger cells they do not overlap."""
+
+
+def registries(hamiltonian: Hamiltonian) -> int:
+    """In how many registries a system has the √3×√3 crystal as determinants: three, one, or none that fits."""
+    cell, count = hamiltonian.supercell, hamiltonian.count
+    fits = holds_root_three(cell) and 3 * count in (cell.cells, 2 * cell.cells) and not hamiltonian.electrons[1]
+    return 0 if not fits else 3 if count <= _FEW else 1
+
+
+class SiteOrbitals(eqx.Module):
+    """Orbitals of polarised electrons on the sites of a registry; a_m follow the point of the family."""
+
+    amplitudes: Conditioned
+    hamiltonian: Hamiltonian = eqx.field(static=True)
+
+    def __init__(self, hamiltonian: Hamiltonian, condition: int, *, dtype: Any):
+        self.hamiltonian = hamiltonian
+        self.amplitudes = Conditioned(jnp.asarray([0.0, 1.0, 0.0], dtype), condition)
+
+    def labels(self, registry: int) -> FloatArray:
+        """+1 or −1 for the two sublattices of a honeycomb, 0 where there is one ``[N]``."""
+        cell, count = self.hamiltonian.supercell, self.hamiltonian.count
+        if 3 * count == cell.cells:
+            return np.zeros(count)
+        return 2.0 * ((cell.sublattices[cell.crystal(registry, count)] - registry) % 3) - 3.0
+
+    def expanded(self, coordinates: Array, point: Array, condition: Array, registry: int, *, real: bool) -> Expanded:
+        """The orbitals about coordinates ``[N, 2]`` at a point ``[p]``: ``[N, N]``, unit mean square.
+
+        Args:
+            coordinates: in a_M.
+            point: family parameters.
+            condition: the conditioning vector.
+            registry: 0, 1 or 2.
+            real: whether the twist is one of half turns, and orbitals are real.
+        """
+        family, dtype = self.hamiltonian, coordinates.dtype
+        cell = family.supercell
+        sites = jnp.asarray(cell.translations[cell.crystal(registry, family.count)], dtype)
+        if any(term.name != "moire" for term in family.potentials):
+            sites = sites + well(family, point).astype(dtype)
+        images = cell.images(_REACH)
+        # e^{ik_t·A} of the vector that the minimum image leaves out, and of the images beside it.
+        apart = coordinates[:, None] - sites[None, :]
+        nearest = displacement(apart, cell.vectors)
+        d = nearest[:, :, None] - jnp.asarray(images, dtype)
+        twist = family.twist_momentum
+        phase: Any = 1.0
+        if twist.any():
+            angle = (apart - nearest) @ jnp.asarray(twist, dtype)
+            angle = angle[:, :, None] + jnp.asarray(images @ twist, dtype)
+            phase = jnp.cos(angle) if real else jnp.cos(angle) + 1j * jnp.sin(angle)
+        value, first, second = self._profile((d**2).sum(-1), self.amplitudes(condition))
+        area = jnp.asarray(cell.area, dtype) ** 0.5
+        one = jnp.eye(2, dtype=dtype)[:, :, None, None, None]
+        along = jnp.moveaxis(d, -1, 0)
+        hessian = 4.0 * second * along[:, None] * along[None] + 2.0 * first * one
+        parts = (value, 2.0 * first * along, hessian)
+        return Expanded(*((part * phase).sum(-1) * area for part in parts))
+
+    def _profile(self, square: Array, amplitudes: Array) -> tuple[Array, Array, Array]:
+        """A function of r² with ∫|φ|² = 1 and its two derivatives."""
+        sigma = np.array(_WIDTHS)
+        overlap = 2.0 * np.pi / (1.0 / sigma[:, None] ** 2 + 1.0 / sigma[None, :] ** 2)
+        norm = amplitudes @ jnp.asarray(overlap, amplitudes.dtype) @ amplitudes
+        weights = amplitudes / jnp.sqrt(norm)
+        value, first, second = (jnp.zeros_like(square) for _ in range(3))
+        for weight, decay in zip(weights, (-0.5 / sigma**2).tolist(), strict=True):
+            gauss = weight * jnp.exp(decay * square)
+            value, first, second = value + gauss, first + decay * gauss, second + decay**2 * gauss
+        return value, first, second
