@@ -32,7 +32,8 @@ _NOTE = """\
 R²: share of the variance of the local energy that the columns ∂log ψ/∂α explain on chains not fitted to; ± by the
 jackknife over chains. It is how far these parameters can follow imaginary time: 0 for what has nothing to give,
 1 if to first order nothing is left. Parameters of the model should be at 0: more means that it is not converged
-here, or gives way to other points of its family. Few samples for many columns make R² too small, never too large."""
+here, or gives way to other points of its family. Terms together may explain more than each of them alone. Few samples
+for many columns make R² too small. The error of what is left is that of R² alone."""
 
 
 class Part(NamedTuple):
