@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -75,8 +76,8 @@ class Invariants:
         k, a = self.vicinity.scalars, self.potential.factors
         functions = self.vicinity(x)
         near = gathered(functions, carried=carried)
-        s = near[:, :k] + jnp.asarray(-self.vicinity.mean, x.dtype)
-        v = _reshaped(near[:, k:], (2, k))
+        s = bounded(near[:, :k] + jnp.asarray(-self.vicinity.mean, x.dtype))
+        v = _shortened(_reshaped(near[:, k:], (2, k)))
         scalars, vectors = [s], [v]
         if a:
             factors = self._factors(positions)
@@ -100,6 +101,24 @@ class Invariants:
         cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
         tables = [jnp.asarray(table, positions.dtype) for table in (from_cos, from_sin)]
         return contract("ng,gf->nf", cos, tables[0]) + contract("ng,gf->nf", sin, tables[1])
+
+
+_MOST = 3.0
+"""What invariants cannot exceed, in units of their spread among independent electrons."""
+
+
+def bounded(x: Any) -> Any:
+    """x/(1 + x²/c²)^½: itself where it is small, within ±c where electrons crowd.
+
+    Without it products in log ψ grow without bound there, and chains that start spread over the cell do not come back.
+    """
+    return pointwise(lambda y: y * jax.lax.rsqrt(1.0 + (y / _MOST) ** 2), x)
+
+
+def _shortened(v: Any) -> Any:
+    """The same for the lengths of vectors ``[N, 2, m]``."""
+    factor = pointwise(lambda y: jax.lax.rsqrt(1.0 + y / _MOST**2), _summed(v * v))
+    return v * _reshaped(factor, (1, v.shape[-1]))
 
 
 def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:

@@ -56,9 +56,13 @@ class PairJastrow(eqx.Module):
         self.hamiltonian = hamiltonian
         self.length = longest if everywhere else min(hamiltonian.supercell.inscribed_radius, longest)
         kinds = 2 if hamiltonian.electrons[1] else 1
-        # α_0 = −ΓL/3 makes the linear term vanish: a monotonic repulsion of range L.
-        start = -self.length / CUT_OFF_POWER * np.array(self._cusps(hamiltonian.constants))[:kinds, None]
-        base = np.concatenate([start, np.zeros((kinds, order - 1))], axis=1)
+        cusps = np.array(self._cusps(hamiltonian.constants))[:kinds, None]
+        if everywhere:
+            base = cusps * _screened(order, longest, hamiltonian.count / hamiltonian.supercell.area)
+        else:
+            # α_0 = −ΓL/3 makes the linear term vanish: a monotonic repulsion of range L.
+            start = -self.length / CUT_OFF_POWER * cusps
+            base = np.concatenate([start, np.zeros((kinds, order - 1))], axis=1)
         self.coefficients = Conditioned(jnp.asarray(base, dtype), condition)
 
     def _cusps(self, values: Mapping[str, Any]) -> list[Any]:
@@ -104,6 +108,26 @@ class PairJastrow(eqx.Module):
             return value, gradient, laplacian
 
         return closed_form(positions, derivatives)
+
+
+_SCREENING = 0.29
+"""ρ of `_screened` times n^(1/2)."""
+
+
+def _screened(order: int, length: float, density: float) -> FloatArray:
+    """Coefficients α ``[order]`` of the u nearest to −ρ exp(−r/ρ), whose slope at 0 is 1.
+
+    It has the cusp and no more: what is left to a long-range factor begins at ρ.
+    """
+    r = np.linspace(0.0, length, 200)
+    rho = _SCREENING / np.sqrt(density)
+    cut = (1.0 - r / length) ** CUT_OFF_POWER
+    columns = cut[:, None] * r[:, None] ** np.array([0, *range(2, order + 1)])
+    columns[:, 0] *= 1.0 + CUT_OFF_POWER / length * r
+    target = -rho * np.exp(-r / rho) * cut * (1.0 + CUT_OFF_POWER / length * r)
+    weights = np.sqrt(r + 0.02)
+    found: FloatArray = np.linalg.lstsq(columns * weights[:, None], (target - cut * r) * weights, rcond=1e-10)[0]
+    return found
 
 
 class WaveJastrow(eqx.Module):

@@ -18,6 +18,7 @@ from qernel.laplacian.jet import Jet, Operand, contract
 from qernel.laplacian.pairs import PairFunctions, messages
 from qernel.wavefunction.base import dense
 from qernel.wavefunction.parts.conditioning import Modulated, read
+from qernel.wavefunction.parts.invariants import bounded
 
 
 class NeighbourAttention(eqx.Module):
@@ -42,7 +43,7 @@ class NeighbourAttention(eqx.Module):
         """Features ``[N, width]`` and functions of all pairs → messages ``[N, width]``."""
         functions, groups = len(pairs.values), self.kv_heads
         size = self.value.shape[1] // groups
-        heard = messages(pairs, read(features, self.value))
+        heard = bounded(messages(pairs, read(features, self.value)))
         query = read(features, self.query, self.query_bias)
         heads = query.shape[-1] // (functions * groups)
         chosen = contract(
