@@ -20,6 +20,7 @@ from qernel.lattice import Supercell
 from qernel.wavefunction import Wavefunction, build
 from qernel.wavefunction.assemble import relocated
 from qernel.wavefunction.orbitals.sea import Sea
+from qernel.wavefunction.parts.vicinity import Vicinity
 from test_jet import X, exact, quick, smooth
 
 SIX = replace(FAMILY, electrons=(6, 0))
@@ -164,3 +165,22 @@ def test_derivatives_at_the_edge_of_the_range_are_continuous() -> None:
 def test_weights_of_polarised_electrons_do_not_serve_two_species() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         there(replace(FAMILY, electrons=(2, 2)))
+
+
+def test_functions_of_a_neighbour_are_in_units_of_their_spread() -> None:
+    """Averages over all places of one neighbour, like or unlike, times their number: n∫b is the mean, n∫b² is 1."""
+    family = replace(FAMILY, electrons=(2, 2))
+    vicinity = Vicinity(family, 1.2)
+    cell, size = family.supercell, 30
+    turns = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2) / size
+    for kind, other in enumerate((1, 2)):
+
+        def values(place: Array, other: int = other) -> Array:
+            return vicinity(jnp.zeros((4, 2)).at[other].set(place)).values[:, 0, other]
+
+        found = np.asarray(jax.lax.map(values, jnp.asarray(turns @ cell.vectors)))
+        number = family.electrons[kind]
+        here = slice(4 * kind, 4 * kind + 4)
+        np.testing.assert_allclose(number * found.mean(0)[: vicinity.scalars][here], vicinity.mean[here], rtol=1e-3)
+        squares = number * (found**2).mean(0).reshape(3, 2, 4)[:, kind]
+        np.testing.assert_allclose(squares, 1.0, rtol=1e-2)

@@ -107,7 +107,7 @@ class Supercell:
         )
 
     def images(self, radius: float) -> FloatArray:
-        """Supercell lattice vectors that bring two electrons within a distance, beside their minimum image.
+        """Supercell vectors that may bring a displacement, folded into the cell, to within a distance.
 
         Args:
             radius: in a_M.
@@ -117,9 +117,10 @@ class Supercell:
         """
         if radius <= self.inscribed_radius * (1 + 1e-9):
             return np.zeros((1, 2))
-        # No point of the Wigner–Seitz cell is farther from its centre than half the longer diagonal of the cell.
-        farthest = 0.5 * float(np.linalg.norm(self.vectors, axis=1).sum())
-        return lattice_points(self.vectors, radius + farthest)
+        # A displacement folded into the cell is at most half its long diagonal away.
+        first, second = self.vectors
+        half_diagonal = 0.5 * max(np.linalg.norm(first + second), np.linalg.norm(first - second))
+        return lattice_points(self.vectors, radius + float(half_diagonal))
 
     @cached_property
     def translations(self) -> FloatArray:

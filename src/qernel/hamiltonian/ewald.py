@@ -52,7 +52,7 @@ class Ewald:
 
     @cached_property
     def _images(self) -> FloatArray:
-        return images(self.supercell, REACH / self._eta)
+        return self.supercell.images(REACH / self._eta)
 
     @cached_property
     def _waves(self) -> FloatArray:
@@ -210,14 +210,6 @@ class Screened:
 def usual_splitting(supercell: Supercell) -> float:
     """η in 1/a_M: the sum over waves costs N per wave, that over images N² per image, so the latter is short."""
     return float(np.sqrt(np.pi / supercell.area)) * 2.6
-
-
-def images(supercell: Supercell, reach: float) -> FloatArray:
-    """Supercell vectors ``[n, 2]`` that bring a displacement, folded into the cell, to within a distance in a_M."""
-    vectors = supercell.vectors
-    # A displacement folded into the cell is at most half its long diagonal away.
-    half_diagonal = 0.5 * max(np.linalg.norm(vectors[0] + vectors[1]), np.linalg.norm(vectors[0] - vectors[1]))
-    return lattice_points(vectors, reach + float(half_diagonal))
 
 
 def half_waves(supercell: Supercell, reach: float) -> FloatArray:

@@ -24,7 +24,7 @@ from qernel.hamiltonian.interaction import Interaction
 from qernel.hamiltonian.parameters import LAM, Constants, Parameter
 from qernel.hamiltonian.terms import parameters as table
 from qernel.hamiltonian.terms.base import Components, OneBody, Pair, Values
-from qernel.hamiltonian.twist import Along, Turns, reduced_turns, row_turns
+from qernel.hamiltonian.twist import Along, Turns, half_turns, reduced_turns, row_turns
 from qernel.hamiltonian.wells import Levels, minima
 from qernel.lattice import FloatArray, Supercell
 
@@ -256,8 +256,8 @@ class Hamiltonian:
 
     @property
     def half_turns(self) -> bool:
-        """Whether the twist, if any, is one of half turns: the same as its opposite, so that ψ can be real."""
-        return not any((2.0 * turns) % 1.0 for turns in reduced_turns(self.supercell, self.twist, self.twist_along))
+        """See `qernel.hamiltonian.twist.half_turns`."""
+        return half_turns(reduced_turns(self.supercell, self.twist, self.twist_along))
 
     @property
     def twist_momentum(self) -> FloatArray:

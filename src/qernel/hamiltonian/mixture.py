@@ -26,7 +26,7 @@ import numpy as np
 from jax import Array
 from numpy.polynomial import chebyshev, legendre
 
-from qernel.hamiltonian.ewald import REACH, half_waves, images, pair_waves, usual_splitting
+from qernel.hamiltonian.ewald import REACH, half_waves, pair_waves, usual_splitting
 from qernel.lattice import FloatArray, Supercell, displacement, lattice_points
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class PeriodicMixture:
 
     @cached_property
     def _images(self) -> FloatArray:
-        return images(self.supercell, self._cut)
+        return self.supercell.images(self._cut)
 
     @cached_property
     def _distances(self) -> FloatArray:

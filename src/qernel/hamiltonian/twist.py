@@ -56,6 +56,11 @@ def row_turns(cell: Supercell, twist: Turns, along: Along = "rows") -> Turns:
     return float(first), float(second)
 
 
+def half_turns(turns: Turns) -> bool:
+    """Whether a twist, if any, is one of half turns: the same as its opposite, so that ψ can be real."""
+    return not any((2.0 * angle) % 1.0 for angle in turns)
+
+
 def _change(new: Integers, old: Integers) -> Any:
     """The integer matrix T with new = T · old, for two bases of one lattice; of Python's integers."""
     (a, b), (c, d) = old.tolist()

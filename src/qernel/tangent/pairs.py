@@ -12,8 +12,9 @@ from jax import Array
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.lattice import displacement
 from qernel.tangent.base import Displacement, Factor, Logarithm, Term
-from qernel.wavefunction.parts.many_body import WIDTHS, ManyBodyJastrow
-from qernel.wavefunction.parts.radial import CUT_OFF_POWER
+from qernel.wavefunction.parts.many_body import ManyBodyJastrow
+from qernel.wavefunction.parts.radial import bumps
+from qernel.wavefunction.parts.vicinity import WIDTHS, kinds_of, widths
 
 
 class Neighbours:
@@ -27,9 +28,8 @@ class Neighbours:
     def __init__(self, model: Any, hamiltonian: Hamiltonian) -> None:
         self._hamiltonian = hamiltonian
         self._length = min(hamiltonian.supercell.inscribed_radius, model.many_body_range)
-        spin = np.arange(hamiltonian.count) >= hamiltonian.electrons[0]
-        like = spin[:, None] == spin[None, :]
-        kinds = [like & ~np.eye(hamiltonian.count, dtype=bool), ~like]
+        others = ~np.eye(hamiltonian.count, dtype=bool)
+        kinds = [kind & others for kind in kinds_of(hamiltonian)]
         self._kinds = [kind for kind in kinds if kind.any()]
 
     @property
@@ -39,21 +39,16 @@ class Neighbours:
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
         """s ``[N, K]`` and v ``[N, K, 2]`` of positions ``[N, 2]``."""
-        sigma = np.asarray(WIDTHS) / np.sqrt(self._hamiltonian.density)
+        sigma = widths(self._hamiltonian.density)
         d = displacement(x[:, None, :] - x[None, :, :], self._hamiltonian.supercell.vectors)
-        square = (d**2).sum(-1)[..., None]
-        inside = jnp.maximum(1.0 - square / self._length**2, 0.0) ** CUT_OFF_POWER
-        bumps = jnp.exp(square * jnp.asarray(-0.5 / sigma**2, x.dtype)) * inside
-        masked = jnp.concatenate([bumps * jnp.asarray(kind, x.dtype)[..., None] for kind in self._kinds], -1)
+        values, *_ = bumps((d**2).sum(-1), sigma, self._length)
+        masked = jnp.concatenate([values * jnp.asarray(kind, x.dtype)[..., None] for kind in self._kinds], -1)
         over = jnp.asarray(np.tile(1.0 / sigma, len(self._kinds)), x.dtype)
         return masked.sum(1), jnp.einsum("ijk,ijx->ikx", masked * over, d)
 
 
-class PairSums(Factor):
-    """Σ_i s_ik."""
-
-    name: ClassVar[str] = "pair"
-    summary: ClassVar[str] = "pair Jastrow factor: smooth functions of the distance"
+class _Neighbourly(Term):
+    """A term of `Neighbours`, with a coefficient for each of their functions."""
 
     def __init__(self, model: Any, hamiltonian: Hamiltonian) -> None:
         super().__init__(model, hamiltonian)
@@ -64,20 +59,23 @@ class PairSums(Factor):
         """See `Term.size`."""
         return self._neighbours.size
 
+
+class PairSums(_Neighbourly, Factor):
+    """Σ_i s_ik."""
+
+    name: ClassVar[str] = "pair"
+    summary: ClassVar[str] = "pair Jastrow factor: smooth functions of the distance"
+
     def values(self, positions: Array) -> Array:
         """See `Factor.values`."""
         return self._neighbours(positions)[0].sum(0)
 
 
-class ThreeBody(Factor):
+class ThreeBody(_Neighbourly, Factor):
     """Σ_i s_ik s_il and Σ_i v_ik·v_il, k ≤ l."""
 
     name: ClassVar[str] = "three_body"
     summary: ClassVar[str] = "Jastrow factor of three electrons, the same everywhere"
-
-    def __init__(self, model: Any, hamiltonian: Hamiltonian) -> None:
-        super().__init__(model, hamiltonian)
-        self._neighbours = Neighbours(model, hamiltonian)
 
     @property
     def size(self) -> int:
@@ -113,20 +111,11 @@ class ManyBody(Term):
         return logarithm(positions) + factor
 
 
-class PairBackflow(Displacement):
+class PairBackflow(_Neighbourly, Displacement):
     """u_k(i) = v_ik."""
 
     name: ClassVar[str] = "pair_backflow"
     summary: ClassVar[str] = "backflow: coordinates displaced along pairs of electrons"
-
-    def __init__(self, model: Any, hamiltonian: Hamiltonian) -> None:
-        super().__init__(model, hamiltonian)
-        self._neighbours = Neighbours(model, hamiltonian)
-
-    @property
-    def size(self) -> int:
-        """See `Term.size`."""
-        return self._neighbours.size
 
     def fields(self, positions: Array) -> Array:
         """See `Displacement.fields`."""

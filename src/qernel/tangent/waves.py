@@ -9,7 +9,7 @@ from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.lattice import FloatArray
-from qernel.tangent.base import Displacement, Factor
+from qernel.tangent.base import Displacement, Factor, Term
 
 _MOIRE_SHELLS = 3
 """Shells of moiré reciprocal vectors: one more than the envelope of the default configuration."""
@@ -18,11 +18,8 @@ _SHELLS = 6
 """Shells of supercell reciprocal vectors: two more than its long-range Jastrow factor."""
 
 
-class OneBody(Factor):
-    """Σ_i cos g·r_i and Σ_i sin g·r_i."""
-
-    name: ClassVar[str] = "one_body"
-    summary: ClassVar[str] = "one-body factor of moiré harmonics"
+class _Harmonics(Term):
+    """A term of the moiré harmonics, with a coefficient for the cosine and one for the sine of each."""
 
     def __init__(self, model: Any, hamiltonian: Hamiltonian) -> None:
         super().__init__(model, hamiltonian)
@@ -32,6 +29,13 @@ class OneBody(Factor):
     def size(self) -> int:
         """See `Term.size`."""
         return 2 * len(self._waves)
+
+
+class OneBody(_Harmonics, Factor):
+    """Σ_i cos g·r_i and Σ_i sin g·r_i."""
+
+    name: ClassVar[str] = "one_body"
+    summary: ClassVar[str] = "one-body factor of moiré harmonics"
 
     def values(self, positions: Array) -> Array:
         """See `Factor.values`."""
@@ -60,20 +64,11 @@ class DensityWaves(Factor):
         return (jnp.cos(angles).sum(0) ** 2 + jnp.sin(angles).sum(0) ** 2) / self.hamiltonian.count
 
 
-class OneBodyBackflow(Displacement):
+class OneBodyBackflow(_Harmonics, Displacement):
     """u(i) = ĝ cos g·r_i and ĝ sin g·r_i: orbitals that are stretched within the moiré cell."""
 
     name: ClassVar[str] = "one_body_backflow"
     summary: ClassVar[str] = "coordinates displaced by moiré harmonics: orbitals of another shape"
-
-    def __init__(self, model: Any, hamiltonian: Hamiltonian) -> None:
-        super().__init__(model, hamiltonian)
-        self._waves: FloatArray = hamiltonian.supercell.moire_shells(_MOIRE_SHELLS)
-
-    @property
-    def size(self) -> int:
-        """See `Term.size`."""
-        return 2 * len(self._waves)
 
     def fields(self, positions: Array) -> Array:
         """See `Displacement.fields`."""

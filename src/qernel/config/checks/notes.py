@@ -43,7 +43,8 @@ def notes(config: Config) -> list[str]:
     if idle:
         remarks.append(f"no effect with ansatz '{model.ansatz}': model {listed(idle)}")
     low, high = config.family.lam
-    blind = model.ansatz != "slater" and model.orbitals == "network" and not (model.film or model.parameter_features)
+    framed = model.ansatz in READERS["parameter_features"]
+    blind = framed and model.orbitals == "network" and not (model.film or model.parameter_features)
     if blind and low < high:
         remarks.append(
             "determinants do not depend on λ: film = false, and parameter_features = false keeps λ out of the inputs"

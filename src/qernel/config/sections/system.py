@@ -125,8 +125,10 @@ class SystemConfig(Section):
 
     @property
     def half_turns(self) -> bool:
-        """Whether the twist, if any, is one of half turns: it is the same as its opposite."""
-        return not any((2.0 * turns) % 1.0 for turns in self.reduced_twist)
+        """See `qernel.hamiltonian.twist.half_turns`."""
+        from qernel.hamiltonian.twist import half_turns
+
+        return half_turns(self.reduced_twist)
 
     @property
     def count(self) -> int:

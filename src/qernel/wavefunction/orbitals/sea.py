@@ -118,8 +118,8 @@ def _series(sea: Sea) -> Series:
 def _states(sea: Sea) -> States:
     family, series = sea.hamiltonian, _series(sea)
     middle = _bands(sea, np.array([*family.middle.values()]))
-    chosen = _occupied(sea, middle)
     mirror = _mirrors(sea, middle)
+    chosen = _occupied(middle, mirror, sea.count)
     kept: list[int] = []
     source: list[int] = []
     imaginary: list[int] = []
@@ -186,19 +186,18 @@ def _mirrors(sea: Sea, bands: Bands) -> Integers:
     return found
 
 
-def _occupied(sea: Sea, bands: Bands) -> list[int]:
-    """The lowest states; of a level that is not full, pairs ±k first."""
-    mirror = _mirrors(sea, bands)
+def _occupied(bands: Bands, mirror: Integers, count: int) -> list[int]:
+    """The lowest states; of a level that is not full, pairs ±k first, as `_mirrors` has them."""
     chosen: list[int] = []
     for level in np.split(np.arange(len(bands.energies)), np.flatnonzero(np.diff(bands.energies) > _SAME) + 1):
         for state in level.tolist():
             pair = [state] if mirror[state] in (state, -1) else [state, int(mirror[state])]
-            if state not in chosen and len(chosen) + len(pair) <= sea.count:
+            if state not in chosen and len(chosen) + len(pair) <= count:
                 chosen += pair
         for state in level.tolist():
-            if state not in chosen and len(chosen) < sea.count:
+            if state not in chosen and len(chosen) < count:
                 chosen.append(state)
-        if len(chosen) == sea.count:
+        if len(chosen) == count:
             break
     return chosen
 

@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Jet, concatenate, contract, pointwise
+from qernel.laplacian.jet import Jet, columns, concatenate, contract, pointwise
 from qernel.laplacian.pairs import PairFunctions, gathered
 from qernel.wavefunction.parts.many_body import Potential, potential_of
 from qernel.wavefunction.parts.vicinity import Vicinity
@@ -76,15 +76,15 @@ class Invariants:
         k, a = self.vicinity.scalars, self.potential.factors
         functions = self.vicinity(x)
         near = gathered(functions, carried=carried)
-        s = bounded(near[:, :k] + jnp.asarray(-self.vicinity.mean, x.dtype))
-        v = _shortened(_reshaped(near[:, k:], (2, k)))
+        s = bounded(columns(near, 0, k, (k,)) + jnp.asarray(-self.vicinity.mean, x.dtype))
+        v = _shortened(columns(near, k, 3 * k, (2, k)))
         scalars, vectors = [s], [v]
         if a:
             factors = self._factors(positions)
-            c, gradients = factors[:, :a], _reshaped(factors[:, a:], (2, a))
+            c, gradients = columns(factors, 0, a, (a,)), columns(factors, a, 3 * a, (2, a))
             scalars = [c, s, _products(c, c), _outer(c, s), _dots(gradients, v)]
             vectors.append(gradients)
-        scalars += [_products(s, s), _products_of_vectors(v)]
+        scalars += [_products(s, s), _summed(_products(v, v))]
         return Seen(concatenate(scalars), concatenate(vectors), functions.chosen(slice(0, k)))
 
     def _factors(self, positions: Array | Jet) -> Any:
@@ -118,14 +118,7 @@ def bounded(x: Any) -> Any:
 def _shortened(v: Any) -> Any:
     """The same for the lengths of vectors ``[N, 2, m]``."""
     factor = pointwise(lambda y: jax.lax.rsqrt(1.0 + y / _MOST**2), _summed(v * v))
-    return v * _reshaped(factor, (1, v.shape[-1]))
-
-
-def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
-    """The last axis of ``[N, m]`` as several."""
-    if isinstance(x, Jet):
-        return Jet(x.data.reshape(*x.data.shape[:-1], *shape), x.owners)
-    return x.reshape(*x.shape[:-1], *shape)
+    return v * columns(factor, 0, v.shape[-1], (1, v.shape[-1]))
 
 
 def _picked(x: Any, index: np.ndarray) -> Any:
@@ -133,19 +126,10 @@ def _picked(x: Any, index: np.ndarray) -> Any:
     return Jet(x.data[..., index], x.owners) if isinstance(x, Jet) else x[..., index]
 
 
-def _pairs(count: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.triu_indices(count)
-
-
 def _products(a: Any, b: Any) -> Any:
     """a_k a_l for k ≤ l."""
-    k, m = _pairs(a.shape[-1])
+    k, m = np.triu_indices(a.shape[-1])
     return _picked(a, k) * _picked(b, m)
-
-
-def _products_of_vectors(v: Any) -> Any:
-    """v_k·v_l for k ≤ l."""
-    return _summed(_products(v, v))
 
 
 def _summed(x: Any) -> Any:

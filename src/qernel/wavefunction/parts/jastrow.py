@@ -58,7 +58,7 @@ class PairJastrow(eqx.Module):
         kinds = 2 if hamiltonian.electrons[1] else 1
         cusps = np.array(self._cusps(hamiltonian.constants))[:kinds, None]
         if everywhere:
-            base = cusps * _screened(order, longest, hamiltonian.count / hamiltonian.supercell.area)
+            base = cusps * _screened(order, longest, hamiltonian.density)
         else:
             # α_0 = −ΓL/3 makes the linear term vanish: a monotonic repulsion of range L.
             start = -self.length / CUT_OFF_POWER * cusps

@@ -49,7 +49,7 @@ class LongRangeJastrow(eqx.Module):
         family, dtype = self.hamiltonian, self.coefficients.base.dtype
         waves = _waves(family)
         q = np.linalg.norm(waves, axis=1)
-        density = family.count / family.supercell.area
+        density = family.density
         window = (1.0 - (q / _LARGEST) ** 2 / density) ** 3
         smooth = np.exp(-0.5 * (q[:, None] / np.array(_WIDTHS)) ** 2 / density)
         amplitude, others = jnp.split(self.coefficients(condition), [1])
@@ -61,14 +61,14 @@ class LongRangeJastrow(eqx.Module):
 
 def _waves(hamiltonian: Hamiltonian) -> FloatArray:
     """One of each pair ±q up to q_c, ``[n, 2]``."""
-    density = hamiltonian.count / hamiltonian.supercell.area
+    density = hamiltonian.density
     found = lattice_points(hamiltonian.supercell.reciprocal, _LARGEST * float(np.sqrt(density)))
     return upper_half(found)
 
 
 def _random_phase(hamiltonian: Hamiltonian, q: FloatArray, point: Array) -> Array:
     """x(q) at a point of the family ``[n]``."""
-    density = hamiltonian.count / hamiltonian.supercell.area
+    density = hamiltonian.density
     polarised = not hamiltonian.electrons[1]
     fermi = np.sqrt((4.0 if polarised else 2.0) * np.pi * density)
     y = np.minimum(q / (2.0 * fermi), 1.0)

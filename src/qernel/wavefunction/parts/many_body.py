@@ -24,9 +24,7 @@ from qernel.lattice import FloatArray, displacement
 from qernel.wavefunction.parts.conditioning import Conditioned
 from qernel.wavefunction.parts.jastrow import closed_form
 from qernel.wavefunction.parts.radial import bumps
-
-WIDTHS = (0.26, 0.44, 0.70, 1.14)
-"""σ_k over the mean distance n^(−1/2) of electrons: the same functions of the neighbourhood at every density."""
+from qernel.wavefunction.parts.vicinity import WIDTHS, kinds_of, widths
 
 
 class Neighbourhood(NamedTuple):
@@ -69,14 +67,9 @@ class ManyBodyJastrow(eqx.Module):
         self.coefficients = Conditioned(jnp.zeros(columns, dtype), condition)
 
     @property
-    def _kinds(self) -> int:
-        """Kinds of neighbours: like, and where there are two spin species unlike ones."""
-        return 2 if self.hamiltonian.electrons[1] else 1
-
-    @property
     def _widths(self) -> int:
         """K: functions of the distance, for all kinds of neighbours."""
-        return len(WIDTHS) * self._kinds
+        return len(WIDTHS) * len(kinds_of(self.hamiltonian))
 
     def __call__(self, positions: Array | Jet, condition: Array) -> Any:
         """Contribution to log ψ of positions ``[N, 2]`` in a_M, or of their seed jet."""
@@ -93,18 +86,10 @@ class ManyBodyJastrow(eqx.Module):
 
     def _pairs(self, x: Array) -> tuple[Array, list[Array]]:
         """Displacements d ``[N, N, 2]`` and, for each kind of neighbours, which pairs are of it ``[N, N]``."""
-        up, count = self.hamiltonian.electrons[0], self.hamiltonian.count
-        spin = np.arange(count) >= up
-        same = spin[:, None] == spin[None, :]
-        kinds = [same & ~np.eye(count, dtype=bool), ~same][: self._kinds]
+        others = ~np.eye(self.hamiltonian.count, dtype=bool)
+        kinds = [kind & others for kind in kinds_of(self.hamiltonian)]
         difference = displacement(x[:, None, :] - x[None, :, :], self.hamiltonian.supercell.vectors)
         return difference, [jnp.asarray(kind, x.dtype) for kind in kinds]
-
-    @property
-    def _sigma(self) -> np.ndarray:
-        """σ_k in a_M."""
-        density = self.hamiltonian.count / self.hamiltonian.supercell.area
-        return np.asarray(WIDTHS) / np.sqrt(density)
 
     def _stacked(self, scalars: Array, vectors: list[Array], kinds: list[Array]) -> Array:
         """s ``[N, N, k, ...]`` and components of v of one kind → all entries ``[N, N, M, ...]``."""
@@ -119,8 +104,9 @@ class ManyBodyJastrow(eqx.Module):
         """
         d, kinds = self._pairs(x)
         square = (d**2).sum(-1)
-        bump, first, second = bumps(square, self._sigma, self.length)
-        over = jnp.asarray(1.0 / self._sigma, x.dtype)
+        sigma = widths(self.hamiltonian.density)
+        bump, first, second = bumps(square, sigma, self.length)
+        over = jnp.asarray(1.0 / sigma, x.dtype)
         gradient = 2.0 * first[..., None] * d[..., None, :]
         bend = 4.0 * square[..., None] * second
         slopes, curvatures = [], []

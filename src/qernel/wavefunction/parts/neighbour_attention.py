@@ -14,7 +14,7 @@ import equinox as eqx
 import numpy as np
 from jax import Array
 
-from qernel.laplacian.jet import Jet, Operand, contract
+from qernel.laplacian.jet import Operand, columns, contract
 from qernel.laplacian.pairs import PairFunctions, messages
 from qernel.wavefunction.base import dense
 from qernel.wavefunction.parts.conditioning import Modulated, read
@@ -42,20 +42,12 @@ class NeighbourAttention(eqx.Module):
     def __call__(self, features: Operand | Modulated, pairs: PairFunctions) -> Any:
         """Features ``[N, width]`` and functions of all pairs → messages ``[N, width]``."""
         functions, groups = len(pairs.values), self.kv_heads
-        size = self.value.shape[1] // groups
+        heads, size = self.query.shape[1] // (functions * groups), self.value.shape[1] // groups
         heard = bounded(messages(pairs, read(features, self.value)))
         query = read(features, self.query, self.query_bias)
-        heads = query.shape[-1] // (functions * groups)
         chosen = contract(
             "nghk,nkgd->nghd",
-            _shaped(query, (groups, heads, functions)),
-            _shaped(heard, (functions, groups, size), axes=2),
+            columns(query, 0, query.shape[-1], (groups, heads, functions)),
+            columns(heard, 0, heard.shape[-1], (groups, size)),
         )
-        return contract("nh,hc->nc", _shaped(chosen, (groups * heads * size,), axes=3), self.output)
-
-
-def _shaped(x: Any, shape: tuple[int, ...], axes: int = 1) -> Any:
-    """The last axes of ``[N, ...]`` in another shape."""
-    if isinstance(x, Jet):
-        return Jet(x.data.reshape(*x.data.shape[:-axes], *shape), x.owners)
-    return x.reshape(*x.shape[:-axes], *shape)
+        return contract("nghd,ghdc->nc", chosen, self.output.reshape(groups, heads, size, -1))

@@ -13,13 +13,29 @@ from functools import cache
 
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.pairs import PairFunctions
 from qernel.lattice import FloatArray, displacement
-from qernel.wavefunction.parts.many_body import WIDTHS
 from qernel.wavefunction.parts.radial import bumps
+
+WIDTHS = (0.26, 0.44, 0.70, 1.14)
+"""σ_k over the mean distance n^(−1/2) of electrons: the same functions of the neighbourhood at every density."""
+
+
+def widths(density: float) -> FloatArray:
+    """σ_k in a_M at a density in 1/a_M²."""
+    return np.asarray(WIDTHS) / np.sqrt(density)
+
+
+def kinds_of(hamiltonian: Hamiltonian) -> list[npt.NDArray[np.bool_]]:
+    """Which pairs are like, an electron and itself too, and where there are two spin species unlike ones ``[N, N]``."""
+    up, down = hamiltonian.electrons
+    spin = np.arange(up + down) >= up
+    same = spin[:, None] == spin[None, :]
+    return [same, ~same] if down else [same]
 
 
 @dataclass(frozen=True)
@@ -47,11 +63,11 @@ class Vicinity:
     @property
     def mean(self) -> FloatArray:
         """Σ_j b_k of independent electrons, in units of its spread ``[scalars]``."""
-        return np.tile(_moments(self._density / self.kinds, self.length)[0], self.kinds)
+        return np.tile(self._moments[0], self.kinds)
 
     @property
-    def _density(self) -> float:
-        return self.hamiltonian.count / self.hamiltonian.supercell.area
+    def _moments(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        return _moments(self.hamiltonian.density, self.hamiltonian.density / self.kinds, self.length)
 
     def __call__(self, positions: Array) -> PairFunctions:
         """Of positions ``[N, 2]``: b of all widths and kinds, then the x components of d b/σ, then the y components.
@@ -59,7 +75,7 @@ class Vicinity:
         ∇b = 2b'd, ∇²b = 4b' + 4r²b'', ∇²(d b) = d (8b' + 4r²b''), primes by r².
         """
         cell, dtype = self.hamiltonian.supercell, positions.dtype
-        sigma = _sigma(self._density)
+        sigma = widths(self.hamiltonian.density)
         images = jnp.asarray(cell.images(self.length), dtype)
         nearest = displacement(positions[:, None, :] - positions[None, :, :], cell.vectors)
         d = nearest[..., None, :] + images
@@ -73,8 +89,8 @@ class Vicinity:
             flat.append((along[axis] * bump, slope.at[axis].add(bump), along[axis] * (8.0 * first + bend)))
         count = self.hamiltonian.count
         apart = jnp.asarray(1.0 - np.eye(count), dtype)
-        masks = self._masks(dtype)
-        _, spread, vector = (jnp.asarray(part, dtype) for part in _moments(self._density / self.kinds, self.length))
+        masks = [jnp.asarray(kind, dtype) for kind in kinds_of(self.hamiltonian)]
+        _, spread, vector = (jnp.asarray(part, dtype) for part in self._moments)
         parts: list[tuple[Array, Array, Array]] = []
         for index, (value, slope, curvature) in enumerate(flat):
             unit = (1.0 / spread if index == 0 else 1.0 / vector)[:, None, None]
@@ -85,25 +101,19 @@ class Vicinity:
         values, slopes, curvatures = zip(*parts, strict=True)
         return PairFunctions(jnp.concatenate(values), jnp.concatenate(slopes, axis=1), jnp.concatenate(curvatures))
 
-    def _masks(self, dtype: np.dtype) -> list[Array]:
-        """For each kind of neighbours, which pairs are of it ``[N, N]``."""
-        up, count = self.hamiltonian.electrons[0], self.hamiltonian.count
-        spin = np.arange(count) >= up
-        same = spin[:, None] == spin[None, :]
-        return [jnp.asarray(kind, dtype) for kind in (same, ~same)[: self.kinds]]
-
-
-def _sigma(density: float) -> FloatArray:
-    """σ_k in a_M: the same functions of the neighbourhood at every density."""
-    return np.asarray(WIDTHS) / np.sqrt(density)
-
 
 @cache
-def _moments(density: float, length: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean of s_k over its spread, its spread, and that of a component of d b_k, for independent electrons ``[K]``."""
+def _moments(density: float, kind: float, length: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean of s_k over its spread, its spread, and that of a component of d b_k, for independent electrons ``[K]``.
+
+    Args:
+        density: of all electrons in 1/a_M², which says how wide b_k are.
+        kind: of one kind of neighbours.
+        length: L in a_M.
+    """
     r = (np.arange(4000) + 0.5) / 4000 * length
-    sigma = _sigma(density)[:, None]
+    sigma = widths(density)[:, None]
     bump = np.exp(-0.5 * (r / sigma) ** 2) * (1.0 - (r / length) ** 2) ** 3
-    ring = 2.0 * np.pi * r * density * (length / 4000)
+    ring = 2.0 * np.pi * r * kind * (length / 4000)
     spread = np.sqrt((bump**2 * ring).sum(1))
     return (bump * ring).sum(1) / spread, spread, np.sqrt((0.5 * (r * bump) ** 2 * ring).sum(1))
