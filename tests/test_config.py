@@ -201,6 +201,7 @@ def test_no_number_overflows_later(value: float) -> None:
             kinds = str(field.annotation)
             if "float" in kinds and "Literal" not in kinds:
                 given = value if "tuple" not in kinds else [[value, value]] if key == "gaps" else [value, value]
+                given = {"lam": given} if key == "scaled_over" else given
                 given, words = ([[value, 0], [0, 1]], "have to be") if key == "lattice" else (given, "must")
                 with pytest.raises(ConfigError, match=rf"{section}\.{key} = .* {words} "):
                     load_config(small(**{section: {key: given}}))
@@ -575,7 +576,7 @@ def test_choices_match_the_physics() -> None:
     for lattice in LATTICES:
         assert load_config(small(system={"lattice": lattice, "depth_meV": 0})).system.lattice == lattice
     conditioned = [name for name, parameter in parameters().items() if parameter.conditioned]
-    assert [key for key in SECTIONS["family"].model_fields if key != "gaps"] == conditioned
+    assert [key for key in SECTIONS["family"].model_fields if key not in ("gaps", "scaled_over")] == conditioned
 
 
 def test_errors_are_qernel_errors() -> None:

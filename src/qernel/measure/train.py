@@ -11,8 +11,10 @@ from qernel.errors import RunError
 from qernel.measure.library import load
 from qernel.measure.model import Model
 from qernel.progress import Told, shown
+from qernel.provenance import weights_digest
 from qernel.training import run
 from qernel.training.checkpoint import Checkpoints
+from qernel.training.start import Start
 
 if TYPE_CHECKING:
     from qernel.training.report import Report
@@ -23,6 +25,7 @@ def train(
     out: str | Path | None = None,
     *,
     resume: bool | None = False,
+    start: str | Path | Model | None = None,
     progress: Told | bool | None = None,
     after_step: Callable[[int, float], bool] | None = None,
 ) -> Model:
@@ -32,6 +35,9 @@ def train(
         config: what to train: a configuration, a TOML file or preset, or its sections as a mapping.
         out: the run folder; default ``runs/NAME``, for a configuration that has a name or comes from a file.
         resume: continue the run in ``out`` instead of starting one; None: if there is one.
+        start: a model whose weights a new run begins with (a model, a run folder, a model file or the name of a shipped
+            model); its system may be another one where the ansatz is universal, its intervals may always be. Where
+            the run goes on instead, it has to be the model that it began with.
         progress: called with the stage and the fraction of the iterations done; True: a bar on standard error.
         after_step: see `qernel.training.run.train`.
 
@@ -39,8 +45,9 @@ def train(
         The model with its averaged parameters; ``model.training`` says whether its run is complete.
 
     Raises:
-        ConfigError: if the configuration cannot be used.
-        RunError: see `qernel.training.run.train`; and for a configuration without a name, if ``out`` is not given.
+        ConfigError: if the configuration cannot be used, or the weights of ``start`` do not fit it.
+        RunError: see `qernel.training.run.train`; and for a configuration without a name, if ``out`` is not given;
+            and for ``start`` together with ``resume``.
         Interrupted: after Ctrl-C, SIGTERM, SIGUSR2 or SIGHUP, with a checkpoint written.
 
     >>> import qernel
@@ -53,6 +60,8 @@ def train(
     """
     settings = config if isinstance(config, Config) else load_config(config)
     folder = Path(out) if out is not None else Path("runs") / _name(config, settings)
+    begun = None if start is None else beginning(start, resume)
+    settings = settings if begun is None else begun.taken_over(settings)
     if resume is None:
         resume = bool(Checkpoints.of(folder, settings).paths())
     with shown(progress) as tell:
@@ -61,8 +70,26 @@ def train(
             if tell is not None:
                 tell(found.stage, found.iteration / found.iterations)
 
-        run.train(settings, folder, resume=resume, report=report, after_step=after_step)
+        run.train(settings, folder, resume=resume, start=begun, report=report, after_step=after_step)
     return load(folder)
+
+
+def beginning(source: str | Path | Model, resume: bool | None = False) -> Start:
+    """What a run that starts from a model begins with.
+
+    Args:
+        source: the model, its run folder or file, or the name of a shipped one.
+        resume: as `train` has it.
+
+    Raises:
+        RunError: if there is no such model, or a run that is resumed is to start from one.
+    """
+    if resume:
+        raise RunError(
+            "a run that is resumed goes on with its own weights: leave out --from (in Python start), or --resume"
+        )
+    model = source if isinstance(source, Model) else load(source)
+    return Start(model.name, weights_digest(model.wavefunction), model.config, model.wavefunction)
 
 
 def _name(config: Any, settings: Config) -> str:
