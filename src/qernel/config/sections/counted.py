@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LATER_KEYS: dict[str, tuple[str, ...]] = {
-    "family": ("gaps", "scaled_over"),
+    "family": ("gaps", "systems", "scaled_over"),
     "model": (
         "hf_order",
         "hf_cutoff",
