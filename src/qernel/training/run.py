@@ -53,8 +53,7 @@ def train(
     Args:
         config: what to train.
         out: the run folder.
-        resume: continue the run in ``out`` instead of starting one; ``train.iterations`` and ``train.time_limit_s``
-            may be other ones than it was begun with.
+        resume: go on with the run in ``out``; `qernel.config.sections.EXTENT` may be others than it was begun with.
         start: what a new run begins with; ``config`` is the one that `Start.taken_over` makes.
         report: called about twice a second with the progress.
         on_stall: called from another thread, with a sentence, if no step is completed for ``train.stall_limit_s``;
@@ -63,14 +62,12 @@ def train(
             step of this call was complete, its compilation excluded; True ends the run as finished.
 
     Returns:
-        The run folder; `qernel.training.progress.progress_of` its model says whether the run is complete, or
-        ``train.time_limit_s`` has stopped it.
+        The run folder; `qernel.training.progress.progress_of` its model says whether it is complete, or out of time.
 
     Raises:
-        ConfigError: if the weights of the start do not fit.
-        RunError: if the model is too large for this machine, the folder holds something else or is in use, nothing in
-            it can be resumed, it has more iterations than are asked for, it cannot be written, or the energy is lost
-            beyond repair.
+        QernelError: if the weights of the start do not fit, the model is too large for this machine, the folder holds
+            something else, is in use or cannot be written, nothing in it can be resumed, or it has more iterations
+            than are asked for; or if the energy is lost beyond repair.
         Interrupted: after Ctrl-C, SIGTERM, SIGUSR2 or SIGHUP, with a checkpoint written.
     """
     runtime.refuse_forked()
