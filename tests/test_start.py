@@ -1,9 +1,10 @@
-"""Runs that begin with the weights of a trained model: the same function at the start, in the same and other systems."""
+"""Runs that begin with the weights of a trained model: the same function at the start, in other systems too."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ansatz_cases import evaluate, perturbed
 from qernel.cli import main
 from qernel.config import load_config
 from qernel.errors import ConfigError, RunError
+from qernel.measure.grow import grow
 from qernel.measure.train import beginning
 from qernel.provenance import model_attributes, weights_digest
 from qernel.training.checkpoint import Checkpoints
@@ -171,24 +173,28 @@ def test_the_command_and_what_it_writes(
 ) -> None:
     """A model file is a start too; a run of a run keeps the scale of the first; later results name the start."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "source").mkdir()
-    source = trained(settings(), tmp_path / "source")
+    document = (Path(__file__).parents[1] / "docs" / "running.md").read_text("utf-8")
+    (line,) = [line for line in document.splitlines() if line.startswith("qernel train CONFIG --from")]
+    _, *words = shlex.split(line.replace("CONFIG", "narrow.toml"), comments=True)
+    assert words[-1] == "runs/larger" and words[3] == "runs/small"
+    Path("runs/small").mkdir(parents=True)
+    source = trained(settings(), Path("runs/small"))
     digest = weights_digest(qernel.load(source).wavefunction)
     narrow = load_config(slater(family={"lam": [0.6, 0.9]}))
     (tmp_path / "narrow.toml").write_text(narrow.to_toml())
-    assert main(["train", "narrow.toml", "--from", "source/model.safetensors", "--out", "one"]) == 0
-    assert f"one: to begin with the weights of source, SHA-256 {digest[:12]}…" in capsys.readouterr().err
-    first = qernel.load("one")
-    assert first.config.train.started_from == f"source sha256:{digest}"
+    assert main(words) == 0
+    assert f"runs/larger: to begin with the weights of small, SHA-256 {digest[:12]}…" in capsys.readouterr().err
+    first = qernel.load("runs/larger")
+    assert first.config.train.started_from == f"small sha256:{digest}"
     assert first.config.family.scaled_over == {"lam": (0.5, 1.0)} and first.ranges == {"lam": (0.6, 0.9)}
     assert model_attributes(first, {})["started_from"] == first.config.train.started_from
     assert qernel.load(source).config.train.started_from is None
-    again = ["train", "narrow.toml", "--from", "source", "--out", "one", "--auto-resume"]
-    assert main(again) == 0 and "nothing left to do" in capsys.readouterr().out
+    words[3] = "runs/small/model.safetensors"
+    assert main([*words, "--auto-resume"]) == 0 and "nothing left to do" in capsys.readouterr().out
     second = qernel.train(load_config(slater(family={"lam": [0.4, 1.2]})), "two", start=first, progress=False)
     assert second.config.family.scaled_over == {"lam": (0.5, 1.0)} and second.config.train.seed == 0
-    assert second.config.train.started_from == f"one sha256:{weights_digest(first.wavefunction)}"
-    found = qernel.grow("two", load_config("two/config.toml"), "three")
+    assert second.config.train.started_from == f"larger sha256:{weights_digest(first.wavefunction)}"
+    found = grow("two", load_config("two/config.toml"), "three")
     assert found.same and load_config("three/config.toml").train.started_from is None
 
 

@@ -122,8 +122,7 @@ class Start(NamedTuple):
                 f"{getattr(config.model, key)} asks: give {key} = 1, or what it was trained with"
             )
         if config.model.ansatz in UNIVERSAL:
-            up, down = self.config.system.electrons
-            kind = "two spin species" if down else "polarised electrons"
+            kind = "two spin species" if self.config.system.electrons[1] else "polarised electrons"
             return f"system.electrons = {show(config.system.electrons)}: the weights of {self.name} are for {kind}"
         return f"the weights of {self.name} do not fit: {error}"
 

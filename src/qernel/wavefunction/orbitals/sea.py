@@ -35,8 +35,8 @@ _SAME = 1e-7
 class Sea:
     """The lowest Bloch functions of a family, for one spin species.
 
-    Which (momentum, band) are occupied is decided in the middle of the family (`Hamiltonian.origin`). Of a level that is not full, pairs k
-    and −k are taken first.
+    Which (momentum, band) are occupied is decided in the middle of the family (`Hamiltonian.origin`). Of a level that
+    is not full, pairs k and −k are taken first.
 
     Attributes:
         hamiltonian: the family; its twist is that of the orbitals.
