@@ -4,10 +4,10 @@ The local energy in weights is limited as by Zen, Sorella, Gillan, Michaelides a
 
     Ē = E_ref + sign(E_L − E_ref) · min(|E_L − E_ref|, α √(N/τ))
 
-The bound grows as √N, as the spread of E_L does, so that the bias per electron at a fixed τ is the same for every size. In
-atoms α = 0.2 in √Hartree. Here the unit of energy is ε = 2πn + U²: the Hartree of a charge with interaction U/r, which is
-U² in E0, and the kinetic energy 2πn at the Fermi level of polarised electrons of density n (in 1/a_M²), which is there
-without an interaction as well. α = 0.2 √ε.
+The bound grows as √N, as the spread of E_L does, so that the bias per electron at a fixed τ is the same for every size.
+In atoms α = 0.2 in √Hartree. Here the unit of energy is ε = 2πn + U²: the Hartree of a charge with interaction U/r,
+which is U² in E0, and the kinetic energy 2πn at the Fermi level of polarised electrons of density n (in 1/a_M²), which
+is there without an interaction as well. α = 0.2 √ε.
 """
 
 from __future__ import annotations
@@ -60,5 +60,7 @@ def comb(key: Array, log_weights: Array) -> Array:
     """
     weights = jnp.exp(log_weights.astype(jnp.float64) - log_weights.max().astype(jnp.float64))
     ends = jnp.cumsum(weights)
-    teeth = (jnp.arange(len(weights), dtype=jnp.float64) + jax.random.uniform(key, (), jnp.float64)) * (ends[-1] / len(weights))
+    teeth = (jnp.arange(len(weights), dtype=jnp.float64) + jax.random.uniform(key, (), jnp.float64)) * (
+        ends[-1] / len(weights)
+    )
     return jnp.minimum(jnp.searchsorted(ends, teeth, side="right"), len(weights) - 1)

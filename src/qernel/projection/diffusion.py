@@ -4,9 +4,9 @@ The drift of each electron is that of Umrigar, Nightingale and Runge, J. Chem. P
 
     v̄ = v (−1 + √(1 + 2v²τ))/(v²τ)
 
-the mean velocity during τ where v = 1/x, as at a node at distance x. It is limited electron by electron, so that those of
-two systems side by side do not limit each other. With acceptance by |ψ|² and the Green function of this drift, walkers
-without weights sample |ψ|² exactly at any τ.
+the mean velocity during τ where v = 1/x, as at a node at distance x. It is limited electron by electron, so that those
+of two systems side by side do not limit each other. With acceptance by |ψ|² and the Green function of this drift,
+walkers without weights sample |ψ|² exactly at any τ.
 """
 
 from __future__ import annotations
@@ -83,5 +83,4 @@ def _drawn(key: Array, positions: Array) -> tuple[Array, Array]:
     """Noise ``[N, 2]`` and the logarithm of a uniform number."""
     one, two = jax.random.split(key)
     shape, dtype = positions.shape[2:], positions.dtype
-    tiny = jnp.finfo(dtype).tiny
-    return jax.random.normal(one, shape, dtype), jnp.log(jax.random.uniform(two, (), dtype, minval=tiny))
+    return jax.random.normal(one, shape, dtype), jnp.log1p(-jax.random.uniform(two, (), dtype))

@@ -1,10 +1,10 @@
 """Blocks of projection: generations of steps with weights, each followed by walkers of equal weight.
 
 A *generation* is `STEPS` time steps during which every walker carries its own weight, beginning at 1, and then a comb
-that leaves W walkers of equal weight (`branching.comb`). The mean weight at its end is its *growth*: `series` multiplies
-growths to undo the bias of a fixed number of walkers. A *block* is `GENERATIONS` of them, compiled, beginning with
-positions alone. Every walker draws from its own key and means are taken in the order of walkers, so that results depend
-neither on the number of devices nor on where a run was interrupted.
+that leaves W walkers of equal weight (`branching.comb`). The mean weight at its end is its *growth*: `series`
+multiplies growths to undo the bias of a fixed number of walkers. A *block* is `GENERATIONS` of them, compiled,
+beginning with positions alone. Every walker draws from its own key and means are taken in the order of walkers, so that
+results depend neither on the number of devices nor on where a run was interrupted.
 """
 
 from __future__ import annotations
@@ -217,16 +217,15 @@ def _row(weighted: _Weighted, clock: Clock) -> Series:
         return (weights * values[0].astype(jnp.float64)).mean()
 
     moved = Moved(*(part.astype(jnp.float64).mean() for part in weighted.moved))
-    return Series(
-        weight=weights.mean(),
-        energy=mean(weighted.energy),
-        moire=mean(weighted.moire),
-        interaction=mean(weighted.interaction),
-        growth=jnp.log(last.mean()) - span * reference,
-        span=span,
-        acceptance=moved.accepted,
-        crossings=moved.crossed,
-        effective_walkers=jnp.square(last.mean()) / jnp.square(last).mean(),
-        proposed=moved.proposed,
-        diffused=moved.diffused,
-    )
+    columns: dict[str, Any] = {
+        "weight": weights.mean(),
+        **{name: mean(getattr(weighted, name)) for name in ("energy", "moire", "interaction")},
+        "growth": jnp.log(last.mean()) - span * reference,
+        "span": span,
+        "acceptance": moved.accepted,
+        "crossings": moved.crossed,
+        "effective_walkers": jnp.square(last.mean()) / jnp.square(last).mean(),
+        "proposed": moved.proposed,
+        "diffused": moved.diffused,
+    }
+    return Series(**columns)
