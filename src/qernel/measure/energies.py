@@ -17,7 +17,10 @@ from qernel.estimators.quantity import Quantity
 from qernel.estimators.statistics import Summary, summarise
 from qernel.estimators.weighted import ratio_of_weighted
 from qernel.lattice import holds_root_three
-from qernel.storage import IMPOSSIBLE, outside
+from qernel.observables.base import Samples
+from qernel.observables.phases import sampled_phase
+from qernel.storage import IMPOSSIBLE, PHASE, outside
+from qernel.structure import UNDECIDED
 
 if TYPE_CHECKING:
     from qernel.estimators.chains import Record
@@ -43,6 +46,7 @@ class Energies(NamedTuple):
     ``effective_fraction``.
     ``rhat``, ``autocorrelation`` and ``effective_samples`` are those of the energy; each number has its own ``doubts``.
     ``impossible`` says why the numbers are no answer (`qernel.estimators.possible`); empty if they may be one.
+    ``phase`` is ``liquid``, ``crystal`` or ``undecided`` with ``phase_why`` (`qernel.structure.phase`).
     """
 
     lam: float
@@ -64,6 +68,8 @@ class Energies(NamedTuple):
     in_gap: bool = False
     impossible: str = ""
     values: Mapping[str, float] = MappingProxyType({})
+    phase: str = UNDECIDED
+    phase_why: str = ""
 
     @property
     def doubts(self) -> dict[str, tuple[str, ...]]:
@@ -86,6 +92,8 @@ class Energies(NamedTuple):
             "in_gap": bool(self.in_gap),
             ORDER: None if self.order_parameter is None else self.order_parameter.as_dict(),
             f"{ORDER}_rhat": float(self.order_parameter_rhat),
+            PHASE: self.phase,
+            f"{PHASE}_why": self.phase_why,
             "direction": self.direction,
             "warnings": [f"{name}: {reason}" for name, reasons in self.doubts.items() for reason in reasons],
             IMPOSSIBLE: self.impossible,
@@ -127,12 +135,14 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
     parts: dict[str, Any] = {
         name: Quantity(s.mean, s.error, unit, source, meV, doubts_of(s, chains)) for name, s in summaries.items()
     }
-    order, order_rhat = None, float("nan")
+    order, order_rhat, found = None, float("nan"), None
+    positions = np.stack([record.positions for record in records], axis=1)
     cell = state.model.hamiltonian.supercell
     if holds_root_three(cell):
-        found = averaged(np.stack([crystal_order(record.positions, cell) for record in records], axis=1))
+        found = averaged(np.asarray(crystal_order(positions, cell)))
         order = Quantity(found.mean, found.error, "", source, doubts=doubts_of(found, chains))
         order_rhat = found.rhat
+    word, why = sampled_phase(Samples(positions, state.model.hamiltonian, state.point, seed=seed), found)
     acceptance = float(np.mean([record.acceptance for record in records]))
     return Energies(
         lam=state.lam,
@@ -148,4 +158,6 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         order_parameter_rhat=order_rhat,
         impossible=impossible(state.model.hamiltonian, state.point, parts, acceptance),
         values=state.values,
+        phase=word,
+        phase_why=why,
     )
