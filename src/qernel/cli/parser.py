@@ -17,6 +17,7 @@ COMMANDS = {
     "extrapolate": "energies of several wavefunctions, continued to zero variance",
     "observe": "densities, correlations, occupations, ... of a trained wavefunction",
     "diagnose": "which parameters could still lower the variance of a trained wavefunction",
+    "project": "diffusion Monte Carlo energies with the nodes of a trained wavefunction",
     "plot": "a figure from a file of results or from a run's metrics",
     "report": "one HTML file with figures, tables and provenance",
     "explore": "a page in the browser with a λ slider: density, energies, training",

@@ -163,7 +163,7 @@ class Model:
         return self.config.sample.crystal_from if self.start is None else chosen[self.start]
 
     query, scan, map, observe = verbs.query, verbs.scan, verbs.map, verbs.observe
-    diagnose = verbs.diagnose
+    diagnose, project = verbs.diagnose, verbs.project
 
     def sampled_like(self, other: Model) -> Model:
         """This model, sampled by what is compiled for another one of the same configuration, if it is of the same.

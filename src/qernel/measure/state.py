@@ -15,6 +15,7 @@ from qernel.errors import RunError
 from qernel.measure.density import DensityMap
 from qernel.measure.diagnose import diagnose
 from qernel.measure.energies import Energies, summary
+from qernel.measure.project import project
 
 if TYPE_CHECKING:
     import xarray
@@ -235,6 +236,7 @@ class State:
         return observe(self, observables, samples=samples, walkers=walkers, seed=seed, progress=progress)
 
     diagnose = diagnose
+    project = project
 
     def __getattr__(self, name: str) -> Any:
         from qernel.observables.registry import make, names

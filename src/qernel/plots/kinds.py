@@ -181,19 +181,9 @@ def _routing(data: xarray.Dataset) -> Figures:
 
 
 def _accuracy(data: xarray.Dataset) -> Figures:
-    from qernel.plots.comparison import accuracy_curves
+    from qernel.plots.comparison import accuracy_figures
 
-    below = "the exact energy" if data.attrs["reference_exact"] else "the lowest energy found"
-    ylabel = f"mean energy above {below}\n(E0 per electron)"
-    names = [str(name) for name in data["series"].values]
-    values, errors = data["mean_excess"].values, data["mean_excess_error"].values
-    figures = {}
-    for cost, xlabel in (("parameters", "parameters"), ("active_parameters", "active parameters per configuration")):
-        by_name = [(name, [row for row, other in enumerate(names) if other == name]) for name in dict.fromkeys(names)]
-        curves = [(name, data[cost].values[rows], values[rows, -1], errors[rows, -1]) for name, rows in by_name]
-        figures[cost] = accuracy_curves(curves, xlabel=xlabel, ylabel=ylabel)
-    training = list(zip(names, data["seconds"].values, values, errors, strict=True))
-    return {**figures, "seconds": accuracy_curves(training, xlabel="training  (s)", ylabel=ylabel)}
+    return accuracy_figures(data)
 
 
 def _interpolation(data: xarray.Dataset) -> Figures:
@@ -216,6 +206,12 @@ def _interpolation(data: xarray.Dataset) -> Figures:
         below="the exact one" if data.attrs["reference_exact"] else "the lowest found",
     )
     return {"": figure}
+
+
+def _projection(data: xarray.Dataset) -> Figures:
+    from qernel.plots.projection import time_step_figures
+
+    return time_step_figures(data, axis(data))
 
 
 def _versus_lam(data: xarray.Dataset, variable: str | None) -> Figures:
@@ -295,6 +291,7 @@ KINDS: dict[str, Kind] = {
         _routing,
         "experts against λ: gates, how often active",
     ),
+    "projection": Kind(("time_step_energy", "gain"), _projection, "projected energies against the time step; gains"),
     "momentum_distribution": Kind(("momentum_distribution",), _momentum, "n(k) against |k|, a colour for each λ"),
 }
 """Figures of a file of results, by name; others are `VERSUS_LAM`, `TRANSITION`, `PHASE_MAP`, and those of a run."""
