@@ -18,7 +18,10 @@ from qernel.estimators.statistics import Summary, summarise
 from qernel.estimators.weighted import ratio_of_weighted
 from qernel.lattice import holds_root_three
 from qernel.measure.place import known
-from qernel.storage import IMPOSSIBLE, outside
+from qernel.observables.base import Samples
+from qernel.observables.phases import sampled_phase
+from qernel.storage import IMPOSSIBLE, PHASE, outside
+from qernel.structure import UNDECIDED
 
 if TYPE_CHECKING:
     from qernel.estimators.chains import Record
@@ -46,6 +49,7 @@ class Energies(NamedTuple):
     ``size_trained`` and ``twist_trained``: whether the model was trained with these electrons in this supercell, and at
     this twist of it.
     ``impossible`` says why the numbers are no answer (`qernel.estimators.possible`); empty if they may be one.
+    ``phase`` is ``liquid``, ``crystal`` or ``undecided`` with ``phase_why`` (`qernel.structure.phase`).
     """
 
     lam: float
@@ -69,6 +73,8 @@ class Energies(NamedTuple):
     size_trained: bool = True
     twist_trained: bool = True
     values: Mapping[str, float] = MappingProxyType({})
+    phase: str = UNDECIDED
+    phase_why: str = ""
 
     @property
     def doubts(self) -> dict[str, tuple[str, ...]]:
@@ -91,6 +97,8 @@ class Energies(NamedTuple):
             "in_gap": bool(self.in_gap),
             ORDER: None if self.order_parameter is None else self.order_parameter.as_dict(),
             f"{ORDER}_rhat": float(self.order_parameter_rhat),
+            PHASE: self.phase,
+            f"{PHASE}_why": self.phase_why,
             "direction": self.direction,
             "warnings": [f"{name}: {reason}" for name, reasons in self.doubts.items() for reason in reasons],
             IMPOSSIBLE: self.impossible,
@@ -132,13 +140,15 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
     parts: dict[str, Any] = {
         name: Quantity(s.mean, s.error, unit, source, meV, doubts_of(s, chains)) for name, s in summaries.items()
     }
-    order, order_rhat = None, float("nan")
+    order, order_rhat, found = None, float("nan"), None
+    positions = np.stack([record.positions for record in records], axis=1)
     cell = state.model.hamiltonian.supercell
     if holds_root_three(cell):
-        found = averaged(np.stack([crystal_order(record.positions, cell) for record in records], axis=1))
+        found = averaged(np.asarray(crystal_order(positions, cell)))
         order = Quantity(found.mean, found.error, "", source, doubts=doubts_of(found, chains))
         order_rhat = found.rhat
     trained = known(state.model)
+    word, why = sampled_phase(Samples(positions, state.model.hamiltonian, state.point, seed=seed), found)
     acceptance = float(np.mean([record.acceptance for record in records]))
     return Energies(
         lam=state.lam,
@@ -156,4 +166,6 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         twist_trained=trained.twist,
         impossible=impossible(state.model.hamiltonian, state.point, parts, acceptance),
         values=state.values,
+        phase=word,
+        phase_why=why,
     )

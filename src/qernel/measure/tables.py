@@ -42,6 +42,7 @@ def energy_table(
         "moiré",
         "interaction",
         "|ρ_K|²",
+        "phase",
         "acceptance",
         "autocorr.",
         "rhat",
@@ -58,6 +59,7 @@ def energy_table(
                 f"{result.values[along]:g}",
                 *(part.number for part in parts),
                 "" if result.order_parameter is None else result.order_parameter.number,
+                result.phase,
                 f"{result.acceptance:.2f}",
                 f"{result.autocorrelation:.1f}",
                 f"{result.rhat:.3f}",
@@ -109,13 +111,15 @@ def remark(point: Mapping[Any, Any]) -> str:
 
 def observed_table(dataset: xarray.Dataset) -> str:
     """The single numbers at every point, then the arrays that are only in the file."""
+    from qernel.estimators.phases import stored_phase
     from qernel.estimators.quantity import parenthesis
 
     single, along = singles(dataset), axis_of(dataset)
-    rows = [[along.symbol, *(_headed(dataset, name) for name in single), ""]]
+    rows = [[along.symbol, *(_headed(dataset, name) for name in single), "phase", ""]]
     for index, value in enumerate(dataset[along.name].values):
         numbers = [parenthesis(float(dataset[name][index]), float(dataset[f"{name}_error"][index])) for name in single]
-        rows.append([f"{value:g}", *numbers, remark(dataset.isel({along.name: index}))])
+        here = dataset.isel({along.name: index})
+        rows.append([f"{value:g}", *numbers, stored_phase(here).word, remark(here)])
     lines = [*filter(None, [dataset.attrs.get("twist_chosen")]), columns(rows)]
     for name in measured(dataset):
         if name not in single:

@@ -76,6 +76,8 @@ def draw_map(folder: Path, variable: str | None = None) -> Figures:
 
 
 def _phase_diagram(data: xarray.Dataset) -> Figures:
+    from qernel.config.stored import stored_laboratory
+    from qernel.estimators.phases import stored_phases
     from qernel.plots.energies import phase_diagram
 
     along = axis(data)
@@ -90,6 +92,8 @@ def _phase_diagram(data: xarray.Dataset) -> Figures:
         energy_unit_meV=data.attrs.get("E0_meV"),
         title=f"{count} on {cells} moiré cells{_fixed(data)}",
         axis=along,
+        laboratory=stored_laboratory(data.attrs, along.name, along.unit),
+        phases=[found.word for found in stored_phases(data, along.name)],
     )
     return {"": figure}
 
