@@ -181,6 +181,19 @@ def test_a_model_says_where_it_is_asked() -> None:
     assert pickle.loads(pickle.dumps(there)).config == there.config
 
 
+def test_every_system_of_the_training_is_known() -> None:
+    further = [{"electrons": 24, "supercell": [[6, 0], [0, 6]], "twist": [0.5, 0.0]}, {"twist": [0.5, 0.5]}]
+    config = configured(family={"systems": further}, **NO_CRYSTAL)
+    several = Model("several", config, model().wavefunction)
+    assert known(several) == (True, True)
+    larger = several.on(electrons=24)
+    assert system(larger)[1:] == (((6, 0), (0, 6)), (0.5, 0.0)) and known(larger) == (True, True)
+    assert larger.config.family.systems is None and larger.on().config.system == config.system
+    assert known(larger.on(electrons=6, twist=(0.5, -0.5))) == (True, True)
+    assert known(larger.on(electrons=6, twist=(0.5, 0.0))) == (True, False)
+    assert known(larger.on(electrons=54)) == (False, False)
+
+
 # What the commands say
 
 
@@ -233,7 +246,7 @@ def test_where_it_is_trained_nothing_is_said(there: Model) -> None:
 def test_a_measurement_warns_of_a_size_that_was_not_trained(there: Model) -> None:
     with pytest.warns(QernelWarning) as said:
         there.query([0.9])
-    sizes = "trained on 6 electrons on 9 moiré cells, twist (0, 0), and is asked for 2 electrons on 3 moiré cells"
+    sizes = "trained on N=6, 3×3, and is asked for N=2, (1 1; -1 2), twist (1/2, 0)"
     assert sum(f"size not trained: the model was {sizes}" in str(one.message) for one in said) == 1
 
 

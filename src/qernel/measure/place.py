@@ -10,11 +10,12 @@ import numpy as np
 
 from qernel.config import Config
 from qernel.config.checks.model import crystallises
+from qernel.config.systems import same
 from qernel.config.twist import doubts
 from qernel.errors import RunError, warn
 from qernel.hamiltonian.twist import Turns, half_turns, reduced_turns, written
 from qernel.lattice import Supercell
-from qernel.measure.sizes import Matrix, chosen_twist, given_twist, label, same_size, size, systems
+from qernel.measure.sizes import Matrix, chosen_twist, given_twist, same_size, size
 from qernel.text import describe
 from qernel.wavefunction.registry import UNIVERSAL
 
@@ -114,9 +115,10 @@ def known(model: Model) -> Known:
         return Known(True, True)
     system = model.config.system
     cell = Supercell(system.supercell, system.lattice)
-    alike = [one for one in systems(origin(model)) if same_size(one, system.electrons, cell)]
-    apart = np.array([one.reduced_twist for one in alike]).reshape(-1, 2) - system.reduced_twist
-    return Known(bool(alike), bool(np.any(np.all(np.abs(apart - np.rint(apart)) < 1e-9, axis=1))))
+    trained = origin(model).systems
+    return Known(
+        any(same_size(one, system.electrons, cell) for one in trained), any(same(one, system) for one in trained)
+    )
 
 
 def described(model: Model) -> str:
@@ -124,7 +126,8 @@ def described(model: Model) -> str:
     system = model.config.system
     if not _universal(model):
         return describe(system.electrons, system.cells)
-    return ", ".join(filter(None, (label(system), str(known(model)))))
+    words = describe(system.electrons, system.cells), f"twist {written(model.hamiltonian.row_twist)}", str(known(model))
+    return ", ".join(filter(None, words))
 
 
 def chosen(model: Model) -> str:
@@ -162,7 +165,8 @@ def _universal(model: Model) -> bool:
 def _configured(trained: Config, electrons: tuple[int, int], matrix: Matrix, turns: Turns) -> Config:
     """The configuration of the training in another system; chains start spread where that holds no crystal."""
     there = {"electrons": electrons, "supercell": matrix, "twist": turns, "twist_along": "rows"}
-    config = trained.model_copy(update={"system": trained.system.model_copy(update=there)})
+    alone = trained.members[0]
+    config = alone.model_copy(update={"system": alone.system.model_copy(update=there)})
     data = config.to_dict()
     if not crystallises(config):
         for section, key in (("train", "crystal_from"), ("train", "spread_until"), ("sample", "crystal_from")):

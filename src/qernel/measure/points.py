@@ -13,7 +13,6 @@ from qernel.along import Axis, named
 from qernel.errors import QernelError, RunError, warn
 from qernel.estimators.doubts import listed
 from qernel.measure import place
-from qernel.measure.sizes import label, systems
 from qernel.provenance import identity
 
 if TYPE_CHECKING:
@@ -172,8 +171,8 @@ def warn_outside(where: Points, states: Sequence[State]) -> None:
     """Say which points, number of electrons or twist the model was not trained on, and whether its training is over."""
     model, symbol = where.model, where.axis.symbol
     if untrained := str(place.known(model)):
-        trained = " and ".join(label(one) for one in systems(place.origin(model)))
-        warn(f"{untrained}: the model was trained on {trained}, and is asked for {label(model.config.system)}")
+        trained = "; ".join(one.label for one in place.origin(model).systems)
+        warn(f"{untrained}: the model was trained on {trained}, and is asked for {model.config.system.label}")
     if model.training is not None and not model.training.complete:
         warn(f"{model.name} {model.training.sentence}")
     pairs = list(zip(where.values, states, strict=True))

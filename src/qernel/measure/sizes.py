@@ -13,7 +13,6 @@ from qernel.errors import RunError
 from qernel.hamiltonian.shells import HALVES, closed_shells, shells
 from qernel.hamiltonian.twist import Turns, row_turns, written
 from qernel.lattice import Supercell
-from qernel.text import describe
 
 if TYPE_CHECKING:
     from qernel.config import Config, SystemConfig
@@ -23,18 +22,6 @@ Spins: TypeAlias = tuple[int, int]
 
 _NAMED, _LARGEST = 5, 60
 """How many sizes are named where one does not fit, and the largest n of the n×n cells that are looked through."""
-
-
-def systems(config: Config) -> tuple[SystemConfig, ...]:
-    """The systems of a training, that of [system] first."""
-    return (config.system,)
-
-
-def label(system: SystemConfig) -> str:
-    """Electrons, cells and twist of a system, for people."""
-    cell = Supercell(system.supercell, system.lattice)
-    turns = written(row_turns(cell, system.twist, system.twist_along))
-    return f"{describe(system.electrons, system.cells)}, twist {turns}"
 
 
 def same_size(system: SystemConfig, electrons: Spins, cell: Supercell) -> bool:
@@ -57,7 +44,7 @@ def size(
     Raises:
         RunError: for numbers that are none, and for a size that no filling of the training fits.
     """
-    every = systems(trained)
+    every = trained.systems
     count = None if electrons is None else _spins(name, every[0], electrons)
     if supercell is not None:
         matrix = _matrix(supercell)
@@ -67,7 +54,7 @@ def size(
 
 def chosen_twist(trained: Config, electrons: Spins, cell: Supercell) -> tuple[Turns, str]:
     """The twist of a system for which none is given, along the rows of its supercell, and why it is this one."""
-    for system in systems(trained):
+    for system in trained.systems:
         if same_size(system, electrons, cell):
             turns = row_turns(cell, system.reduced_twist, "reduced")
             return turns, f"twist {written(turns)}, that of the training at this size"
