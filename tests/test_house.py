@@ -25,6 +25,7 @@ UPWARDS = {
     ("qernel.measure.mean_field", "plots"),  # and what is measured
     ("qernel.measure.scan", "plots"),
     ("qernel.measure.scan", "transition"),
+    ("qernel.measure.projections", "plots"),
     ("qernel.measure.map", "plots"),
     ("qernel.measure.map", "transition"),
 }

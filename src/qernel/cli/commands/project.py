@@ -9,7 +9,7 @@ from pathlib import Path
 from qernel import runtime
 from qernel.cli.shared.arguments import positive
 from qernel.cli.shared.options import add_json, add_measurement
-from qernel.cli.shared.points import asked_points
+from qernel.cli.shared.points import asked_model, asked_points
 from qernel.cli.shared.results import refused
 from qernel.progress import Bar
 from qernel.projection.time_steps import DEGREES
@@ -47,11 +47,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Project, write the files where a folder is given, and print the table or the JSON object."""
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
-    from qernel.measure import load
     from qernel.measure.project import projections
     from qernel.measure.projections import FILES
 
-    where = asked_points(load(options.run), options)
+    where = asked_points(asked_model(options), options)
     out = Path(options.out) if options.out else None
     chosen = {"time_steps": options.time_step, "time": options.time, "fit": options.fit}
     with Bar() as progress:
