@@ -21,8 +21,7 @@ UNFINISHED: set[str] = set()
 
 UPWARDS = {
     ("qernel.hartree_fock.figure", "plots"),  # solutions draw themselves
-    ("qernel.measure.density", "plots"),  # so do densities
-    ("qernel.measure.mean_field", "plots"),  # and what is measured
+    ("qernel.measure.mean_field", "plots"),  # so does what is measured
     ("qernel.measure.scan", "plots"),
     ("qernel.measure.scan", "transition"),
     ("qernel.measure.map", "plots"),

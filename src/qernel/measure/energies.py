@@ -99,6 +99,11 @@ class Energies(NamedTuple):
             IMPOSSIBLE: self.impossible,
         }
 
+    def __repr__(self) -> str:
+        shown = [f"{named(name).symbol}={value:g}" for name, value in (self.values or {"lam": self.lam}).items()]
+        shown += [f"{name}={getattr(self, name)!r}" for name in (*ENERGIES, ORDER) if getattr(self, name) is not None]
+        return f"Energies({', '.join(shown)})"
+
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>" for name in ENERGIES)
         notes = [

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from qernel.along import axis as axis_of
 from qernel.along import named
+from qernel.measure.energies import ENERGIES, ORDER
 from qernel.storage import DOUBTFUL, IMPOSSIBLE, measured, outside
-from qernel.text import columns, describe
+from qernel.text import columns, describe, html_table
 
 if TYPE_CHECKING:
     import xarray
@@ -72,6 +73,28 @@ def energy_table(
     title += "".join(f"{named(name).at(value)}, " for name, value in others.items())
     title += "energies per electron in E0" + ("" if unit is None else f" = {unit:.6g} meV")
     return f"{title}\n{columns([[*head, ''], *rows])}"
+
+
+def energy_html(results: Sequence[Energies], along: str, caption: str) -> str:
+    """Energies per electron with their phase and convergence as an HTML table, a row for each point."""
+    head = [
+        named(along).symbol,
+        "energy (E0)",
+        "kinetic (E0)",
+        "moiré (E0)",
+        "interaction (E0)",
+        "|ρ_K|²",
+        "phase",
+        "R̂",
+    ]
+    rows = [[*head, ""]]
+    for one in results:
+        numbers = [getattr(one, name) for name in (*ENERGIES, ORDER)]
+        doubtful = any(number.doubts for number in numbers if number is not None)
+        cells = ["" if number is None else number.number for number in numbers]
+        note = remark({**one._asdict(), DOUBTFUL: doubtful})
+        rows.append([f"{one.values[along]:g}", *cells, one.phase, f"{one.rhat:.3f}", note])
+    return html_table(rows, caption)
 
 
 def reweighted_table(results: Sequence[Energies], along: str = "lam") -> str:

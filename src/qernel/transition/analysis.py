@@ -10,11 +10,12 @@ from qernel.transition.compare import SMOOTH, bootstrap, candidates, false_alarm
 from qernel.transition.findings import Findings
 from qernel.transition.record import record
 from qernel.transition.scan import Curves
+from qernel.transition.shown import Evident
 from qernel.transition.verdict import CHANCE, disagreement, doubts_about, undescribed
 from qernel.transition.words import sentences
 
 
-class Transition(Findings):
+class Transition(Evident, Findings):
     """What a scan says about a transition, in numbers (`Findings`), sentences and as plain data."""
 
     @property

@@ -30,6 +30,7 @@ from qernel.transition.phase_map import PhaseMap
 from qernel.transition.phases import Phases, compare_phases
 from qernel.transition.polynomial import Polynomial, fitted
 from qernel.transition.scan import Curve, Curves
+from qernel.transition.shown import Evident
 
 DEGREES = (0, 1, 2, 3)
 """Of the curves that a boundary is described with."""
@@ -44,7 +45,7 @@ _SIGMAS = 3.0
 """Standard errors from zero at which the jump of ⟨∂H/∂p⟩ may be divided by."""
 
 
-class Boundary(Line):
+class Boundary(Evident, Line):
     """The boundary of two phases over two parameters: numbers (`Line`), sentences and plain data."""
 
     @property

@@ -21,6 +21,7 @@ from qernel.transition.compare import penalty
 from qernel.transition.polynomial import Polynomial, fitted
 from qernel.transition.record import unit
 from qernel.transition.scan import FEWEST, Curve, Curves
+from qernel.transition.shown import Evident
 from qernel.transition.verdict import WIDEST
 
 DEGREES = (1, 2, 3)
@@ -33,8 +34,8 @@ _LOST = 0.05
 """Largest part of the resampled data without a crossing, above which none is given."""
 
 
-@dataclass(frozen=True)
-class Phases:
+@dataclass(frozen=True, repr=False)
+class Phases(Evident):
     """What two scans of the same Hamiltonians say about the transition between their phases.
 
     Attributes:
