@@ -11,7 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from qernel.config.sections import SECTIONS
-from qernel.config.sections.potentials import BAD_ENTRY, WaveConfig
+from qernel.config.sections.base import Section
+from qernel.config.sections.entries import BAD_ENTRY
 from qernel.config.types import Expects
 from qernel.hamiltonian.terms import parameters
 
@@ -98,12 +99,12 @@ def _value(section: str, location: list[str], detail: ErrorDetails, data: Any, k
     return _wrong(path, SECTIONS[section].model_fields[key], detail, location[1:], value)
 
 
-def _entry(path: str, number: int, entry: Any, fault: ErrorDetails) -> str:
+def _entry(path: str, number: int, entry: Any, fault: ErrorDetails, model: type[Section]) -> str:
     """What is wrong with one table of an array of tables."""
-    where, fields = f"{path}, entry {number}", WaveConfig.model_fields
+    where, fields = f"{path}, entry {number}", model.model_fields
     location = [str(part) for part in fault["loc"]]
     if not location:
-        example = ", ".join(f"{key} = {show(_example(fields[key]))}" for key in ("wave", "amplitude"))
+        example = ", ".join(f"{key} = {show(_example(fields[key]))}" for key in list(fields)[:2])
         return f"{where} = {show(entry)} is not a table: give e.g. {{{example}}}"
     key = location[0]
     if key not in fields:

@@ -26,6 +26,7 @@ from qernel.config.sections import (
     later_keys,
     range_keys,
 )
+from qernel.config.systems import members, resolved
 from qernel.config.types import Name
 from qernel.errors import ConfigError
 from qernel.hamiltonian.terms import watch
@@ -121,6 +122,20 @@ class Config(Section):
             gaps=self.family.gaps or (),
         )
 
+    @property
+    def members(self) -> tuple[Config, ...]:
+        """The configuration of each system alone, that of [system] first: its groups and walkers in its ``train``."""
+        return members(self)
+
+    @property
+    def systems(self) -> tuple[SystemConfig, ...]:
+        """Every system that the wavefunction is trained in: [system], then those of [[family.systems]]."""
+        return tuple(one.system for one in self.members)
+
+    def hamiltonians(self) -> tuple[Hamiltonian, ...]:
+        """The family of Hamiltonians of each of `systems`, with the same parameters in the same intervals."""
+        return tuple(one.hamiltonian() for one in self.members)
+
     def notes(self) -> list[str]:
         """Remarks that do not stop a run: filling, symmetry of the supercell, keys without effect."""
         return checks.notes(self)
@@ -129,8 +144,9 @@ class Config(Section):
         """Every value in force as plain data, such that ``Config(**config.to_dict()) == config``."""
         data = _plain(self.model_dump(exclude_none=True))
         system = data["system"]
-        if self.system.electrons[1] == 0:
-            system["electrons"] = self.system.electrons[0]
+        for table in (system, *data["family"].get("systems", ())):
+            if table.get("electrons", (0, 1))[1] == 0:
+                table["electrons"] = table["electrons"][0]
         moire = () if self.system.reads("V0") else ("depth_meV",)
         unused = list(moire if self.system.material else MATERIAL_KEYS)
         ranges = self.family.ranges
@@ -158,6 +174,8 @@ class Config(Section):
         # What there is besides the way it is written.
         data["system"]["twist"] = list(self.system.reduced_twist)
         del data["system"]["twist_along"]
+        if "systems" in data["family"]:
+            data["family"]["systems"] = resolved(self)
         for key in uncounted(self):
             data["model"].pop(key)
         for left_out in (UNCOUNTED,) if extent else (UNCOUNTED, EXTENT):

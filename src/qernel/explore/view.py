@@ -79,7 +79,7 @@ def result(dataset: xarray.Dataset) -> dict[str, Any]:
     meV = about.get("E0_meV")
     energies = []
     for name, label in _ENERGIES.items():
-        quantity = Quantity(float(dataset[name]), float(dataset[f"{name}_error"]), "E0", meV=meV)
+        quantity = Quantity(float(dataset[name]), float(dataset[f"{name}_error"]), "E0", E0_meV=meV)
         energies.append(
             {
                 "name": name,

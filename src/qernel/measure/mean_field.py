@@ -46,7 +46,8 @@ def hartree_fock(
         cutoff: kinetic cut-off of the plane waves in E0; default 300.
         out: folder for the record and the figures.
         command: what was typed, for the record.
-        progress: called with what is being done and the fraction done; True: a bar on standard error.
+        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
+            called with what is being done and the fraction done.
 
     Raises:
         ConfigError: for a configuration that cannot be used.

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qernel import runtime
 from qernel.config import Config, load_config
 from qernel.errors import RunError
 from qernel.measure.library import load
 from qernel.measure.model import Model
-from qernel.progress import Told, shown
+from qernel.progress import Told, wanted
 from qernel.training import run
 from qernel.training.checkpoint import Checkpoints
+from qernel.training.devices import share_out
+from qernel.training.display import TrainingProgress
 
 if TYPE_CHECKING:
     from qernel.training.report import Report
@@ -28,11 +32,15 @@ def train(
 ) -> Model:
     """Train one wavefunction over its family into a run folder, as ``qernel train`` does.
 
+    Unless JAX has started in this process before, it gets the devices and threads that the command gives it.
+
     Args:
         config: what to train: a configuration, a TOML file or preset, or its sections as a mapping.
         out: the run folder; default ``runs/NAME``, for a configuration that has a name or comes from a file.
         resume: continue the run in ``out`` instead of starting one; None: if there is one.
-        progress: called with the stage and the fraction of the iterations done; True: a bar on standard error.
+        progress: default: energies, acceptance and time left where somebody watches, on a terminal or in a notebook;
+            True: everywhere, in lines where there is no terminal; False: never. A function is called with the stage
+            and the fraction of the iterations done.
         after_step: see `qernel.training.run.train`.
 
     Returns:
@@ -55,14 +63,24 @@ def train(
     folder = Path(out) if out is not None else Path("runs") / _name(config, settings)
     if resume is None:
         resume = bool(Checkpoints.of(folder, settings).paths())
-    with shown(progress) as tell:
-
-        def report(found: Report) -> None:
-            if tell is not None:
-                tell(found.stage, found.iteration / found.iterations)
-
+    if not runtime.started():
+        share_out(settings)
+    with _shown(progress, settings) as report:
         run.train(settings, folder, resume=resume, report=report, after_step=after_step)
     return load(folder)
+
+
+@contextmanager
+def _shown(progress: Told | bool | None, settings: Config) -> Iterator[Callable[[Report], None] | None]:
+    """What gets the reports of a run."""
+    if wanted(progress):
+        with TrainingProgress(settings.train.time_limit_s) as shown:
+            yield shown
+    elif callable(progress):
+        tell: Told = progress
+        yield lambda found: tell(found.stage, found.iteration / found.iterations)
+    else:
+        yield None
 
 
 def _name(config: Any, settings: Config) -> str:

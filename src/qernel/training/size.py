@@ -53,8 +53,11 @@ def require_memory(config: Config) -> None:
     """Refuse a model that cannot be trained on this machine, before anything is made.
 
     Raises:
-        RunError: if its parameters and their derivatives for every walker alone take more memory than there is.
+        RunError: if its parameters and their derivatives for every walker alone take more memory than there is, or if
+            there are several systems.
     """
+    if len(config.systems) > 1:
+        raise RunError("family.systems cannot be trained by this version: leave it out")
     parameters, available = numbers(shapes(config)), available_memory()
     need = least_memory(config, parameters)
     if available is not None and need > available:

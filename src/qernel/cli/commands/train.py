@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 
 from qernel import launch
-from qernel.cli.shared.devices import share_out
 from qernel.cli.shared.options import add_config
-from qernel.cli.shared.progress import TrainingProgress
 from qernel.config import Config, load_config
 from qernel.errors import RESUMABLE, command_line, resume_command
 from qernel.stopping import rearm
 from qernel.text import duration
+from qernel.training.devices import share_out
+from qernel.training.display import TrainingProgress
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import TYPE_CHECKING
 
-from qernel.config.checks import model, system, train
+from qernel.config.checks import model, system, systems, train
 from qernel.config.checks.model import READERS
 from qernel.config.checks.notes import notes
 from qernel.config.checks.problem import Problem
@@ -29,9 +29,11 @@ _CHECKS = (
     train.exchange,
     train.starts,
 )
+"""What has to hold in every system by itself."""
 
 
 def problems(config: Config, sections: Container[str]) -> list[Problem]:
     """Everything that keeps these sections of a configuration, their values individually valid, from being used."""
-    found = [problem for check in _CHECKS for problem in check(config)]
+    first, *others = ([problem for check in _CHECKS for problem in check(one)] for one in config.members)
+    found = [*first, *systems.among(first, others), *systems.together(config)]
     return [problem for problem in found if all(key.partition(".")[0] in sections for key in problem.keys)]

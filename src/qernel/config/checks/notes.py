@@ -49,13 +49,24 @@ def notes(config: Config) -> list[str]:
         remarks.append(
             "determinants do not depend on λ: film = false, and parameter_features = false keeps λ out of the inputs"
         )
-    total = train.groups * train.walkers
+    remarks += _other_fillings(config)
+    total = sum(one.train.groups * one.train.walkers for one in config.members)
     if train.optimiser == "spring" and total > LARGE_SOLVE:
         remarks.append(
             f"spring solves a {total}×{total} system each step (groups × walkers): "
             f"beyond {LARGE_SOLVE} this takes most of the time"
         )
     return remarks
+
+
+def _other_fillings(config: Config) -> list[str]:
+    """Further systems of another density: one set of weights has to hold both."""
+    fillings = [Fraction(system.count, system.cells) for system in config.systems]
+    return [
+        f"filling {filling} in {system.label}: its density is not that of [system], and the same weights hold both"
+        for system, filling in zip(config.systems, fillings, strict=True)
+        if filling != fillings[0]
+    ]
 
 
 def _crystal_places(config: Config) -> list[str]:

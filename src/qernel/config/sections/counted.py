@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LATER_KEYS: dict[str, tuple[str, ...]] = {
-    "family": ("gaps",),
+    "family": ("gaps", "systems"),
     "model": (
         "hf_order",
         "hf_cutoff",

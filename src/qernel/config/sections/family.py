@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from qernel.config.sections.base import Section
+from qernel.config.sections.systems import MaybeSystems
 from qernel.config.types import Lam, MaybeGaps
 from qernel.hamiltonian.terms import parameters
 
@@ -22,6 +23,11 @@ class FamilyConfig(Section):
     )
     gaps: MaybeGaps = Field(
         default=None, description="Intervals inside lam that are left out of training.", examples=[[[0.7, 0.9]]]
+    )
+    systems: MaybeSystems = Field(
+        default=None,
+        description="Systems besides [system] that the same weights are trained in, as [[family.systems]].",
+        examples=[[{"electrons": 24, "supercell": [[6, 0], [0, 6]], "twist": [0.5, 0.0]}]],
     )
 
     @property

@@ -9,6 +9,7 @@ from pydantic import Field, Strict, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from qernel.config.sections.base import Section
+from qernel.config.sections.entries import entries
 from qernel.config.types import Expects, Flag, MoireLattice, Number
 from qernel.errors import QernelError
 from qernel.hamiltonian.harmonics import harmonics
@@ -37,9 +38,6 @@ class WaveConfig(Section):
     )
 
 
-BAD_ENTRY = "entry"
-"""Type of the error for an entry that cannot be used; its context has ``number``, ``entry`` and ``fault``."""
-
 Waves = tuple[WaveConfig, ...]
 """All entries of [[system.potential]]."""
 
@@ -55,14 +53,7 @@ def named_or_waves(value: Any, names: Collection[str]) -> Any:
     if not isinstance(value, list | tuple) or not value:
         known = ", ".join(names)
         raise PydanticCustomError("unusable", "is neither a potential ({known}) nor a list of waves", {"known": known})
-    waves = []
-    for number, entry in enumerate(value, 1):
-        try:
-            waves.append(WaveConfig.model_validate(entry))
-        except ValidationError as error:
-            context = {"number": number, "entry": entry, "fault": error.errors(include_url=False)[0]}
-            raise PydanticCustomError(BAD_ENTRY, "has an entry that cannot be used", context) from None
-    return tuple(waves)
+    return entries(WaveConfig, value)
 
 
 def term(waves: Sequence[WaveConfig], lattice: Lattice, energy_unit_meV: float | None) -> Fourier:

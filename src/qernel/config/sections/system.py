@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Literal
 
 from pydantic import Field
@@ -129,6 +130,22 @@ class SystemConfig(Section):
         from qernel.hamiltonian.twist import half_turns
 
         return half_turns(self.reduced_twist)
+
+    @property
+    def label(self) -> str:
+        """Electrons, cells and twist for people, such as "N=24, 6×6, twist (1/2, 0)"."""
+        from qernel.hamiltonian.twist import row_turns
+        from qernel.lattice import Supercell
+
+        up, down = self.electrons
+        (a, b), (c, d) = self.supercell
+        cell = f"{a}×{d}" if not b and not c else f"({a} {b}; {c} {d})"
+        words = [f"N={up}+{down}" if down else f"N={up}", cell]
+        if self.twisted:
+            turns = row_turns(Supercell(self.supercell, self.lattice), self.twist, self.twist_along)
+            first, second = (Fraction(turn).limit_denominator(1000) for turn in turns)
+            words.append(f"twist ({first}, {second})")
+        return ", ".join(words)
 
     @property
     def count(self) -> int:
