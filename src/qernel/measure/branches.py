@@ -20,23 +20,25 @@ import qernel
 from qernel import outputs
 from qernel.along import LAM, Axis, named
 from qernel.config import Config
+from qernel.errors import QernelError
 from qernel.hartree_fock import Branches, Solution, lowest, transition
 from qernel.measure.dataset import parameter_attributes
 from qernel.measure.energies import ENERGIES
 from qernel.measure.points import system
-from qernel.measure.solutions import KINDS, UNITS, row, units
+from qernel.measure.solutions import KINDS, UNITS, density, row, units
 from qernel.records import to_record
-from qernel.text import columns, describe
+from qernel.text import columns, describe, html_table
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
 RECORD, FIGURE = "hartree_fock.json", "branches"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HartreeFock:
     """The lowest Slater determinants found along a parameter.
 
@@ -72,6 +74,19 @@ class HartreeFock:
     def values(self) -> list[float]:
         """Of the parameter."""
         return [self._place(state) for state in self.solutions]
+
+    def __repr__(self) -> str:
+        where = f"{self.along.name}={self.values}"
+        return f"HartreeFock({describe(self.config.system.electrons, self.config.system.cells)}, {where})"
+
+    def _repr_html_(self) -> str:
+        names = ("energy", "kinetic", "moire", "interaction")
+        rows = [[self.along.symbol, *(f"{name} (E0)" for name in names), "lowest found"]]
+        for state in self.solutions:
+            best = self._row(state)
+            numbers = [f"{best[name]:.5f}" for name in names]
+            rows.append([f"{self._place(state):g}", *numbers, best["label"]])
+        return html_table(rows, f"{self._title}, per electron")
 
     def _place(self, state: Solution) -> float:
         return state.field.values[self.along.name]
@@ -156,11 +171,51 @@ class HartreeFock:
             end += f"(energies linear between the {symbol} above)"
         return f"{title}\n{columns(rows)}{end}"
 
-    def plot(self) -> Figure:
-        """Energies and order parameter of the branches against the parameter."""
+    def plot(self, variable: str = "energy", *, ax: Axes | None = None) -> Axes:
+        """A number of every branch against the parameter.
+
+        Args:
+            variable: ``energy`` per electron, ``excess`` above the lowest branch, or ``order_parameter``.
+            ax: drawn into; default: a figure of its own.
+
+        Raises:
+            QernelError: for another variable.
+        """
+        from qernel.hartree_fock.figure import PANELS, draw_branches
+        from qernel.plots.style import axes_of
+
+        if variable not in PANELS:
+            raise QernelError(f"Hartree–Fock branches have no {variable!r}: choose from {', '.join(PANELS)}")
+        axes = axes_of(ax, 4.8, 3.4)
+        options: dict[str, Any] = {"along": self.along, "crossing": self.crossing, "title": self._title}
+        draw_branches(axes, self.branches, variable, **options)
+        axes.legend()
+        return axes
+
+    def figure(self) -> Figure:
+        """Energies and order parameter of the branches against the parameter, as ``qernel hf`` draws them."""
         from qernel.hartree_fock.figure import branch_diagram
 
         return branch_diagram(self.branches, along=self.along, crossing=self.crossing, title=self._title)
+
+    def density(self, value: float | None = None, *, branch: str | None = None) -> xarray.Dataset:
+        """The electron density of one solution, which `qernel.plot` draws.
+
+        Args:
+            value: of the parameter; may be left out where there is one.
+            branch: ``crystal``, ``other`` or ``symmetric``; default: the lowest.
+
+        Raises:
+            QernelError: if there is no such solution.
+        """
+        if value is None and len(self.found) > 1:
+            raise QernelError(f"there are {len(self.found)} values of {self.along.symbol}: name one of {self.values}")
+        place = self.values[0] if value is None else value
+        near = [found for found, at in zip(self.found, self.values, strict=True) if abs(at - place) < 1e-9]
+        if not near or (branch is not None and branch not in near[0]):
+            what = f"no {branch} branch" if near else "nothing"
+            raise QernelError(f"there is {what} at {self.along.at(place)}: solved at {self.values}")
+        return density(lowest(near[0]) if branch is None else near[0][branch], self.along.name)
 
     @property
     def _title(self) -> str:
@@ -180,14 +235,12 @@ class HartreeFock:
 
     def _write(self, out: Path) -> None:
         from qernel.hartree_fock.figure import shown
-        from qernel.plots import density_map, save
+        from qernel.plots import draw, save
 
-        save(self.plot(), out / FIGURE)
+        save(self.figure(), out / FIGURE)
         chosen = shown(self.found)
         for kind, solution in chosen.items():
-            cell = solution.field.hamiltonian.supercell
-            density = solution.field.density(solution.orbitals)
-            save(density_map(density, cell.vectors, cell.primitive), out / f"density-{kind}")
+            save(draw("density", density(solution, self.along.name))[""], out / f"density-{kind}")
         provenance = {
             "command": self.command,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),

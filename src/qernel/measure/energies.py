@@ -101,8 +101,9 @@ class Energies(NamedTuple):
 
     def __repr__(self) -> str:
         shown = [f"{named(name).symbol}={value:g}" for name, value in (self.values or {"lam": self.lam}).items()]
-        shown += [f"{name}={getattr(self, name)!r}" for name in (*ENERGIES, ORDER) if getattr(self, name) is not None]
-        return f"Energies({', '.join(shown)})"
+        numbers = {name: getattr(self, name) for name in (*ENERGIES, ORDER)}
+        shown += [f"{name}={number.number}" for name, number in numbers.items() if number is not None]
+        return f"Energies({', '.join(shown)}; E0 per electron{', errors doubtful' if self.doubts else ''})"
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>" for name in ENERGIES)

@@ -144,8 +144,8 @@ class Scan:
         """
         from qernel.plots.kinds import VERSUS_LAM, plot
 
-        there = self.observables is None or variable in self.dataset
-        return plot(self.dataset if there else self.observables, VERSUS_LAM, variable=variable, ax=ax)
+        data = self.dataset if self.observables is None or variable in self.dataset else self.observables
+        return plot(data, VERSUS_LAM, variable=variable, ax=ax)
 
     def figure(self) -> Figure:
         """Energy and interaction energy against the parameter, as ``qernel scan`` draws them."""

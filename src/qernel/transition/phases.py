@@ -8,7 +8,7 @@ ground state is the lower one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from qernel.transition.record import unit
 from qernel.transition.scan import FEWEST, Curve, Curves
 from qernel.transition.shown import Evident
 from qernel.transition.verdict import WIDEST
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 DEGREES = (1, 2, 3)
 """Of the polynomials that the difference of two energies is fitted with."""
@@ -65,6 +68,15 @@ class Phases(Evident):
         if self.first.axis.name != LAM.name:
             raise AttributeError(f"the scans are along {self.first.axis.name}, not λ: ask for place")
         return self.place
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The difference of the energies of both phases with its fit; into ``ax``, or a figure of its own."""
+        from qernel.plots.style import axes_of
+        from qernel.plots.transition import draw_phases
+
+        axes = axes_of(ax, 4.8, 3.4)
+        draw_phases(axes, self)
+        return axes
 
     @property
     def jumps(self) -> dict[str, Quantity]:
