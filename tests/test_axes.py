@@ -108,7 +108,7 @@ def test_a_hartree_fock_density_says_its_lam(solved: Any) -> None:
 def test_a_transition_has_chi2_beside_its_fits(found: Any) -> None:
     ax = Figure().add_subplot()
     assert found.plot(ax=ax) is ax
-    assert ax.get_title() == f"n6: $\\lambda_c = {found.lambda_c!r}$"
+    assert ax.get_title() == f"model: $\\lambda_c = {found.lambda_c!r}$"
     legend = [text.get_text() for text in ax.get_legend().get_texts()]  # type: ignore[union-attr]
     fits = [f"$\\chi^2$/dof = {one.chi2:.1f}/{one.dof}" for one in (found.chosen, found.smooth)]
     assert all(text.endswith(fit) for text, fit in zip(legend, fits, strict=True))
