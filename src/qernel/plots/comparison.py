@@ -14,7 +14,6 @@ from qernel.plots.style import MARKERS, PALETTE, FloatArray, figure, literal, st
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from xarray import Dataset
 
 
 def accuracy_curves(
@@ -78,18 +77,3 @@ def logarithmic(axes: Axes, x: FloatArray, y: FloatArray, error: FloatArray, **s
     limits = ~seen & (y + error > 0)
     upper: dict[str, Any] = {"linestyle": "none", "marker": "v", "markerfacecolor": "none"}
     axes.plot(x[limits], (y + error)[limits], color=shape["color"], **upper)
-
-
-def accuracy_figures(data: Dataset) -> dict[str, Figure]:
-    """Those of a file of compared models: against parameters, active parameters, and training time."""
-    below = "the exact energy" if data.attrs["reference_exact"] else "the lowest energy found"
-    ylabel = f"mean energy above {below}\n(E0 per electron)"
-    names = [str(name) for name in data["series"].values]
-    values, errors = data["mean_excess"].values, data["mean_excess_error"].values
-    figures = {}
-    for cost, xlabel in (("parameters", "parameters"), ("active_parameters", "active parameters per configuration")):
-        by_name = [(name, [row for row, other in enumerate(names) if other == name]) for name in dict.fromkeys(names)]
-        curves = [(name, data[cost].values[rows], values[rows, -1], errors[rows, -1]) for name, rows in by_name]
-        figures[cost] = accuracy_curves(curves, xlabel=xlabel, ylabel=ylabel)
-    training = list(zip(names, data["seconds"].values, values, errors, strict=True))
-    return {**figures, "seconds": accuracy_curves(training, xlabel="training  (s)", ylabel=ylabel)}
