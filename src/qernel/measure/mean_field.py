@@ -30,6 +30,7 @@ from qernel.measure.points import system
 from qernel.measure.solutions import KINDS, UNITS, enough_waves, row, units
 from qernel.progress import Told, shown
 from qernel.records import to_record
+from qernel.stopping import stoppable
 from qernel.text import columns, describe
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ class HartreeFock:
         outputs.write_text(out / RECORD, to_record(record, indent=1) + "\n")
 
 
+@stoppable
 def hartree_fock(
     source: Config | Model | Mapping[str, Any] | str | Path,
     values: npt.ArrayLike,

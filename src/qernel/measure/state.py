@@ -15,6 +15,7 @@ from qernel.errors import RunError
 from qernel.measure.density import DensityMap
 from qernel.measure.diagnose import diagnose
 from qernel.measure.energies import Energies, summary
+from qernel.stopping import stoppable
 
 if TYPE_CHECKING:
     import xarray
@@ -104,6 +105,7 @@ class State:
 
         return PointAmplitude(self.model.wavefunction, self.point, self.model.config.train.precision)
 
+    @stoppable
     def energy(
         self,
         samples: int | None = None,
@@ -165,6 +167,7 @@ class State:
         """
         return summary(self, records, seed, log_weights)
 
+    @stoppable
     def sample(
         self, samples: int | None = None, *, walkers: int | None = None, seed: int | None = None
     ) -> npt.NDArray[np.float64]:
@@ -202,6 +205,7 @@ class State:
         cell = self.model.hamiltonian.supercell
         return DensityMap(measured["density"].values, measured["density_error"].values, cell.vectors, cell.primitive)
 
+    @stoppable
     def observe(
         self,
         *observables: str | Observable,

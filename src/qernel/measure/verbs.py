@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy.typing as npt
 
 from qernel.progress import shown
+from qernel.stopping import stoppable
 
 if TYPE_CHECKING:
     import xarray
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from qernel.progress import Told
 
 
+@stoppable
 def query(
     model: Model, values: npt.ArrayLike, *, progress: Told | bool | None = None, **where: Unpack[Where]
 ) -> list[Energies]:
@@ -54,6 +56,7 @@ def query(
         return measured(points(model, values, **where), tell=tell).sweeps["fresh"]
 
 
+@stoppable
 def scan(
     model: Model,
     values: npt.ArrayLike,
@@ -113,6 +116,7 @@ def scan(
         )
 
 
+@stoppable
 def map(
     model: Model,
     values: npt.ArrayLike,
@@ -154,6 +158,7 @@ def map(
         return mapped(points(model, values, **where), over, out=folder, tell=tell, **(options or {}))
 
 
+@stoppable
 def observe(
     model: Model,
     values: npt.ArrayLike,
@@ -195,6 +200,7 @@ def observe(
         return observations(points(model, values, **where), observables, out=folder, tell=tell)
 
 
+@stoppable
 def diagnose(
     model: Model,
     values: npt.ArrayLike,
