@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from qernel.along import axis as axis_of
 from qernel.along import named
+from qernel.measure.energies import ENERGIES, ORDER
 from qernel.measure.place import chosen, described
 from qernel.storage import DOUBTFUL, IMPOSSIBLE, measured, outside
-from qernel.text import columns
+from qernel.text import columns, html_table
 
 if TYPE_CHECKING:
     import xarray
@@ -73,6 +74,19 @@ def energy_table(
     title += "".join(f"{named(name).at(value)}, " for name, value in others.items())
     title += "energies per electron in E0" + ("" if unit is None else f" = {unit:.6g} meV")
     return "\n".join(filter(None, (title, chosen(model), columns([[*head, ""], *rows]))))
+
+
+def energy_html(results: Sequence[Energies], along: str, caption: str) -> str:
+    """Energies per electron with their phase and convergence as an HTML table, a row for each point."""
+    energies = [f"{name} (E0)" for name in ("energy", "kinetic", "moiré", "interaction")]
+    rows = [[named(along).symbol, *energies, "|ρ_K|²", "phase", "R̂", ""]]
+    for one in results:
+        numbers = [getattr(one, name) for name in (*ENERGIES, ORDER)]
+        doubtful = any(number.doubts for number in numbers if number is not None)
+        cells = ["" if number is None else number.number for number in numbers]
+        note = remark({**one._asdict(), DOUBTFUL: doubtful})
+        rows.append([f"{one.values[along]:g}", *cells, one.phase, f"{one.rhat:.3f}", note])
+    return html_table(rows, caption)
 
 
 def reweighted_table(results: Sequence[Energies], along: str = "lam") -> str:
