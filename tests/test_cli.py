@@ -142,6 +142,7 @@ def install(monkeypatch: pytest.MonkeyPatch, fake: FakeModel) -> FakeModel:
 
     monkeypatch.setattr("qernel.measure.load", load)
     monkeypatch.setattr("qernel.measure.shipped", lambda: [fake.name])
+    monkeypatch.setattr("qernel.measure.known.models_folder", lambda: Path("no-models"))
     return fake
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from qernel.measure.card import Card
     from qernel.measure.density import DensityMap
     from qernel.measure.energies import Energies
-    from qernel.measure.library import configuration, load, shipped
+    from qernel.measure.known import shipped
+    from qernel.measure.library import configuration, load
     from qernel.measure.map import Map
     from qernel.measure.model import Model
     from qernel.measure.scan import Scan
@@ -31,7 +32,7 @@ _PUBLIC = {
     "State": "qernel.measure.state",
     "configuration": "qernel.measure.library",
     "load": "qernel.measure.library",
-    "shipped": "qernel.measure.library",
+    "shipped": "qernel.measure.known",
 }
 
 __all__ = ["Card", "DensityMap", "Energies", "Map", "Model", "Scan", "State", "configuration", "load", "shipped"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,14 @@ from qernel.config.earlier import as_stored
 from qernel.errors import RunError
 from qernel.files import readable_name
 from qernel.measure.card import read_card
+from qernel.measure.known import models_folder, shipped
 from qernel.measure.model import Model
-from qernel.training.folder import MODEL_FILE
+from qernel.training.names import MODEL_FILE
 from qernel.training.progress import Progress
 from qernel.training.run import initial_wavefunction
 from qernel.training.tensors import TensorFile, fit, read_tensors
 
 _CARD_FILE = "card.json"
-
-
-def shipped() -> list[str]:
-    """Names of the models that come with the package, the smallest system first."""
-    root = files("qernel") / "models"
-    if not root.is_dir():
-        return []
-    names = [entry.name for entry in root.iterdir() if (entry / MODEL_FILE).is_file()]
-    return sorted(names, key=lambda name: (len(name), name))  # n6 before n24
 
 
 def load(run: str | Path) -> Model:
@@ -54,7 +45,9 @@ def load(run: str | Path) -> Model:
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
     wavefunction = eqx.combine(fit(path, file.tensors, arrays), static)
     card, training = read_card(path.parent / _CARD_FILE), Progress.from_header(file.metadata)
-    return Model(readable_name(path.parent.resolve()), config, wavefunction, card, training=training)
+    return Model(
+        readable_name(path.parent.resolve()), config, wavefunction, card, training=training, folder=path.parent
+    )
 
 
 def configuration(run: str | Path) -> Config:
@@ -73,7 +66,7 @@ def _read(run: str | Path) -> tuple[Path, Config, TensorFile]:
             known = ", ".join(shipped()) or "none"
             what = "holds no trained model yet" if folder.is_dir() else "is neither a run folder nor a shipped model"
             raise RunError(f"{run} {what}; shipped models: {known}")
-        folder = Path(str(files("qernel") / "models" / str(run)))
+        folder = models_folder() / str(run)
     path = folder / MODEL_FILE
     file = read_tensors(path)
     text = file.metadata.get("config")

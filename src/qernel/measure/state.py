@@ -14,7 +14,8 @@ import numpy.typing as npt
 from qernel.errors import RunError
 from qernel.measure.density import DensityMap
 from qernel.measure.diagnose import diagnose
-from qernel.measure.energies import Energies, summary
+from qernel.measure.energies import Energies
+from qernel.measure.summary import summary
 
 if TYPE_CHECKING:
     import xarray

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qernel.along import axis as axis_of
 from qernel.along import named
+from qernel.measure.energies import SAMPLED
 from qernel.storage import DOUBTFUL, IMPOSSIBLE, measured, outside
 from qernel.text import columns, describe
 
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     import xarray
 
     from qernel.measure.energies import Energies
+    from qernel.measure.known import Known
     from qernel.measure.model import Model
 
 
 def energy_table(
-    model: Model,
+    model: Model | Known,
     results: Sequence[Energies],
     others: Mapping[str, float],
     *,
@@ -64,7 +66,7 @@ def energy_table(
                 f"{result.rhat:.3f}",
                 f"{result.effective_samples:.0f}",
                 *shown[index : index + 1],
-                remark({**result._asdict(), DOUBTFUL: any(part.doubts for part in (*parts, *order))}),
+                _said(result, remark({**result._asdict(), DOUBTFUL: any(part.doubts for part in (*parts, *order))})),
             ]
         )
     unit = model.config.energy_unit_meV
@@ -72,6 +74,11 @@ def energy_table(
     title += "".join(f"{named(name).at(value)}, " for name, value in others.items())
     title += "energies per electron in E0" + ("" if unit is None else f" = {unit:.6g} meV")
     return f"{title}\n{columns([[*head, ''], *rows])}"
+
+
+def _said(result: Energies, remark: str) -> str:
+    """A remark, before it whether the numbers were there already."""
+    return ", ".join(filter(None, ("" if result.origin == SAMPLED else result.origin, remark)))
 
 
 def reweighted_table(results: Sequence[Energies], along: str = "lam") -> str:
