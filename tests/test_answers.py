@@ -17,12 +17,12 @@ import pytest
 import qernel
 from qernel.cli import main
 from qernel.estimators.quantity import Quantity
-from qernel.measure.answers import Wanted, answered, asked_model
+from qernel.measure.answers import Wanted, answered, on_the_shelf
 from qernel.measure.energies import ENERGIES, Energies
 from qernel.measure.interpolate import between
 from qernel.measure.kept_answers import Chains, keep, kept
-from qernel.measure.known import Known, known
 from qernel.measure.precision import to_precision
+from qernel.measure.shelf import Shelf, shelved
 from qernel.measure.stored import Results
 from qernel.training.tensors import read_header
 
@@ -33,8 +33,8 @@ def never() -> Any:
     raise AssertionError("nothing was to be sampled")
 
 
-def only(name: str = "n6") -> Known:
-    found = known(name)
+def only(name: str = "n6") -> Shelf:
+    found = shelved(name)
     assert found is not None
     return found
 
@@ -52,20 +52,20 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_identity_of_a_shipped_model_is_its_own(name: str) -> None:
     """What is told without opening a model is what the open model says."""
     told, model = only(name), qernel.load(name)
-    assert told == Known.of(model, told.folder)
+    assert told == Shelf.of(model)
     assert told.config.fingerprint() == model.config.fingerprint() and told.ranges == model.ranges
     assert told.hamiltonian.described({}) == model.hamiltonian.described({})
 
 
 def test_another_file_has_no_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(MODELS / "n6", tmp_path / "n6")
-    monkeypatch.setattr("qernel.measure.known.models_folder", lambda: tmp_path)
-    assert known("n6") is not None and known("n7") is None
+    monkeypatch.setattr("qernel.measure.shelf.models_folder", lambda: tmp_path)
+    assert shelved("n6") is not None and shelved("n7") is None
     header = read_header(tmp_path / "n6" / "model.safetensors")
     record = json.loads((tmp_path / "n6" / "identity.json").read_text("utf-8"))
     assert record["model_sha256"] == header["sha256"]
     (tmp_path / "n6" / "identity.json").write_text(json.dumps({**record, "model_sha256": "0"}), "utf-8")
-    assert known("n6") is None
+    assert shelved("n6") is None
 
 
 def test_stored_answers_are_the_stored_numbers() -> None:
@@ -246,7 +246,7 @@ def test_lengths_that_cannot_be_converted(system: str, words: str) -> None:
 def test_runs_keep_answers_in_their_folder(tmp_path: Path) -> None:
     """A run that is called like no shipped model: its results and answers are beside its weights."""
     shutil.copytree(MODELS / "n6", tmp_path / "mine", ignore=shutil.ignore_patterns("identity.json"))
-    told, opened = asked_model(tmp_path / "mine")
+    told, opened = on_the_shelf(tmp_path / "mine", {})
     assert told.folder == tmp_path / "mine" and opened().name == "mine"
     assert answered(told, Wanted([1.0]), never).results[0].origin == "stored"
     keep(told, answer(), Chains(20, 64, 1))

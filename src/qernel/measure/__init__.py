@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from qernel.measure.card import Card
     from qernel.measure.density import DensityMap
     from qernel.measure.energies import Energies
-    from qernel.measure.known import shipped
     from qernel.measure.library import configuration, load
     from qernel.measure.map import Map
     from qernel.measure.model import Model
     from qernel.measure.scan import Scan
+    from qernel.measure.shelf import shipped
     from qernel.measure.state import State
 
 _PUBLIC = {
@@ -32,7 +32,7 @@ _PUBLIC = {
     "State": "qernel.measure.state",
     "configuration": "qernel.measure.library",
     "load": "qernel.measure.library",
-    "shipped": "qernel.measure.known",
+    "shipped": "qernel.measure.shelf",
 }
 
 __all__ = ["Card", "DensityMap", "Energies", "Map", "Model", "Scan", "State", "configuration", "load", "shipped"]

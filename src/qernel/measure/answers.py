@@ -12,9 +12,9 @@ from qernel.along import Axis, named
 from qernel.errors import QernelError
 from qernel.measure.energies import INTERPOLATED, SAMPLED, Energies
 from qernel.measure.kept_answers import Chains, keep, kept
-from qernel.measure.known import Known, known, results_folder
 from qernel.measure.points import about, numbers, warn_outside
 from qernel.measure.precision import require_precision, to_precision
+from qernel.measure.shelf import Shelf, shelved
 from qernel.measure.stored import Results
 from qernel.measure.tables import energy_table
 
@@ -78,7 +78,7 @@ class Answers:
         at: all other parameters.
     """
 
-    model: Known
+    model: Shelf
     axis: Axis
     results: list[Energies]
     at: Mapping[str, float]
@@ -105,26 +105,28 @@ class Answers:
         return "\n".join([text, *lines])
 
 
-def asked_model(run: str | Path) -> tuple[Known, Callable[[], Model]]:
-    """What is known of a model, and how to open it with its wavefunction, which takes longer.
+def on_the_shelf(run: str | Path, system: Mapping[str, Any]) -> tuple[Shelf, Callable[[], Model]]:
+    """A model with its results, and how to open it with its wavefunction, which takes longer.
 
     Args:
-        run: path of a run folder, or a name from `qernel.measure.shipped`.
+        run: as of `qernel.load`.
+        system: electrons, supercell and twist of the system that it is asked in (`Model.on`); empty: its own.
 
     Raises:
         RunError: as `qernel.load`.
     """
     from qernel import measure
 
-    found = known(run)
+    found = None if system else shelved(run)
     if found is not None:
         return found, cache(lambda: measure.load(run))
     model = measure.load(run)
-    return Known.of(model, results_folder(run)), lambda: model
+    model = model.on(**system) if system else model
+    return Shelf.of(model), lambda: model
 
 
 def answered(
-    model: Known, wanted: Wanted, opened: Callable[[], Model], *, remember: bool = True, tell: Told | None = None
+    model: Shelf, wanted: Wanted, opened: Callable[[], Model], *, remember: bool = True, tell: Told | None = None
 ) -> Answers:
     """What is stored, and for the other values what is sampled.
 
@@ -153,7 +155,7 @@ def answered(
     return Answers(model, named(wanted.along), [ready[value] for value in values], others)
 
 
-def _stored(model: Known, wanted: Wanted, value: float) -> Energies | None:
+def _stored(model: Shelf, wanted: Wanted, value: float) -> Energies | None:
     """The best answer that is there, if it is good enough."""
     if wanted.fresh:
         return None
@@ -174,7 +176,7 @@ def _is_it(chains: Chains, wanted: Wanted) -> bool:
 
 
 def _sample(
-    model: Model, about_it: Known, wanted: Wanted, ready: dict[float, Energies], remember: bool, tell: Told | None
+    model: Model, about_it: Shelf, wanted: Wanted, ready: dict[float, Energies], remember: bool, tell: Told | None
 ) -> None:
     """Add what is sampled now to the answers."""
     from qernel.measure.chains import measured

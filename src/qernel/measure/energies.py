@@ -33,6 +33,8 @@ class Energies(NamedTuple):
     or ``reweighted``, from records at the value ``reweighted_from``, of which a share is effective:
     ``effective_fraction``.
     ``rhat``, ``autocorrelation`` and ``effective_samples`` are those of the energy; each number has its own ``doubts``.
+    ``size_trained`` and ``twist_trained``: whether the model was trained with these electrons in this supercell, and at
+    this twist of it.
     ``impossible`` says why the numbers are no answer (`qernel.estimators.possible`); empty if they may be one.
     ``origin`` is ``sampled``, ``stored`` or ``interpolated`` between stored points, ``source`` says of what.
     ``phase`` is ``liquid``, ``crystal`` or ``undecided`` with ``phase_why`` (`qernel.structure.phase`).
@@ -56,6 +58,8 @@ class Energies(NamedTuple):
     effective_fraction: float = 1.0
     in_gap: bool = False
     impossible: str = ""
+    size_trained: bool = True
+    twist_trained: bool = True
     values: Mapping[str, float] = MappingProxyType({})
     phase: str = UNDECIDED
     phase_why: str = ""

@@ -22,7 +22,7 @@ from qernel.measure.energies import DIAGNOSTICS, ENERGIES, ORDER, STORED, Energi
 from qernel.records import read_json, to_record
 
 if TYPE_CHECKING:
-    from qernel.measure.known import Known
+    from qernel.measure.shelf import Shelf
 
 FOLDER = "query"
 
@@ -44,9 +44,9 @@ class Chains(NamedTuple):
         return f"{self.samples} records of {self.walkers} chains, seed {self.seed}"
 
 
-def folder_of(model: Known) -> Path | None:
+def folder_of(model: Shelf) -> Path | None:
     """Where answers of a model are kept; None where they are not."""
-    from qernel.measure.known import models_folder
+    from qernel.measure.shelf import models_folder
 
     if model.folder is not None and not model.folder.is_relative_to(models_folder()):
         return model.folder / FOLDER
@@ -54,12 +54,12 @@ def folder_of(model: Known) -> Path | None:
     return None if cache is None else cache / "answers" / model.weights[:16]
 
 
-def keep(model: Known, answer: Energies, chains: Chains) -> None:
+def keep(model: Shelf, answer: Energies, chains: Chains) -> None:
     """Keep an answer; where that cannot be done, nothing is said or lost."""
     folder = folder_of(model)
     if folder is None:
         return
-    request = {"weights": model.weights, "values": dict(answer.values), "chains": chains._asdict()}
+    request = {**_system(model), "values": dict(answer.values), "chains": chains._asdict()}
     name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:20]
     numbers = {name: getattr(answer, name) for name in (*ENERGIES, ORDER)}
     record = {
@@ -79,15 +79,17 @@ def keep(model: Known, answer: Energies, chains: Chains) -> None:
         return
 
 
-def kept(model: Known, values: Mapping[str, float]) -> Iterator[tuple[Chains, Energies]]:
+def kept(model: Shelf, values: Mapping[str, float]) -> Iterator[tuple[Chains, Energies]]:
     """The answers kept at a point of a model, and how much was sampled for each."""
     folder = folder_of(model)
     if folder is None or not folder.is_dir():
         return
+    ours = json.loads(json.dumps(_system(model)))
     for path in sorted(folder.glob("*.json")):
         try:
             record = read_json(path)
-            if record["weights"] == model.weights and _same(record["values"], values):
+            system = {name: record[name] for name in ours}
+            if system == ours and _same(record["values"], values):
                 yield Chains(**record["chains"]), _restored(model, record, path)
         except RunError as error:
             warn(str(error))
@@ -95,12 +97,19 @@ def kept(model: Known, values: Mapping[str, float]) -> Iterator[tuple[Chains, En
             warn(f"{path} is no answer of qernel query: {error}")
 
 
+def _system(model: Shelf) -> dict[str, Any]:
+    """Which weights in which system."""
+    system = model.config.system
+    about = {"electrons": system.electrons, "supercell": system.supercell, "twist": system.reduced_twist}
+    return {"weights": model.weights, "system": about}
+
+
 def _same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
     near = (math.isclose(one[name], other[name], rel_tol=1e-9, abs_tol=1e-12) for name in other if name in one)
     return set(one) == set(other) and all(near)
 
 
-def _restored(model: Known, record: Mapping[str, Any], path: Path) -> Energies:
+def _restored(model: Shelf, record: Mapping[str, Any], path: Path) -> Energies:
     row, unit = record["answer"], model.config.energy_unit_meV
     chains = Chains(**record["chains"])
     source = f"stored in {path}, {chains}"

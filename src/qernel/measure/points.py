@@ -12,14 +12,15 @@ import numpy.typing as npt
 from qernel.along import Axis, named
 from qernel.errors import QernelError, RunError, warn
 from qernel.estimators.doubts import listed
+from qernel.measure import place
 from qernel.provenance import identity
 
 if TYPE_CHECKING:
     from qernel.config import Config
     from qernel.hamiltonian.family import Hamiltonian
     from qernel.measure.energies import Energies
-    from qernel.measure.known import Known
     from qernel.measure.model import Model
+    from qernel.measure.shelf import Shelf
     from qernel.measure.state import State
 
 
@@ -168,7 +169,7 @@ def numbers(name: str, values: npt.ArrayLike) -> tuple[float, ...]:
     return tuple(dict.fromkeys(found.ravel().tolist()))
 
 
-def warn_outside(model: Model | Known, axis: Axis, places: Sequence[tuple[float, State | Energies]]) -> None:
+def warn_outside(model: Model | Shelf, axis: Axis, places: Sequence[tuple[float, State | Energies]]) -> None:
     """Say which points the model was not trained on, and whether its training is over.
 
     Args:
@@ -177,6 +178,9 @@ def warn_outside(model: Model | Known, axis: Axis, places: Sequence[tuple[float,
         places: each value of it with the state, or the answer, there.
     """
     symbol = axis.symbol
+    if untrained := str(place.known(model)):
+        trained = "; ".join(one.label for one in place.origin(model).systems)
+        warn(f"{untrained}: the model was trained on {trained}, and is asked for {model.config.system.label}")
     if model.training is not None and not model.training.complete:
         warn(f"{model.name} {model.training.sentence}")
     outside = [value for value, state in places if state.extrapolating]
@@ -196,18 +200,18 @@ def intervals(parts: Sequence[tuple[float, float]]) -> str:
     return " and ".join(f"[{low:g}, {high:g}]" for low, high in parts)
 
 
-def _trained(model: Model | Known) -> str:
+def _trained(model: Model | Shelf) -> str:
     low, high = model.ranges["lam"]
     parts = [f"λ in {intervals(model.hamiltonian.parts)}" if low < high else f"λ = {low:g} alone"]
     parts += [f"{name} in [{a:g}, {b:g}]" for name, (a, b) in model.ranges.items() if name != "lam"]
     return " and ".join(parts)
 
 
-def about(model: Model | Known, at: Mapping[str, float]) -> dict[str, Any]:
+def about(model: Model | Shelf, at: Mapping[str, float]) -> dict[str, Any]:
     """What was measured: the system and the model."""
     said = {"name": model.name, "parameters": model.parameters}
     said |= {"training": model.training.as_dict()} if model.training is not None else {}
-    return {"system": system(model.config, model.hamiltonian, at), "model": said}
+    return {"system": system(model.config, model.hamiltonian, at) | place.placed(model), "model": said}
 
 
 def system(config: Config, hamiltonian: Hamiltonian, at: Mapping[str, float]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Whatever is read belongs to the very weights of the model, which every file name
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qernel.along import axis, point
-from qernel.errors import RunError, warn
+from qernel.config import Config
+from qernel.config.systems import same
+from qernel.errors import ConfigError, RunError, warn
 from qernel.estimators.doubts import stored_doubts
 from qernel.estimators.phases import stored_phase, stored_phases
 from qernel.estimators.quantity import Quantity
@@ -26,7 +29,7 @@ from qernel.storage import open as open_results
 if TYPE_CHECKING:
     import xarray
 
-    from qernel.measure.known import Known
+    from qernel.measure.shelf import Shelf
 
 SCANNED, OBSERVED, OWN = "scan/energies.nc", "observe/observables.nc", "observables.nc"
 """Files of results in the folder of a model, of `qernel scan`, of `qernel observe`, and beside shipped models."""
@@ -68,7 +71,7 @@ class Results:
         model: whose they are.
     """
 
-    def __init__(self, model: Known) -> None:
+    def __init__(self, model: Shelf) -> None:
         self._model = model
 
     @cached_property
@@ -77,7 +80,7 @@ class Results:
         folder = self._model.folder
         paths = [] if folder is None else [folder / name for name in (OWN, OBSERVED, SCANNED)]
         found = of_these_weights(paths, self._model.weights)
-        return [(path, data) for path, data in found if all(name in data for name in ENERGIES)]
+        return [(path, data) for path, data in found if all(name in data for name in ENERGIES) and self._ours(data)]
 
     def at(self, along: str, value: float, others: Mapping[str, float]) -> Energies | None:
         """The answer with the smallest error that was measured at a point, else the best one between points."""
@@ -156,6 +159,14 @@ class Results:
             source=source,
         )
 
+    def _ours(self, data: xarray.Dataset) -> bool:
+        """Whether results are of the system that is asked about: weights may serve several."""
+        try:
+            system = Config.model_validate(tomllib.loads(data.attrs["config"])).system
+        except (KeyError, TypeError, ValueError, ConfigError):
+            return False
+        return same(system, self._model.config.system)
+
     def _useless(self, data: xarray.Dataset, along: str) -> list[bool]:
         """Which points nothing is to be concluded from."""
         flags = [data[name].values.astype(bool) for name in (IMPOSSIBLE, *OUTSIDE) if name in data]
@@ -165,7 +176,7 @@ class Results:
 
     def _said(self, path: Path) -> str:
         """A file in words: shipped ones by the model that they came with."""
-        from qernel.measure.known import models_folder
+        from qernel.measure.shelf import models_folder
 
         return f"{path.name} shipped with {self._model.name}" if path.is_relative_to(models_folder()) else str(path)
 

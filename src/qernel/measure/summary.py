@@ -16,6 +16,7 @@ from qernel.estimators.statistics import Summary, summarise
 from qernel.estimators.weighted import ratio_of_weighted
 from qernel.lattice import holds_root_three
 from qernel.measure.energies import Energies
+from qernel.measure.place import known
 from qernel.observables.base import Samples
 from qernel.observables.phases import sampled_phase
 
@@ -57,6 +58,7 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         found = averaged(np.asarray(crystal_order(positions, cell)))
         order = Quantity(found.mean, found.error, "", source, doubts=doubts_of(found, chains))
         order_rhat = found.rhat
+    trained = known(state.model)
     word, why = sampled_phase(Samples(positions, state.model.hamiltonian, state.point, seed=seed), found)
     acceptance = float(np.mean([record.acceptance for record in records]))
     return Energies(
@@ -71,6 +73,8 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         in_gap=state.in_gap,
         order_parameter=order,
         order_parameter_rhat=order_rhat,
+        size_trained=trained.size,
+        twist_trained=trained.twist,
         impossible=impossible(state.model.hamiltonian, state.point, parts, acceptance),
         values=state.values,
         phase=word,

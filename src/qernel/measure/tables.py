@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 from qernel.along import axis as axis_of
 from qernel.along import named
 from qernel.measure.energies import SAMPLED
+from qernel.measure.place import chosen, described
 from qernel.storage import DOUBTFUL, IMPOSSIBLE, measured, outside
-from qernel.text import columns, describe
+from qernel.text import columns
 
 if TYPE_CHECKING:
     import xarray
 
     from qernel.measure.energies import Energies
-    from qernel.measure.known import Known
     from qernel.measure.model import Model
+    from qernel.measure.shelf import Shelf
 
 
 def energy_table(
-    model: Model | Known,
+    model: Model | Shelf,
     results: Sequence[Energies],
     others: Mapping[str, float],
     *,
@@ -70,10 +71,10 @@ def energy_table(
             ]
         )
     unit = model.config.energy_unit_meV
-    title = f"{model.name}: {describe(model.config.system.electrons, model.config.system.cells)}, "
+    title = f"{model.name}: {described(model)}, "
     title += "".join(f"{named(name).at(value)}, " for name, value in others.items())
     title += "energies per electron in E0" + ("" if unit is None else f" = {unit:.6g} meV")
-    return f"{title}\n{columns([[*head, ''], *rows])}"
+    return "\n".join(filter(None, (title, chosen(model), columns([[*head, ""], *rows]))))
 
 
 def _said(result: Energies, remark: str) -> str:
@@ -126,7 +127,7 @@ def observed_table(dataset: xarray.Dataset) -> str:
         numbers = [parenthesis(float(dataset[name][index]), float(dataset[f"{name}_error"][index])) for name in single]
         here = dataset.isel({along.name: index})
         rows.append([f"{value:g}", *numbers, stored_phase(here).word, remark(here)])
-    lines = [columns(rows)]
+    lines = [*filter(None, [dataset.attrs.get("twist_chosen")]), columns(rows)]
     for name in measured(dataset):
         if name not in single:
             axes = " × ".join(f"{size} {axis}" for axis, size in dataset[name].sizes.items())

@@ -60,13 +60,13 @@ def query(
     [-17, -18]
     """
     from qernel.measure.answers import Wanted, answered
-    from qernel.measure.known import Known
     from qernel.measure.points import numbers
+    from qernel.measure.shelf import Shelf
 
     along = where.get("along", "lam")
     wanted = Wanted(numbers(along, values), precision=precision, fresh=fresh, **where)
     with shown(progress) as tell:
-        return answered(Known.of(model, model.folder), wanted, lambda: model, tell=tell).results
+        return answered(Shelf.of(model), wanted, lambda: model, tell=tell).results
 
 
 def scan(

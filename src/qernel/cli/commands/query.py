@@ -8,7 +8,7 @@ from typing import Any
 from qernel import runtime
 from qernel.cli.shared.arguments import positive
 from qernel.cli.shared.options import add_json, add_measurement
-from qernel.cli.shared.points import asked_values
+from qernel.cli.shared.points import asked_system, asked_values
 from qernel.cli.shared.results import refused
 from qernel.progress import Bar
 from qernel.storage import to_json
@@ -35,9 +35,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Say the energies of a trained wavefunction at the given points."""
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
-    from qernel.measure.answers import Wanted, answered, asked_model
+    from qernel.measure.answers import Wanted, answered, on_the_shelf
 
-    about, model = asked_model(options.run)
+    about, model = on_the_shelf(options.run, asked_system(options))
     along, values, at = asked_values(options, about.config.system)
     chains: dict[str, Any] = {"samples": options.samples, "walkers": options.walkers, "seed": options.seed}
     how: dict[str, Any] = {"precision": options.precision, "fresh": options.fresh, "extrapolate": options.extrapolate}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qernel.cli.shared.arguments import flatten
 from qernel.config.laboratory import InUnit, reduced
@@ -13,6 +13,25 @@ if TYPE_CHECKING:
     from qernel.config.sections.system import SystemConfig
     from qernel.measure.model import Model
     from qernel.measure.points import Points
+
+
+def asked_model(options: argparse.Namespace) -> Model:
+    """The model RUN, in the system of ``--electrons``, ``--supercell`` and ``--twist`` where any of them is given.
+
+    Raises:
+        RunError: if there is no such model, or it cannot be asked there.
+    """
+    from qernel.measure import load
+
+    model = load(options.run)
+    system = asked_system(options)
+    return model.on(**system) if system else model
+
+
+def asked_system(options: argparse.Namespace) -> dict[str, Any]:
+    """What is given of ``--electrons``, ``--supercell`` and ``--twist``, as `Model.on` takes it."""
+    asked = {name: getattr(options, name) for name in ("electrons", "supercell", "twist")}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def asked_values(options: argparse.Namespace, system: SystemConfig) -> tuple[str, list[float], dict[str, float]]:

@@ -1,4 +1,6 @@
-"""What is known of a shipped model without opening it, which would import JAX: for answers that are stored already.
+"""A model and its results on the disk: what tables, JSON and stored answers need of it.
+
+A shipped model need not be opened for that, which would import JAX.
 
 ``identity.json`` beside a shipped model ties its file to the weights that results name:
 
@@ -24,6 +26,7 @@ from qernel.training.names import MODEL_FILE
 if TYPE_CHECKING:
     from qernel.hamiltonian.family import Hamiltonian
     from qernel.measure.model import Model
+    from qernel.measure.place import Moved
 
 IDENTITY_FILE = "identity.json"
 
@@ -46,7 +49,7 @@ def shipped() -> list[str]:
 
 
 @dataclass(frozen=True)
-class Known:
+class Shelf:
     """A model as tables and JSON speak of it.
 
     Attributes:
@@ -56,6 +59,7 @@ class Known:
         weights: SHA-256 of its trained numbers.
         parameters: how many there are.
         training: how far its run had come; None where that is not said.
+        moved: how it came into another system than that of its training; None: it did not.
     """
 
     name: str
@@ -64,19 +68,15 @@ class Known:
     weights: str = field(repr=False)
     parameters: int
     training: Any = field(default=None, repr=False)
+    moved: Moved | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, model: Model, folder: Path | None) -> Known:
-        """The same of a model that is open.
-
-        Args:
-            model: the model.
-            folder: with results of it.
-        """
+    def of(cls, model: Model) -> Shelf:
+        """The same of a model that is open, in the system that it is asked in."""
         from qernel.provenance import weights_digest
 
         digest = weights_digest(model.wavefunction)
-        return cls(model.name, folder, model.config, digest, model.parameters, model.training)
+        return cls(model.name, model.folder, model.config, digest, model.parameters, model.training, model.moved)
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
@@ -94,7 +94,7 @@ class Known:
         return middle | dict(others)
 
 
-def known(run: str | Path) -> Known | None:
+def shelved(run: str | Path) -> Shelf | None:
     """What is known of a shipped model; None of anything else, or where its identity is not there."""
     folder = models_folder() / str(run)
     if (Path(run) / MODEL_FILE).exists() or str(run) not in shipped():
@@ -105,15 +105,9 @@ def known(run: str | Path) -> Known | None:
         if identity["model_sha256"] != header["sha256"]:
             return None
         config = as_stored(Config.model_validate(tomllib.loads(header["config"])), str(folder / MODEL_FILE))
-        return Known(str(run), folder, config, str(identity["weights_sha256"]), int(identity["parameters"]))
+        return Shelf(str(run), folder, config, str(identity["weights_sha256"]), int(identity["parameters"]))
     except (OSError, ValueError, LookupError, TypeError):
         return None
-
-
-def results_folder(run: str | Path) -> Path | None:
-    """The folder in which results of a run or of a shipped model are; None where there is none."""
-    folder = Path(run) if (Path(run) / MODEL_FILE).exists() else models_folder() / str(run)
-    return folder if folder.is_dir() else None
 
 
 def _header(path: Path) -> dict[str, str]:
