@@ -13,7 +13,6 @@ from qernel.lazy import exports
 
 if TYPE_CHECKING:
     from qernel.measure.card import Card
-    from qernel.measure.density import DensityMap
     from qernel.measure.energies import Energies
     from qernel.measure.library import configuration, load
     from qernel.measure.map import Map
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Card": "qernel.measure.card",
-    "DensityMap": "qernel.measure.density",
     "Energies": "qernel.measure.energies",
     "Map": "qernel.measure.map",
     "Model": "qernel.measure.model",
@@ -35,6 +33,6 @@ _PUBLIC = {
     "shipped": "qernel.measure.shelf",
 }
 
-__all__ = ["Card", "DensityMap", "Energies", "Map", "Model", "Scan", "State", "configuration", "load", "shipped"]
+__all__ = ["Card", "Energies", "Map", "Model", "Scan", "State", "configuration", "load", "shipped"]
 
 __getattr__ = exports(__name__, _PUBLIC)

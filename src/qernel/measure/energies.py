@@ -96,6 +96,12 @@ class Energies(NamedTuple):
             IMPOSSIBLE: self.impossible,
         }
 
+    def __repr__(self) -> str:
+        shown = [f"{named(name).symbol}={value:g}" for name, value in (self.values or {"lam": self.lam}).items()]
+        numbers = {name: getattr(self, name) for name in (*ENERGIES, ORDER)}
+        shown += [f"{name}={number.number}" for name, number in numbers.items() if number is not None]
+        return f"Energies({', '.join(shown)}; E0 per electron{', errors doubtful' if self.doubts else ''})"
+
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>" for name in ENERGIES)
         notes = [

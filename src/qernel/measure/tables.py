@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from qernel.along import axis as axis_of
 from qernel.along import named
-from qernel.measure.energies import SAMPLED
+from qernel.measure.energies import ENERGIES, ORDER, SAMPLED
 from qernel.measure.place import chosen, described
 from qernel.storage import DOUBTFUL, IMPOSSIBLE, measured, outside
-from qernel.text import columns
+from qernel.text import columns, html_table
 
 if TYPE_CHECKING:
     import xarray
@@ -80,6 +80,19 @@ def energy_table(
 def _said(result: Energies, remark: str) -> str:
     """A remark, before it whether the numbers were there already."""
     return ", ".join(filter(None, ("" if result.origin == SAMPLED else result.origin, remark)))
+
+
+def energy_html(results: Sequence[Energies], along: str, caption: str) -> str:
+    """Energies per electron with their phase and convergence as an HTML table, a row for each point."""
+    energies = [f"{name} (E0)" for name in ("energy", "kinetic", "moiré", "interaction")]
+    rows = [[named(along).symbol, *energies, "|ρ_K|²", "phase", "R̂", ""]]
+    for one in results:
+        numbers = [getattr(one, name) for name in (*ENERGIES, ORDER)]
+        doubtful = any(number.doubts for number in numbers if number is not None)
+        cells = ["" if number is None else number.number for number in numbers]
+        note = _said(one, remark({**one._asdict(), DOUBTFUL: doubtful}))
+        rows.append([f"{one.values[along]:g}", *cells, one.phase, f"{one.rhat:.3f}", note])
+    return html_table(rows, caption)
 
 
 def reweighted_table(results: Sequence[Energies], along: str = "lam") -> str:

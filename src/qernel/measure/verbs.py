@@ -13,12 +13,13 @@ from qernel.progress import shown
 if TYPE_CHECKING:
     import xarray
 
+    from qernel.measure.asked import Options
     from qernel.measure.diagnosis import Diagnoses
     from qernel.measure.energies import Energies
     from qernel.measure.map import Map
     from qernel.measure.model import Model
     from qernel.measure.points import Where
-    from qernel.measure.scan import Options, Scan
+    from qernel.measure.scan import Scan
     from qernel.observables import Observable
     from qernel.progress import Told
 
