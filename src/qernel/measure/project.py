@@ -28,7 +28,7 @@ from qernel.measure.projections import FILES, RECORD, Projections
 from qernel.progress import Parts, Told
 from qernel.projection.time_steps import HALVINGS, chosen, require
 from qernel.records import stored_request
-from qernel.stopping import check
+from qernel.stopping import check, stoppable
 
 if TYPE_CHECKING:
     from qernel.estimators.chains import Record
@@ -87,6 +87,7 @@ class Settings:
         return {"time_steps": list(self.time_steps), "time": self.time, "fit": self.fit}
 
 
+@stoppable
 def project(
     state: State,
     *,
@@ -145,7 +146,7 @@ def projections(
 
     def measure(points: Points) -> Projections:
         states = points.states
-        warn_outside(points, states)
+        warn_outside(points.model, points.axis, list(zip(points.values, states, strict=True)))
         parts, found, projector = Parts(tell, len(states)), [], None
         for value, state in zip(points.values, states, strict=True):
             parts.begin(f"projecting {points.axis.at(value)}")

@@ -14,8 +14,10 @@ import numpy.typing as npt
 from qernel.along import named
 from qernel.errors import RunError
 from qernel.measure.diagnose import diagnose
-from qernel.measure.energies import Energies, summary
+from qernel.measure.energies import Energies
 from qernel.measure.project import project
+from qernel.measure.summary import summary
+from qernel.stopping import stoppable
 from qernel.text import html_facts
 
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ class State:
 
         return PointAmplitude(self.model.wavefunction, self.point, self.model.config.train.precision)
 
+    @stoppable
     def energy(
         self,
         samples: int | None = None,
@@ -174,6 +177,7 @@ class State:
         """
         return summary(self, records, seed, log_weights)
 
+    @stoppable
     def sample(
         self, samples: int | None = None, *, walkers: int | None = None, seed: int | None = None
     ) -> npt.NDArray[np.float64]:
@@ -189,6 +193,7 @@ class State:
         records = self.records(samples, walkers, seed, energies=False, progress=None)
         return np.stack([record.positions for record in records], axis=1)
 
+    @stoppable
     def observe(
         self,
         *observables: str | Observable,

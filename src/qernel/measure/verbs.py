@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy.typing as npt
 
 from qernel.progress import shown
+from qernel.stopping import stoppable
 
 if TYPE_CHECKING:
     import xarray
@@ -25,14 +26,27 @@ if TYPE_CHECKING:
     from qernel.progress import Told
 
 
+@stoppable
 def query(
-    model: Model, values: npt.ArrayLike, *, progress: Told | bool | None = None, **where: Unpack[Where]
+    model: Model,
+    values: npt.ArrayLike,
+    *,
+    precision: float | None = None,
+    fresh: bool = False,
+    progress: Told | bool | None = None,
+    **where: Unpack[Where],
 ) -> list[Energies]:
-    """Energies at values of λ or of another parameter, as ``qernel query`` measures them.
+    """Energies at values of λ or of another parameter, as ``qernel query`` has them.
+
+    What was measured earlier of these very weights is answered at once, between such points interpolated with its
+    error (``origin`` of each answer). Where there is nothing, and where ``samples``, ``walkers`` or ``seed`` ask for
+    chains that were not drawn yet, it is sampled and kept.
 
     Args:
         model: to measure.
         values: of the parameter, a number or several.
+        precision: sample until the error of the energy per electron is this small, in E0, instead of ``samples``.
+        fresh: sample, whatever is stored.
         progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
             called with what is measured and the fraction done.
         where: ``along``, the parameter (λ); ``at``, values of the others (the middle of the trained interval for
@@ -49,13 +63,17 @@ def query(
     >>> [round(one.energy.value) for one in found]
     [-17, -18]
     """
-    from qernel.measure.chains import measured
-    from qernel.measure.points import points
+    from qernel.measure.answers import Wanted, answered
+    from qernel.measure.points import numbers
+    from qernel.measure.shelf import Shelf
 
+    along = where.get("along", "lam")
+    wanted = Wanted(numbers(along, values), precision=precision, fresh=fresh, **where)
     with shown(progress) as tell:
-        return measured(points(model, values, **where), tell=tell).sweeps["fresh"]
+        return answered(Shelf.of(model), wanted, lambda: model, tell=tell).results
 
 
+@stoppable
 def scan(
     model: Model,
     values: npt.ArrayLike,
@@ -115,6 +133,7 @@ def scan(
         )
 
 
+@stoppable
 def map(
     model: Model,
     values: npt.ArrayLike,
@@ -156,6 +175,7 @@ def map(
         return mapped(points(model, values, **where), over, out=folder, tell=tell, **(options or {}))
 
 
+@stoppable
 def observe(
     model: Model,
     values: npt.ArrayLike,
@@ -197,6 +217,7 @@ def observe(
         return observations(points(model, values, **where), observables, out=folder, tell=tell)
 
 
+@stoppable
 def diagnose(
     model: Model,
     values: npt.ArrayLike,
@@ -235,6 +256,7 @@ def diagnose(
         return diagnoses(points(model, values, **where), groups=groups, out=folder, tell=tell)
 
 
+@stoppable
 def project(
     model: Model,
     values: npt.ArrayLike,
@@ -255,7 +277,8 @@ def project(
         time: imaginary time at each time step in 1/E0 (8).
         fit: of the energies against the time step: ``linear`` or ``quadratic``.
         out: folder for the files; a projection that was stopped goes on where it was when it is asked for again.
-        progress: called with what is projected and the fraction done of everything; True: a bar on standard error.
+        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
+            called with what is projected and the fraction done.
         where: as of `query`; as many walkers are projected as there are chains.
 
     Raises:

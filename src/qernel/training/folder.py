@@ -22,20 +22,21 @@ from qernel.config.earlier import meanings
 from qernel.errors import ConfigError, DamagedFile, RunError
 from qernel.files import PARTIAL, occupied, require_writable, set_aside, write_atomically
 from qernel.sampling.devices import walker_mesh
+from qernel.stopping import expendable
 from qernel.training.checkpoint import CONFIG_FILE as CONFIG_FILE
 from qernel.training.checkpoint import Checkpoints, Loaded
 from qernel.training.events import EventLog
 from qernel.training.expert_load import Routing, overflow
 from qernel.training.lock import LOCK_FILE, locked
 from qernel.training.metrics import MetricsFile
+from qernel.training.names import METRICS_FILE as METRICS_FILE
+from qernel.training.names import MODEL_FILE as MODEL_FILE
 from qernel.training.progress import COMPLETE, GOING_ON, Progress
 from qernel.training.state import TrainState
 from qernel.training.step import StepInfo
 from qernel.training.tensors import read_header, write_tensors
 from qernel.wavefunction import Wavefunction, parameter_layout
 from qernel.wavefunction.parts.experts import mixtures
-
-METRICS_FILE, MODEL_FILE = "metrics.csv", "model.safetensors"
 
 
 class RunFolder:
@@ -78,7 +79,8 @@ class RunFolder:
             self._save_model(state, GOING_ON)
         self._open_metrics(state)
         try:
-            yield
+            with expendable(None):
+                yield
         except BaseException:
             self._close_metrics(quietly=True)  # the error on its way says more than one of closing
             raise
