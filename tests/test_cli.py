@@ -588,6 +588,7 @@ class FakeReport(NamedTuple):
     error: Any
     acceptance: Any
     order_parameter: Any
+    systems: Any = ()
 
 
 def reports() -> list[Any]:

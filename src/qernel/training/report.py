@@ -18,7 +18,10 @@ _SMOOTHING = 20
 
 
 class Report(NamedTuple):
-    """Progress of a run: means over recent iterations per group ``[G]``, energies per electron in E0."""
+    """Progress of a run: means over recent iterations per group ``[G]``, energies per electron in E0.
+
+    ``systems`` names the system of each group; it is empty where there is one.
+    """
 
     stage: str
     iteration: int
@@ -29,6 +32,7 @@ class Report(NamedTuple):
     error: npt.NDArray[np.float64]
     acceptance: npt.NDArray[np.float64]
     order_parameter: npt.NDArray[np.float64]
+    systems: tuple[str, ...] = ()
 
 
 class Reporter:
@@ -38,10 +42,18 @@ class Reporter:
         report: receives the reports; None: nobody.
         iterations: at which iteration the run ends.
         burn_in: iterations before the first update.
+        systems: see `Report`.
     """
 
-    def __init__(self, report: Callable[[Report], None] | None, iterations: int, burn_in: int):
+    def __init__(
+        self,
+        report: Callable[[Report], None] | None,
+        iterations: int,
+        burn_in: int,
+        systems: tuple[str, ...] = (),
+    ):
         self._report = report
+        self._systems = systems
         self._iterations = iterations
         self._burn_in = burn_in
         self._recent: deque[StepInfo] = deque(maxlen=_SMOOTHING)
@@ -90,6 +102,7 @@ class Reporter:
                 self._mean("error"),
                 self._mean("acceptance"),
                 self._mean("order_parameter"),
+                self._systems,
             )
         )
 
