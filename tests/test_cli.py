@@ -26,7 +26,6 @@ from qernel.cli import entry, main
 from qernel.cli.commands import demo
 from qernel.cli.parser import COMMANDS, build_parser
 from qernel.cli.shared.arguments import flatten, lam_values
-from qernel.cli.shared.progress import TrainingProgress
 from qernel.config import Config, load_config, presets
 from qernel.errors import Interrupted, QernelError, RunError
 from qernel.estimators.doubts import doubts
@@ -35,6 +34,7 @@ from qernel.measure.energies import Energies
 from qernel.progress import Bar, Parts, shown
 from qernel.storage import open as open_results
 from qernel.storage import to_json
+from qernel.training.display import TrainingProgress
 from qernel.training.progress import COMPLETE, TIME_LIMIT, Progress
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -84,6 +84,7 @@ class FakeModel:
         self.hamiltonian = self.config.hamiltonian()
         self.parameters = 15760
         self.card = None
+        self.moved = None
         self.training: Progress | None = None
         self.impossible = ""
         self.wavefunction = {"weight": np.ones(3), "name": "not a number"}

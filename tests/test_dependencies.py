@@ -82,7 +82,7 @@ def test_locks_hold_what_is_declared() -> None:
     # Of these the builder imports the second for an editable install.
     declared = {"lock-build.txt": [*content["build-system"]["requires"], "editables"]}
     declared["lock.txt"] = project["dependencies"]
-    declared["lock-dev.txt"] = [*project["dependencies"], *extras["dev"], *extras["cluster"]]
+    declared["lock-dev.txt"] = [*project["dependencies"], *extras["dev"], *extras["cluster"], *extras["docs"]]
     versions: dict[str, dict[str, set[str]]] = {}
     for lock in LOCKS:
         versions[lock] = {}
@@ -102,7 +102,7 @@ def test_nothing_is_installed_unlocked() -> None:
     """Every call of pip in the scripts either checks hashes or fetches nothing."""
     lines = [line for path in (ROOT / "scripts").glob("*.sh") for line in path.read_text("utf-8").splitlines()]
     calls = [line for line in lines if re.match(r"\s*(\$pip|pip|.*-m pip.* install) ", line) and "pip=" not in line]
-    assert len(calls) == 3
+    assert len(calls) == 5
     for call in calls:
         assert "--require-hashes" in call or {"--no-deps", "--no-build-isolation"} <= set(call.split()), call
     assert "requirements/*.txt" in (ROOT / ".ci" / "run").read_text("utf-8")  # the audit reads all lock files

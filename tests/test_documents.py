@@ -17,7 +17,8 @@ from qernel.measure import load
 from qernel.provenance import weights_digest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "studies").rglob("README.md"))]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "studies").rglob("README.md")]
+DOCUMENTS.sort()
 _TABLE = tomllib.loads((Path(__file__).parent / "documents.toml").read_text("utf-8"))
 CLAIMS, FIGURES = _TABLE["claim"], _TABLE["figure"]
 _NUMBER = re.compile(r"[-−]?\d+\.\d+(?:\((\d+)\))?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
@@ -88,7 +89,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_that_are_named_exist(document: Path) -> None:
     """Paths from the repository root and modules of the package, in code."""
-    for name in re.findall(r"`((?:studies|tests|docs)/[\w./-]+\w)`", document.read_text("utf-8")):
+    for name in re.findall(r"`((?:studies|tests|docs|scripts)/[\w./-]+\w)`", document.read_text("utf-8")):
         assert (ROOT / name).exists(), name
 
 

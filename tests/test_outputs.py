@@ -16,12 +16,12 @@ from figure_data import dataset
 from qernel import outputs, progress
 from qernel.cli import main
 from qernel.cli.parser import COMMANDS, build_parser
-from qernel.cli.shared.progress import TrainingProgress
 from qernel.config import load_config
 from qernel.errors import RunError, command_line, resume_command
 from qernel.files import require_writable
 from qernel.measure import load
 from qernel.storage import save
+from qernel.training.display import TrainingProgress
 from qernel.training.folder import save_model
 from qernel.training.lock import LOCK_FILE
 from qernel.training.run import initial_wavefunction

@@ -2,11 +2,14 @@
 
 import json
 import math
+import re
+import sys
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
+from qernel.errors import QernelError
 from qernel.estimators.quantity import Quantity, parenthesis
 
 E0_MEV = 3.375559
@@ -70,8 +73,74 @@ def test_format_pads() -> None:
     assert f"{Quantity(0.5, 0.1)}" == "0.50(10)"
 
 
+@pytest.mark.parametrize(
+    ("value", "error", "spec", "text"),
+    [
+        (-17.64123, 0.00312, ".3f", "-17.641(3) E0"),
+        (-17.64123, 0.00312, ".5f", "-17.64123(312) E0"),
+        (-17.64123, 0.00312, "+.1f", "-17.6(<1) E0"),
+        (0.25, 0.0, ".2f", "0.25(0) E0"),
+        (12.5, 1.26, " .1f", " 12.5(1.3) E0"),
+        (0.999, 0.0096, ".2f", "1.00(1) E0"),
+        (99.96, 0.96, ".1f", "100.0(1.0) E0"),
+        (-17.64123, 0.00312, ">20.3f", "       -17.641(3) E0"),
+        (-17.64123, 0.00312, "*^17.3f", "**-17.641(3) E0**"),
+        (-17.64123, 0.00312, ".5g", "-17.641(3) E0"),
+        (-17.64123, 0.00312, ".5", "-17.641(3) E0"),
+        (1234567.0, 8900.0, ".2e", "1.23(1)e+06 E0"),
+        (1234567.0, 8900.0, ".3E", "1.235(9)E+06 E0"),
+        (1.5e-9, 2e-11, ".1e", "1.5(<1)e-09 E0"),
+        (math.nan, 0.1, ".3f", "nan(0.1) E0"),
+        (0.5, math.nan, ".3f", "0.500(nan) E0"),
+    ],
+)
+def test_format_with_digits(value: float, error: float, spec: str, text: str) -> None:
+    assert format(Quantity(value, error, "E0"), spec) == text
+
+
+def test_formatted_numbers_are_those_of_floats() -> None:
+    """The value as Python writes it, the error within half of its last place."""
+    random = np.random.default_rng(5)
+    for _ in range(300):
+        value, error = float(random.normal() * 10.0 ** random.integers(-6, 7)), float(10.0 ** random.uniform(-4, 3))
+        spec = f".{random.integers(0, 7)}{random.choice(list('feg'))}"
+        text = format(Quantity(value, error), spec)
+        mantissa, digits, exponent = re.fullmatch(r"(.*)\((.*)\)(.*)", text).groups()  # type: ignore[union-attr]
+        assert mantissa + exponent == format(value, spec)
+        last = 10.0 ** (int(exponent[1:] or 0) - len(mantissa.partition(".")[2]))
+        shown = 0.0 if digits == "<1" else float(digits) * (10.0 ** int(exponent[1:] or 0) if "." in digits else last)
+        assert abs(shown - error) <= 0.5001 * last, text
+
+
+@pytest.mark.parametrize("spec", [".3s", "08.3f", "=10", ".3x", "%", "abc", ",.2f"])
+def test_formats_that_are_none(spec: str) -> None:
+    with pytest.raises(ValueError, match=r"give digits as of a float"):
+        format(Quantity(1.0, 0.1), spec)
+
+
+def test_meV_is_the_energy() -> None:
+    q = Quantity(-2.0, 0.1, "E0/electron", E0_meV=E0_MEV)
+    assert q.meV == q.to("meV") and q.meV.meV == q.meV
+    for none in (Quantity(1.0, 0.1, "E0"), Quantity(1.0, 0.1, "a_M", E0_meV=E0_MEV)):
+        assert not hasattr(none, "meV")
+
+
+def test_uncertainties_know_what_depends_on_what() -> None:
+    uncertainties = pytest.importorskip("uncertainties")
+    q = Quantity(-17.6, 0.003, "E0", source="run")
+    there = q.to_uncertainties()
+    assert isinstance(there, uncertainties.UFloat) and (there.n, there.s, there.tag) == (-17.6, 0.003, "run")
+    assert (there - there).s == 0.0 and (there * there).s == pytest.approx(2 * 17.6 * 0.003)
+
+
+def test_without_uncertainties_one_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uncertainties", None)
+    with pytest.raises(QernelError, match="pip install uncertainties"):
+        Quantity(1.0, 0.1).to_uncertainties()
+
+
 def test_html_shows_source_and_meV_safely() -> None:
-    q = Quantity(-17.64123, 0.00312, "E0", source='64 chains, "<seed>" 1', meV=E0_MEV)
+    q = Quantity(-17.64123, 0.00312, "E0", source='64 chains, "<seed>" 1', E0_meV=E0_MEV)
     text = q._repr_html_()
     assert "\N{MINUS SIGN}17.6412(31) <i>E</i><sub>0</sub>" in text
     assert "\N{MINUS SIGN}59.549(11) meV" in text
@@ -80,7 +149,7 @@ def test_html_shows_source_and_meV_safely() -> None:
 
 
 def test_conversion() -> None:
-    q = Quantity(-2.0, 0.1, "E0/electron", source="run", meV=E0_MEV)
+    q = Quantity(-2.0, 0.1, "E0/electron", source="run", E0_meV=E0_MEV)
     there = q.to("meV")
     assert there.unit == "meV/electron" and there.source == "run"
     assert there.value == pytest.approx(-2.0 * E0_MEV) and there.error == pytest.approx(0.1 * E0_MEV)
@@ -95,22 +164,22 @@ def test_conversion_errors_prescribe() -> None:
         Quantity(1.0, 0.1, "E0").to("meV")
     for unit, target in (("a_M", "meV"), ("E0²", "meV"), ("E0", "K"), ("E0", "meV/electron"), ("", "meV")):
         with pytest.raises(ValueError, match="only energies convert"):
-            Quantity(1.0, 0.1, unit, meV=E0_MEV).to(target)
+            Quantity(1.0, 0.1, unit, E0_meV=E0_MEV).to(target)
 
 
 def test_scaling_keeps_the_relative_error() -> None:
-    q = Quantity(-6.0, 0.3, "E0", source="run", meV=E0_MEV)
+    q = Quantity(-6.0, 0.3, "E0", source="run", E0_meV=E0_MEV)
     for scaled in (q * -2, -2 * q, q * np.float64(-2.0), np.float64(-2.0) * q, q / -0.5):
         assert isinstance(scaled, Quantity)
-        assert (scaled.value, scaled.error, scaled.source, scaled.meV) == (12.0, 0.6, "run", E0_MEV)
+        assert (scaled.value, scaled.error, scaled.source, scaled.E0_meV) == (12.0, 0.6, "run", E0_MEV)
     assert (-q).value == 6.0 and (-q).error == 0.3
 
 
 def test_independent_errors_add_in_quadrature() -> None:
-    a, b = Quantity(5.0, 0.3, "E0", source="a", meV=E0_MEV), Quantity(3.0, 0.4, "E0", source="b")
+    a, b = Quantity(5.0, 0.3, "E0", source="a", E0_meV=E0_MEV), Quantity(3.0, 0.4, "E0", source="b")
     assert (a + b).as_dict() == {"value": 8.0, "error": pytest.approx(0.5)}
     assert (a - b).as_dict() == {"value": 2.0, "error": pytest.approx(0.5)}
-    assert (a - b).source == "a; b" and (b - a).meV == E0_MEV
+    assert (a - b).source == "a; b" and (b - a).E0_meV == E0_MEV
     mean = sum([a, b]) / 2  # type: ignore[operator]
     assert mean.as_dict() == {"value": 4.0, "error": pytest.approx(0.25)}
     # A quantity is not independent of itself.
@@ -119,11 +188,11 @@ def test_independent_errors_add_in_quadrature() -> None:
 
 
 def test_mixing_units_is_an_error() -> None:
-    q = Quantity(1.0, 0.1, "E0", meV=E0_MEV)
+    q = Quantity(1.0, 0.1, "E0", E0_meV=E0_MEV)
     with pytest.raises(ValueError, match="units differ"):
         q + q.to("meV")
     with pytest.raises(ValueError, match=r'\.to\("meV"\)'):
-        q - Quantity(1.0, 0.1, "E0", meV=2.0)
+        q - Quantity(1.0, 0.1, "E0", E0_meV=2.0)
     for mixed in (lambda: q + 1.0, lambda: 1.0 - q):
         with pytest.raises(TypeError, match=r"Quantity\(1.0, 0.0, 'E0'\)"):
             mixed()
@@ -145,4 +214,4 @@ def test_invalid_fields() -> None:
     with pytest.raises(ValueError, match="cannot be negative"):
         Quantity(1.0, -0.1)
     with pytest.raises(ValueError, match="must be positive"):
-        Quantity(1.0, 0.1, "E0", meV=0.0)
+        Quantity(1.0, 0.1, "E0", E0_meV=0.0)

@@ -31,6 +31,7 @@ from qernel.measure.replicas import exchanged
 from qernel.measure.sweeps import swept
 from qernel.observables.registry import SCANNED, make
 from qernel.sampling.starts import registry_positions, settle, start_walkers
+from qernel.structure import PHASES
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.transition import Curve, read_scan
 from qernel.transition.reading import merged
@@ -198,6 +199,9 @@ def test_a_sweep_is_written_and_read(model: Model, tmp_path: Path, capsys: pytes
     assert float(stored["order_parameter_down_error"][2]) == data["sweeps"]["down"][2]["order_parameter"]["error"]
     assert {"energy_down_rhat", "order_parameter_rhat"} <= set(stored) and stored.attrs["direction"] == "up"
     observed = qernel.open(out / "observables.nc")
+    said = [row["phase"] for row in data["results"]]
+    assert said == [row["phase"] for row in rows[:7]] == [PHASES[int(number)] for number in stored["phase"]]
+    assert [PHASES[int(number)] for number in observed["phase"]] == said
     np.testing.assert_allclose(observed["lam"], stored["lam"], rtol=1e-12)
     assert observed["structure_factor"].sizes["lam"] == 7 and "density" not in observed
     scan = read_scan(out)

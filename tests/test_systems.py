@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from qernel.cli.entry import main
-from qernel.cli.shared.progress import TrainingProgress
 from qernel.config import Config, load_config
 from qernel.errors import ConfigError, Interrupted, RunError
 from qernel.estimators.batched import walker_functions
@@ -22,6 +22,7 @@ from qernel.lattice import FloatArray
 from qernel.plots.training import read_metrics, training_curves
 from qernel.sampling.devices import walker_mesh
 from qernel.training import run
+from qernel.training.display import TrainingProgress
 from qernel.training.expert_load import routing_of
 from qernel.training.guard import STRIKES, TRIES, Guard
 from qernel.training.members import groups_of, members_of

@@ -35,7 +35,7 @@ _HAS_FUSIONS = (0, 10)
 
 
 def configure(devices: int | None = None, *, undivided: bool = False, joining: bool = False) -> None:
-    """Set what JAX and NumPy read from the environment when they start; call it before jax is imported.
+    """Set what JAX and NumPy read from the environment when they start; call it before JAX has `started`.
 
     What the user has set stays, apart from double precision, which Qernel cannot do without.
 
@@ -75,8 +75,25 @@ def configure(devices: int | None = None, *, undivided: bool = False, joining: b
     folder = compilation_cache()
     if folder is not None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
+        _keep_compiled(os.environ["JAX_COMPILATION_CACHE_DIR"])
     if not joining:
         require_platform()
+
+
+def _keep_compiled(folder: str) -> None:
+    """Tell JAX where, if it has read its environment already."""
+    if "jax" in sys.modules:
+        import jax
+
+        settings: Any = jax.config  # untyped
+        if settings.jax_compilation_cache_dir is None:
+            settings.update("jax_compilation_cache_dir", folder)
+
+
+def started() -> bool:
+    """Whether JAX has looked for devices in this process: from then on `configure` changes nothing."""
+    bridge: Any = sys.modules.get("jax._src.xla_bridge")
+    return bridge is not None and bool(bridge.backends_are_initialized())
 
 
 def restart_in_huge_pages() -> None:
@@ -223,8 +240,7 @@ _forked = False
 
 def _note_fork() -> None:
     global _forked
-    bridge: Any = sys.modules.get("jax._src.xla_bridge")
-    _forked = bridge is not None and bridge.backends_are_initialized()
+    _forked = started()
 
 
 if hasattr(os, "register_at_fork"):

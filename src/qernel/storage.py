@@ -48,10 +48,20 @@ IMPOSSIBLE = "impossible"
 IMPOSSIBLE_MEANING = "1 where the energies break a bound of the Hamiltonian, or no chain moved"
 
 
+PHASE = "phase"
+"""Flag of every point: 0 liquid, 1 crystal, 2 undecided (`qernel.structure.phase`); earlier versions have none."""
+
+PHASE_MEANING = "liquid, crystal or undecided, from the sampled <|rho_q|^2> against its error and 1/N"
+
+
 def outside(point: Mapping[Any, Any]) -> str:
-    """In words which of the flags `OUTSIDE` is set for a point (a row or a data set); empty if none is."""
+    """In words what a model was not trained on of a point (a row or a data set): its parameters (`OUTSIDE`), and its
+    number of electrons, supercell or twist; empty if that is nothing."""
     words = {"extrapolating": "extrapolating", "in_gap": "in a gap"}
-    return next((words[name] for name in OUTSIDE if name in point and bool(point[name])), "")
+    said = next((words[name] for name in OUTSIDE if name in point and bool(point[name])), "")
+    system = getattr(point, "attrs", point)
+    untrained = next((what for what in ("size", "twist") if not system.get(f"{what}_trained", True)), "")
+    return ", ".join(filter(None, (said, untrained and f"{untrained} not trained")))
 
 
 def save(dataset: xarray.Dataset, path: str | Path, *, compact: bool = False) -> Path:
@@ -158,7 +168,7 @@ def measured(dataset: xarray.Dataset) -> list[str]:
     suffixes = ("_error", "_autocorrelation", "_rhat", "_effective_samples")
     names = [str(name) for name in dataset.data_vars]
     derived = {name + suffix for name in names for suffix in suffixes}
-    flags = ("acceptance", DOUBTFUL, IMPOSSIBLE, *OUTSIDE)
+    flags = ("acceptance", DOUBTFUL, IMPOSSIBLE, PHASE, *OUTSIDE)
     return [name for name in names if name not in derived and name not in flags]
 
 

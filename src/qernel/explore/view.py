@@ -10,6 +10,7 @@ import numpy as np
 
 from qernel.along import axis, named, others, point
 from qernel.estimators.doubts import stored_doubts
+from qernel.estimators.phases import stored_phase, stored_phases
 from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.explore.catalogue import Entry
 from qernel.plots.lattice import wigner_seitz_cell
@@ -78,7 +79,7 @@ def result(dataset: xarray.Dataset) -> dict[str, Any]:
     meV = about.get("E0_meV")
     energies = []
     for name, label in _ENERGIES.items():
-        quantity = Quantity(float(dataset[name]), float(dataset[f"{name}_error"]), "E0", meV=meV)
+        quantity = Quantity(float(dataset[name]), float(dataset[f"{name}_error"]), "E0", E0_meV=meV)
         energies.append(
             {
                 "name": name,
@@ -105,6 +106,7 @@ def result(dataset: xarray.Dataset) -> dict[str, Any]:
         "order_parameter": order,
         "rhat": rhat,
         "doubts": list(reasons),
+        "phase": stored_phase(dataset)._asdict(),
         "effective_samples": float(dataset["energy_effective_samples"]),
         "maps": {name: _map(dataset, name) for name in _MAPS if name in dataset},
         "walkers": np.round(dataset["snapshots"].values, 4).tolist() if "snapshots" in dataset else [],
@@ -157,7 +159,9 @@ def _curves(dataset: xarray.Dataset | None) -> dict[str, Any] | None:
     curves = {name: dataset[name].values.tolist() for name in names}
     errors = {f"{name}_error": dataset[f"{name}_error"].values.tolist() for name in names}
     along = axis(dataset).name
-    return {"along": along, "at": others(dataset, along), "points": dataset[along].values.tolist(), **curves, **errors}
+    words = [found.word for found in stored_phases(dataset, along)]
+    points = {"points": dataset[along].values.tolist(), "phases": words}
+    return {"along": along, "at": others(dataset, along), **points, **curves, **errors}
 
 
 def _step(span: float) -> float:

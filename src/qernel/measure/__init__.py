@@ -13,7 +13,6 @@ from qernel.lazy import exports
 
 if TYPE_CHECKING:
     from qernel.measure.card import Card
-    from qernel.measure.density import DensityMap
     from qernel.measure.energies import Energies
     from qernel.measure.library import configuration, load, shipped
     from qernel.measure.map import Map
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Card": "qernel.measure.card",
-    "DensityMap": "qernel.measure.density",
     "Energies": "qernel.measure.energies",
     "Map": "qernel.measure.map",
     "Model": "qernel.measure.model",
@@ -34,6 +32,6 @@ _PUBLIC = {
     "shipped": "qernel.measure.library",
 }
 
-__all__ = ["Card", "DensityMap", "Energies", "Map", "Model", "Scan", "State", "configuration", "load", "shipped"]
+__all__ = ["Card", "Energies", "Map", "Model", "Scan", "State", "configuration", "load", "shipped"]
 
 __getattr__ = exports(__name__, _PUBLIC)

@@ -10,10 +10,13 @@ import numpy as np
 from qernel.along import named
 from qernel.errors import QernelError
 from qernel.estimators.doubts import stored_doubts
+from qernel.estimators.phases import flag
 from qernel.estimators.possible import impossible_in
+from qernel.measure import place
 from qernel.observables.base import Samples, Variable
+from qernel.observables.phases import sampled_phase
 from qernel.provenance import model_attributes
-from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, OUTSIDE
+from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, OUTSIDE, PHASE
 
 if TYPE_CHECKING:
     import xarray
@@ -46,11 +49,13 @@ def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *,
     data["acceptance"] = ((), acceptance, {"units": "1", "long_name": "accepted fraction of Gaussian moves"})
     for name, text in OUTSIDE.items():
         data[name] = ((), np.int8(getattr(state, name)), {"units": "1", "long_name": text})
+    data[PHASE] = ((), *flag(sampled_phase(samples).word))
     for name, value in zip(state.model.ranges, state.point, strict=True):
         coordinates[name] = ((), float(value), parameter_attributes(name))
     chains, records = samples.positions.shape[:2]
     attributes = {
         **model_attributes(state.model, dict(zip(state.model.ranges, state.point, strict=True))),
+        **place.attributes(state.model),
         "walkers": chains,
         "samples": records,
         "moves": state.model.config.sample.moves,

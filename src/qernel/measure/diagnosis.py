@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 from qernel import outputs
 from qernel.estimators.quantity import parenthesis
 from qernel.measure.energies import Energies
+from qernel.measure.place import chosen, described
 from qernel.measure.points import Points, about
 from qernel.records import stored_request, to_record
 from qernel.tangent.regression import Share
-from qernel.text import columns, describe
+from qernel.text import columns
 
 RECORD = "diagnosis.json"
 
@@ -118,7 +120,7 @@ class Diagnosis:
         return f"{head}\n{columns(rows)}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Diagnoses:
     """The tangent test over values of one parameter.
 
@@ -134,6 +136,14 @@ class Diagnoses:
     request: dict[str, Any] = field(default_factory=dict, repr=False)
     command: str = field(default="Model.diagnose", repr=False)
 
+    def __repr__(self) -> str:
+        axis = self.points.axis
+        values = [one.energies.values[axis.name] for one in self.found]
+        return f"Diagnoses(model={self.points.model.name!r}, {axis.name}={values})"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.table())}</pre>"
+
     @property
     def impossible(self) -> dict[float, str]:
         """Why numbers are no answer, at the values where they are not."""
@@ -148,7 +158,7 @@ class Diagnoses:
     def table(self) -> str:
         """A table for each value, and what it means."""
         model, axis = self.points.model, self.points.axis
-        title = f"{model.name}, {describe(model.config.system.electrons, model.config.system.cells)}"
+        title = "\n".join(filter(None, (f"{model.name}, {described(model)}", chosen(model))))
         blocks = [f"{axis.at(one.energies.values[axis.name])}: {one.table()}" for one in self.found]
         return "\n\n".join([title, *blocks, _NOTE])
 

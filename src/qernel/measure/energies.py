@@ -17,7 +17,11 @@ from qernel.estimators.quantity import Quantity
 from qernel.estimators.statistics import Summary, summarise
 from qernel.estimators.weighted import ratio_of_weighted
 from qernel.lattice import holds_root_three
-from qernel.storage import IMPOSSIBLE, outside
+from qernel.measure.place import known
+from qernel.observables.base import Samples
+from qernel.observables.phases import sampled_phase
+from qernel.storage import IMPOSSIBLE, PHASE, outside
+from qernel.structure import UNDECIDED
 
 if TYPE_CHECKING:
     from qernel.estimators.chains import Record
@@ -42,7 +46,10 @@ class Energies(NamedTuple):
     or ``reweighted``, from records at the value ``reweighted_from``, of which a share is effective:
     ``effective_fraction``.
     ``rhat``, ``autocorrelation`` and ``effective_samples`` are those of the energy; each number has its own ``doubts``.
+    ``size_trained`` and ``twist_trained``: whether the model was trained with these electrons in this supercell, and at
+    this twist of it.
     ``impossible`` says why the numbers are no answer (`qernel.estimators.possible`); empty if they may be one.
+    ``phase`` is ``liquid``, ``crystal`` or ``undecided`` with ``phase_why`` (`qernel.structure.phase`).
     """
 
     lam: float
@@ -63,7 +70,11 @@ class Energies(NamedTuple):
     effective_fraction: float = 1.0
     in_gap: bool = False
     impossible: str = ""
+    size_trained: bool = True
+    twist_trained: bool = True
     values: Mapping[str, float] = MappingProxyType({})
+    phase: str = UNDECIDED
+    phase_why: str = ""
 
     @property
     def doubts(self) -> dict[str, tuple[str, ...]]:
@@ -86,10 +97,18 @@ class Energies(NamedTuple):
             "in_gap": bool(self.in_gap),
             ORDER: None if self.order_parameter is None else self.order_parameter.as_dict(),
             f"{ORDER}_rhat": float(self.order_parameter_rhat),
+            PHASE: self.phase,
+            f"{PHASE}_why": self.phase_why,
             "direction": self.direction,
             "warnings": [f"{name}: {reason}" for name, reasons in self.doubts.items() for reason in reasons],
             IMPOSSIBLE: self.impossible,
         }
+
+    def __repr__(self) -> str:
+        shown = [f"{named(name).symbol}={value:g}" for name, value in (self.values or {"lam": self.lam}).items()]
+        numbers = {name: getattr(self, name) for name in (*ENERGIES, ORDER)}
+        shown += [f"{name}={number.number}" for name, number in numbers.items() if number is not None]
+        return f"Energies({', '.join(shown)}; E0 per electron{', errors doubtful' if self.doubts else ''})"
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>" for name in ENERGIES)
@@ -127,12 +146,15 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
     parts: dict[str, Any] = {
         name: Quantity(s.mean, s.error, unit, source, meV, doubts_of(s, chains)) for name, s in summaries.items()
     }
-    order, order_rhat = None, float("nan")
+    order, order_rhat, found = None, float("nan"), None
+    positions = np.stack([record.positions for record in records], axis=1)
     cell = state.model.hamiltonian.supercell
     if holds_root_three(cell):
-        found = averaged(np.stack([crystal_order(record.positions, cell) for record in records], axis=1))
+        found = averaged(np.asarray(crystal_order(positions, cell)))
         order = Quantity(found.mean, found.error, "", source, doubts=doubts_of(found, chains))
         order_rhat = found.rhat
+    trained = known(state.model)
+    word, why = sampled_phase(Samples(positions, state.model.hamiltonian, state.point, seed=seed), found)
     acceptance = float(np.mean([record.acceptance for record in records]))
     return Energies(
         lam=state.lam,
@@ -146,6 +168,10 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         in_gap=state.in_gap,
         order_parameter=order,
         order_parameter_rhat=order_rhat,
+        size_trained=trained.size,
+        twist_trained=trained.twist,
         impossible=impossible(state.model.hamiltonian, state.point, parts, acceptance),
         values=state.values,
+        phase=word,
+        phase_why=why,
     )

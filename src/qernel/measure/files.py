@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qernel.along import named
 from qernel.errors import QernelError
+from qernel.estimators.phases import flag
 from qernel.hamiltonian.terms import parameter
+from qernel.measure import place
 from qernel.measure.dataset import parameter_attributes
 from qernel.measure.energies import DIAGNOSTICS, ENERGIES, ORDER
 from qernel.observables.energy import PARTS
 from qernel.provenance import model_attributes
-from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, OUTSIDE
+from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, OUTSIDE, PHASE, PHASE_MEANING
 from qernel.storage import open as open_results
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ def dataset(
             data[stored] = (axis, [float(getattr(result, name)) for result in reweighted], said)
         coordinates[axis] = (axis, [result.values[along] for result in reweighted], about)
     coordinates |= {name: ((), value, parameter_attributes(name)) for name, value in at.items()}
-    attributes = model_attributes(model, at) | {"direction": rows[0]["direction"]}
+    attributes = model_attributes(model, at) | place.attributes(model) | {"direction": rows[0]["direction"]}
     attributes |= {} if along == "lam" else {"along": along}
     return xarray.Dataset(data, coordinates, attributes)
 
@@ -107,15 +109,15 @@ def _unit_of(name: str, along: str) -> str:
 
 def _flags(rows: Sequence[Mapping[str, Any]], along: str) -> dict[str, Any]:
     """Diagnostics, and what has to be said of each point."""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = {PHASE: (along, *flag([entry[PHASE] for entry in rows]))}
     for name in DIAGNOSTICS:
         stored = name if name == "acceptance" else f"energy_{name}"
         data[stored] = (along, [entry[name] for entry in rows], {"units": "1", "long_name": f"{name} of the energy"})
     for name, meaning in OUTSIDE.items():
         data[name] = (along, [int(entry[name]) for entry in rows], {"units": "1", "long_name": meaning})
-    for flag, key, meaning in ((DOUBTFUL, "warnings", DOUBTFUL_MEANING), (IMPOSSIBLE, IMPOSSIBLE, IMPOSSIBLE_MEANING)):
+    for name, key, meaning in ((DOUBTFUL, "warnings", DOUBTFUL_MEANING), (IMPOSSIBLE, IMPOSSIBLE, IMPOSSIBLE_MEANING)):
         set_at = [int(bool(entry[key])) for entry in rows]
-        data[flag] = (along, set_at, {"units": "1", "long_name": meaning})
+        data[name] = (along, set_at, {"units": "1", "long_name": meaning})
     return data
 
 
@@ -150,14 +152,14 @@ def table(rows: Sequence[Mapping[str, Any]], at: Mapping[str, float], more: Sequ
         names += [name, f"{name}_error"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    last_names = [ORDER, f"{ORDER}_error", f"{ORDER}_rhat", "direction", "in_gap", "warnings", IMPOSSIBLE, *more]
+    last_names = [ORDER, f"{ORDER}_error", f"{ORDER}_rhat", PHASE, "direction", "in_gap", "warnings", IMPOSSIBLE, *more]
     writer.writerow([*names, *DIAGNOSTICS, "extrapolating", *last_names])
     for entry in rows:
         energies = [entry[name][part] for name in ENERGIES for part in ("value", "error")]
         diagnostics = [entry[name] for name in DIAGNOSTICS]
         flag, between = ("true" if entry[name] else "false" for name in ("extrapolating", "in_gap"))
         order = entry[ORDER] or {"value": "", "error": ""}
-        last = [order["value"], order["error"], entry[f"{ORDER}_rhat"], entry["direction"], between]
+        last = [order["value"], order["error"], entry[f"{ORDER}_rhat"], entry[PHASE], entry["direction"], between]
         last += ["; ".join(entry["warnings"]), entry[IMPOSSIBLE], *(entry.get(name, "") for name in more)]
         writer.writerow([entry[along], *at.values(), *energies, *diagnostics, flag, *last])
     return text.getvalue()
@@ -178,6 +180,7 @@ def units(at: Mapping[str, float], more: Sequence[str], along: str = "lam") -> d
         ORDER: "1, <|rho_K|^2>",
         f"{ORDER}_error": "1, one standard error",
         f"{ORDER}_rhat": "1",
+        PHASE: PHASE_MEANING,
         IMPOSSIBLE: "why the energies are no answer, empty if they may be one",
         "direction": f"fresh chains at every {along}, carried up or down in {along}, exchange between {along}, "
         "or reweighted",

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from qernel.along import axis as axis_of
 from qernel.along import named
+from qernel.measure.energies import ENERGIES, ORDER
+from qernel.measure.place import chosen, described
 from qernel.storage import DOUBTFUL, IMPOSSIBLE, measured, outside
-from qernel.text import columns, describe
+from qernel.text import columns, html_table
 
 if TYPE_CHECKING:
     import xarray
@@ -41,6 +43,7 @@ def energy_table(
         "moiré",
         "interaction",
         "|ρ_K|²",
+        "phase",
         "acceptance",
         "autocorr.",
         "rhat",
@@ -57,6 +60,7 @@ def energy_table(
                 f"{result.values[along]:g}",
                 *(part.number for part in parts),
                 "" if result.order_parameter is None else result.order_parameter.number,
+                result.phase,
                 f"{result.acceptance:.2f}",
                 f"{result.autocorrelation:.1f}",
                 f"{result.rhat:.3f}",
@@ -66,10 +70,23 @@ def energy_table(
             ]
         )
     unit = model.config.energy_unit_meV
-    title = f"{model.name}: {describe(model.config.system.electrons, model.config.system.cells)}, "
+    title = f"{model.name}: {described(model)}, "
     title += "".join(f"{named(name).at(value)}, " for name, value in others.items())
     title += "energies per electron in E0" + ("" if unit is None else f" = {unit:.6g} meV")
-    return f"{title}\n{columns([[*head, ''], *rows])}"
+    return "\n".join(filter(None, (title, chosen(model), columns([[*head, ""], *rows]))))
+
+
+def energy_html(results: Sequence[Energies], along: str, caption: str) -> str:
+    """Energies per electron with their phase and convergence as an HTML table, a row for each point."""
+    energies = [f"{name} (E0)" for name in ("energy", "kinetic", "moiré", "interaction")]
+    rows = [[named(along).symbol, *energies, "|ρ_K|²", "phase", "R̂", ""]]
+    for one in results:
+        numbers = [getattr(one, name) for name in (*ENERGIES, ORDER)]
+        doubtful = any(number.doubts for number in numbers if number is not None)
+        cells = ["" if number is None else number.number for number in numbers]
+        note = remark({**one._asdict(), DOUBTFUL: doubtful})
+        rows.append([f"{one.values[along]:g}", *cells, one.phase, f"{one.rhat:.3f}", note])
+    return html_table(rows, caption)
 
 
 def reweighted_table(results: Sequence[Energies], along: str = "lam") -> str:
@@ -108,14 +125,16 @@ def remark(point: Mapping[Any, Any]) -> str:
 
 def observed_table(dataset: xarray.Dataset) -> str:
     """The single numbers at every point, then the arrays that are only in the file."""
+    from qernel.estimators.phases import stored_phase
     from qernel.estimators.quantity import parenthesis
 
     single, along = singles(dataset), axis_of(dataset)
-    rows = [[along.symbol, *(_headed(dataset, name) for name in single), ""]]
+    rows = [[along.symbol, *(_headed(dataset, name) for name in single), "phase", ""]]
     for index, value in enumerate(dataset[along.name].values):
         numbers = [parenthesis(float(dataset[name][index]), float(dataset[f"{name}_error"][index])) for name in single]
-        rows.append([f"{value:g}", *numbers, remark(dataset.isel({along.name: index}))])
-    lines = [columns(rows)]
+        here = dataset.isel({along.name: index})
+        rows.append([f"{value:g}", *numbers, stored_phase(here).word, remark(here)])
+    lines = [*filter(None, [dataset.attrs.get("twist_chosen")]), columns(rows)]
     for name in measured(dataset):
         if name not in single:
             axes = " × ".join(f"{size} {axis}" for axis, size in dataset[name].sizes.items())

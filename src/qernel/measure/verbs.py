@@ -13,12 +13,13 @@ from qernel.progress import shown
 if TYPE_CHECKING:
     import xarray
 
+    from qernel.measure.asked import Options
     from qernel.measure.diagnosis import Diagnoses
     from qernel.measure.energies import Energies
     from qernel.measure.map import Map
     from qernel.measure.model import Model
     from qernel.measure.points import Where
-    from qernel.measure.scan import Options, Scan
+    from qernel.measure.scan import Scan
     from qernel.observables import Observable
     from qernel.progress import Told
 
@@ -31,7 +32,8 @@ def query(
     Args:
         model: to measure.
         values: of the parameter, a number or several.
-        progress: called with what is measured and the fraction done of everything; True: a bar on standard error.
+        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
+            called with what is measured and the fraction done.
         where: ``along``, the parameter (λ); ``at``, values of the others (the middle of the trained interval for
             those that are not given); ``samples``, ``walkers`` and ``seed`` of the chains at each value (as in the
             model's ``[sample]`` section); ``extrapolate``, to be answered beyond `reach` as well.
@@ -80,7 +82,8 @@ def scan(
         observables: measured on the same samples, by name or as instances; none by default, where the command measures
             `qernel.observables.registry.SCANNED`.
         out: folder for the files; a scan that was stopped goes on where it was when it is asked for again.
-        progress: called with what is measured and the fraction done of everything; True: a bar on standard error.
+        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
+            called with what is measured and the fraction done.
         where: as of `query`.
 
     Raises:
@@ -128,7 +131,8 @@ def map(
         values: of the first parameter, along each scan.
         over: the second parameter and its values, for instance ``("U", [8, 9, 10])``.
         out: folder for the files; scans that are complete in it are not measured again.
-        progress: called with what is measured and the fraction done of everything; True: a bar on standard error.
+        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
+            called with what is measured and the fraction done.
         options: ``sweeps``, ``exchange``, ``start``, ``reweight`` and ``observables`` as of `scan`.
         where: as of `query`.
 
@@ -167,7 +171,8 @@ def observe(
         values: of the parameter.
         observables: names (`qernel.observables.names`), or instances where options differ from the defaults.
         out: folder for the file; a measurement that was stopped goes on where it was when it is asked for again.
-        progress: called with what is measured and the fraction done of everything; True: a bar on standard error.
+        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
+            called with what is measured and the fraction done.
         where: as of `query`.
 
     Returns:
@@ -207,7 +212,8 @@ def diagnose(
         values: of the parameter.
         groups: names of terms that could be added (`qernel.tangent.registry.TERMS`); default: all of them.
         out: folder for the record; a test that was stopped goes on where it was when it is asked for again.
-        progress: called with what is tested and the fraction done of everything; True: a bar on standard error.
+        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
+            called with what is tested and the fraction done.
         where: as of `query`.
 
     Raises:

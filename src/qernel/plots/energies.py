@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from qernel.along import LAM, Axis
-from qernel.plots.axes import label, shade_untrained, symbol
+from qernel.plots.axes import label, laboratory_axis, shade_phases, shade_untrained, symbol
 from qernel.plots.style import BLUE, INK, SHADE, VERMILLION, FloatArray, equal_columns, figure, style, ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from qernel.units import Laboratory
 
 
 def phase_diagram(
@@ -29,6 +31,8 @@ def phase_diagram(
     energy_unit_meV: float | None = None,
     title: str | None = None,
     axis: Axis = LAM,
+    laboratory: Laboratory | None = None,
+    phases: Sequence[str] = (),
 ) -> Figure:
     """Total and interaction energy per electron against the moiré depth λ, or another parameter, in two panels.
 
@@ -43,6 +47,8 @@ def phase_diagram(
         energy_unit_meV: E0 in meV, for a second scale on the right.
         title: what the figure shows, for instance the system.
         axis: the parameter.
+        laboratory: what it is in the laboratory, for a second scale above.
+        phases: the word for the state at each value (`qernel.structure.PHASES`) ``[n]``, for shades.
     """
     columns = equal_columns(
         lam=lam,
@@ -52,6 +58,7 @@ def phase_diagram(
         interaction_error=interaction_error,
     )
     order = np.argsort(columns["lam"], kind="stable")
+    words = [phases[index] for index in order] if phases else []
     x, E, dE, W, dW = (column[order] for column in columns.values())
     within = (-np.inf, np.inf) if trained_range is None else trained_range
     if within[0] > within[1]:
@@ -62,17 +69,24 @@ def phase_diagram(
         upper, lower = fig.subplots(2, 1, sharex=True)
         _panel(upper, x, E, dE, trained, BLUE, "o")
         _panel(lower, x, W, dW, trained, VERMILLION, "s")
-        upper.set_ylabel("energy per electron  ($E_0$)")
-        lower.set_ylabel("interaction energy\nper electron  ($E_0$)")
-        lower.set_xlabel(label(axis))
         for axes in (upper, lower):
             _frame(axes, x, trained, within, gaps, energy_unit_meV)
         if not trained.all():
-            _legend_of_extrapolation(lower, axis, "extrapolated" if not gaps else "not trained")
-        if title is not None:
-            upper.set_title(title)
+            _legend(lower, axis, "extrapolated" if not gaps else "not trained")
+        shade_phases(upper, lower, x, words)
+        if laboratory is not None:
+            laboratory_axis(upper, axis, laboratory)
+        _name(upper, lower, axis, title)
         fig.align_ylabels([upper, lower])
     return fig
+
+
+def _name(upper: Axes, lower: Axes, axis: Axis, title: str | None) -> None:
+    if title is not None:
+        upper.set_title(title)
+    upper.set_ylabel("energy per electron  ($E_0$)")
+    lower.set_ylabel("interaction energy\nper electron  ($E_0$)")
+    lower.set_xlabel(label(axis))
 
 
 def _trained(x: FloatArray, within: tuple[float, float], gaps: Sequence[tuple[float, float]]) -> Any:
@@ -134,7 +148,7 @@ def _meV_axis(axes: Axes, unit: float) -> None:
     right.yaxis.set_label_coords(1.12, 0.5, transform=axes.transAxes)  # the same in both panels, whatever their numbers
 
 
-def _legend_of_extrapolation(axes: Axes, axis: Axis, outside: str) -> None:
+def _legend(axes: Axes, axis: Axis, outside: str) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

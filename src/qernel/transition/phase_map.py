@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qernel.along import MAP, Axis, axis, of, others
-from qernel.config import load_config
-from qernel.errors import ConfigError, DamagedFile, RunError
+from qernel.config.stored import stored_laboratory
+from qernel.errors import DamagedFile, RunError
 from qernel.records import read_json
 from qernel.soundness import resting_on
 from qernel.storage import open as open_results
@@ -62,11 +61,7 @@ class PhaseMap:
 
     def laboratory(self, axis: Axis) -> Laboratory | None:
         """What a parameter of the map is in the laboratory, where the files tell the material."""
-        try:
-            system = load_config(tomllib.loads(self.datasets[0].attrs["config"])).system
-        except (KeyError, TypeError, ValueError, ConfigError):
-            return None
-        return system.laboratory(axis.name, axis.unit)
+        return stored_laboratory(self.datasets[0].attrs, axis.name, axis.unit)
 
     @property
     def others(self) -> dict[str, float]:

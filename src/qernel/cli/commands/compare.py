@@ -24,18 +24,18 @@ import qernel
 from qernel import outputs
 from qernel.cli.shared.arguments import flatten, positive, whole
 from qernel.cli.shared.compare_tables import report
-from qernel.cli.shared.devices import share_out
 from qernel.cli.shared.options import add_chains, add_json, add_lam, add_overrides
-from qernel.cli.shared.progress import TrainingProgress, line
 from qernel.comparison.conditions import UNLIMITED, Budget, Entry, check_equal, entries
 from qernel.comparison.reference import Reference, Row, at, read_rows
 from qernel.comparison.work import measure_all, sampling_of, train_all
 from qernel.config import Config, load_config
 from qernel.errors import QernelError, warn
 from qernel.estimators.doubts import RHAT_LIMIT, listed
-from qernel.progress import Bar
+from qernel.progress import Bar, line
 from qernel.records import to_record
 from qernel.storage import to_json
+from qernel.training.devices import share_out
+from qernel.training.display import TrainingProgress
 
 BUDGET_FILE, MODELS, ENERGIES, DATA, RECORD = (
     "budget.json",

@@ -9,10 +9,10 @@ from qernel import outputs, runtime
 from qernel.cli.commands.scan import scan
 from qernel.cli.commands.train import train_with_progress
 from qernel.cli.shared.arguments import lam_values
-from qernel.cli.shared.devices import share_out
 from qernel.config import load_config
 from qernel.errors import RESUMABLE
 from qernel.files import require_writable
+from qernel.training.devices import share_out
 
 GRID = "0.4:1.4:11"
 

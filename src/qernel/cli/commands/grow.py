@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from qernel.along import named
 from qernel.cli.shared.arguments import whole
-from qernel.cli.shared.devices import share_out
 from qernel.cli.shared.options import add_json, add_overrides
 from qernel.config import load_config
 from qernel.errors import resume_command
 from qernel.records import to_record
+from qernel.training.devices import share_out
 
 if TYPE_CHECKING:
     from qernel.training.grow import Grown

@@ -23,9 +23,7 @@ import qernel
 from qernel import outputs
 from qernel.cli.shared.arguments import flatten, whole
 from qernel.cli.shared.compare_tables import interpolation_report
-from qernel.cli.shared.devices import share_out
 from qernel.cli.shared.options import add_chains, add_config, add_json, add_lam
-from qernel.cli.shared.progress import TrainingProgress, line
 from qernel.comparison import interpolation
 from qernel.comparison.interpolation import KINDS, Plan
 from qernel.comparison.reference import Reference, at, read_rows
@@ -33,9 +31,11 @@ from qernel.comparison.work import measure_plan, sampling_of, train_all
 from qernel.config import Config, load_config
 from qernel.errors import QernelError, warn
 from qernel.estimators.doubts import RHAT_LIMIT
-from qernel.progress import Bar
+from qernel.progress import Bar, line
 from qernel.records import to_record
 from qernel.storage import to_json
+from qernel.training.devices import share_out
+from qernel.training.display import TrainingProgress
 
 PLAN_FILE, ENERGIES, DENSITIES, DATA, RECORD, FIGURE = (
     "plan.json",

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from qernel import runtime
 from qernel.cli.shared.arguments import option
 from qernel.cli.shared.options import add_json, add_measurement
-from qernel.cli.shared.points import asked_points
+from qernel.cli.shared.points import asked_model, asked_points
 from qernel.cli.shared.results import refused
 from qernel.errors import QernelError
 from qernel.observables.registry import BUILT_IN
 from qernel.progress import Bar
-from qernel.storage import IMPOSSIBLE, OUTSIDE, measured, to_json
+from qernel.storage import IMPOSSIBLE, OUTSIDE, PHASE, measured, to_json
 
 if TYPE_CHECKING:
     import xarray
@@ -56,13 +56,12 @@ def run(options: argparse.Namespace) -> int:
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
     chosen = observables(options.observable, options.set)
     from qernel.estimators.possible import impossible_in
-    from qernel.measure import load
     from qernel.measure.files import OBSERVED
     from qernel.measure.folder import default_folder
     from qernel.measure.observations import observations
     from qernel.measure.tables import observed_table
 
-    model = load(options.run)
+    model = asked_model(options)
     out = Path(options.out) if options.out else default_folder(model, options.run, "observe")
     where = asked_points(model, options)
     with Bar() as progress:
@@ -93,6 +92,7 @@ def observables(groups: Sequence[str], assignments: Sequence[tuple[str, str, Any
 
 def _payload(where: Points, dataset: xarray.Dataset, path: Path, why: Mapping[float, str]) -> dict[str, Any]:
     """Single numbers as ``{"value", "error"}``, for arrays the shape; the arrays are in the file."""
+    from qernel.estimators.phases import stored_phase
     from qernel.measure.observations import doubted
     from qernel.measure.points import about
     from qernel.measure.tables import singles
@@ -106,7 +106,9 @@ def _payload(where: Points, dataset: xarray.Dataset, path: Path, why: Mapping[fl
         }
         flags = {flag: bool(dataset[flag].values[index]) for flag in OUTSIDE if flag in dataset}
         reasons = [f"{name}: {reason}" for name, at, said in doubts if at == value for reason in said]
-        results.append({along: value, **numbers, **flags, "warnings": reasons, IMPOSSIBLE: why[value]})
+        found = stored_phase(dataset.isel({along: index}))
+        said = {PHASE: found.word, f"{PHASE}_why": found.why, "warnings": reasons, IMPOSSIBLE: why[value]}
+        results.append({along: value, **numbers, **flags, **said})
     arrays = {name: dict(dataset[name].sizes) for name in measured(dataset) if name not in single}
     units = {name: dataset[name].attrs["units"] for name in measured(dataset)}
     return {**about(where.model, where.at), "results": results, "arrays": arrays, "units": units, "file": str(path)}

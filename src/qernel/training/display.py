@@ -1,4 +1,4 @@
-"""Progress on standard error: a live display on a terminal, a line every ten seconds elsewhere."""
+"""Progress of training: a live display on a terminal or in a notebook, a line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from qernel.estimators.quantity import parenthesis
-from qernel.progress import LINE_SECONDS, bar
+from qernel.progress import LINE_SECONDS, Cell, bar, in_notebook
 from qernel.text import duration
 
 if TYPE_CHECKING:
@@ -35,9 +35,12 @@ class TrainingProgress:
         self._next_line = 0.0
         self._live: Live | None = None
         self._bar: Progress | None = None
+        self._cell: Cell | None = None
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        if in_notebook():
+            self._cell = Cell()
+        elif sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
             from rich.progress import MofNCompleteColumn
@@ -61,6 +64,9 @@ class TrainingProgress:
             self._history.append((report.iteration, report.seconds))
         if self._live is not None:
             self._live.update(self._display(report))
+            return
+        if self._cell is not None:
+            self._cell.show(self._line(report), report.iteration / report.iterations)
             return
         # The first line comes at once: nothing else says that a long compilation has begun.
         done = report.iteration >= report.iterations
@@ -130,8 +136,3 @@ def _ends(systems: Sequence[str]) -> list[int]:
         for group, name in enumerate(systems)
         if group in (0, len(systems) - 1) or systems[group - 1] != name or systems[group + 1] != name
     ]
-
-
-def line(text: str) -> None:
-    """A line about long work."""
-    print(text, file=sys.stderr, flush=True)
