@@ -296,7 +296,7 @@ def test_what_people_are_told_names_the_system(capsys: pytest.CaptureFixture[str
     assert [groups.hamiltonian(group).count for group in range(3)] == [2, 2, 3]
     numbers = np.array([-14.0, -15.0, -16.0])
     with TrainingProgress() as progress:
-        progress(Report("training", 9, 9, 1.0, numbers[:, None] / -16, *[numbers] * 4, groups.named))
+        progress(Report("training", 9, 9, 1.0, numbers[:, None] / -16, *[numbers] * 4, systems=groups.named))
     err = capsys.readouterr().err
     assert "E/N of N=2, (1 1; -1 2) = " in err and "E/N of N=3, 3×3, twist (1/4, 0) = " in err
 

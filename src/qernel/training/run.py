@@ -268,9 +268,10 @@ def _loop(
     step, routed = training_step(config, template), routing_of(*(one.wavefunction for one in members))
     mesh = walker_mesh(shared_walkers(config))
     state = jax.device_put(state, layout(state, mesh))
+    reporter = Reporter(report, train.burn_in + train.iterations, train.burn_in, groups.named)
+    reporter.begin(int(state.iteration))
     if int(state.iteration) == 0 and train.crystal_from is not None:
         placed = zip(members, state.placed, strict=True)
         state = state.moved([_settled(one, state.parameters, there, mesh) for one, there in placed])
     guard = Guard(state, groups=groups, burn_in=train.burn_in)
-    reporter = Reporter(report, train.burn_in + train.iterations, train.burn_in, groups.named)
     Loop(train, state, step, routed, guard, reporter, folder, mesh).run(watchdog, after_step)
