@@ -19,7 +19,7 @@ from qernel.stopping import stop_signals
 FAILED, MISUSED, STOPPED, PIPE = 1, 2, 130, 141
 """Exit codes: a defect of ours; something the user can put right; Ctrl-C; the reader of our output has left."""
 
-LONG = ("train", "demo", "query", "scan", "observe", "diagnose", "hf", "compare", "interpolate", "bench")
+LONG = ("ask", "train", "demo", "query", "scan", "observe", "diagnose", "hf", "compare", "interpolate", "bench")
 """Commands that take a request to stop when a piece of work is done (`qernel.stopping`)."""
 
 LARGE = ("train", "demo", "compare", "interpolate", "bench")
