@@ -114,6 +114,12 @@ def shelved(run: str | Path) -> Shelf | None:
         return None
 
 
+def models_in(folder: Path) -> list[Path]:
+    """Folders with a model, one or two levels below a folder, as the demo's is."""
+    found = [path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{MODEL_FILE}")]
+    return sorted(found)
+
+
 class Listed(NamedTuple):
     """A shipped model in a list of them.
 
