@@ -1,4 +1,4 @@
-"""What helps those who type: groups of commands, names that are nearly right, the next step, Tab, folders that will do."""
+"""What helps those who type: groups of commands, misspelt names, the next step, Tab, folders that will do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MISSPELT = {
     "option": ("query n6 --lma 1", "there is no option --lma; did you mean --lam?"),
     "option with a value": ("train n6 --form=n6", "there is no option --form; did you mean --from?"),
     "choice": ("diagnose n6 --lam 1 --group par", "did you mean pair?"),
-    "figure": ("plot x.nc densty", "did you mean density?"),
+    "figure": ("plot densty x.nc", "did you mean density?"),
     "preset": ("train n66", "did you mean n6?"),
     "preset key": ("train n6 --set preset=n244", "did you mean n24?"),
     "section": ("train n6 --set trian.seed=1", "did you mean train?"),
@@ -104,7 +104,7 @@ LINES: dict[str, list[str]] = {
     "demo": [],
     "transition": ["n6-scan"],
     "extrapolate": ["a.nc", "b.nc"],
-    "plot": ["n6-observe/observables.nc", "density"],
+    "plot": ["density", "n6-observe/observables.nc"],
     "report": ["n6-scan"],
     "export": ["a.nc", "--format", "csv"],
     "hf": ["n6", "--lam", "1", "--out", "hf"],
