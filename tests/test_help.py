@@ -101,6 +101,7 @@ LINES: dict[str, list[str]] = {
     "query": ["n6", "--lam", "1.05"],
     "scan": ["n6", "--lam", "1", "--out", "a b"],
     "observe": ["n6", "--lam", "1", "--observable", "density", "--out", "out"],
+    "project": ["n6", "--lam", "1", "--out", "projected"],
     "demo": [],
     "transition": ["n6-scan"],
     "extrapolate": ["a.nc", "b.nc"],

@@ -33,6 +33,10 @@ def _scan(options: argparse.Namespace) -> str:
     return f"{_of('transition', options.out)}, or {_of('report', options.out)}"
 
 
+def _project(options: argparse.Namespace) -> str:
+    return _written(options) if options.out is None else _scan(options)
+
+
 def _demo(options: argparse.Namespace) -> str:
     return f"{_of('transition', options.out)}, or {_of('explore', options.out)}"
 
@@ -75,6 +79,7 @@ _NEXT: dict[str, Callable[[argparse.Namespace], str]] = {
     "query": _query,
     "scan": _scan,
     "observe": _written,
+    "project": _project,
     "demo": _demo,
     "transition": lambda options: _of("report", options.scan),
     "extrapolate": _written,

@@ -20,6 +20,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "query": "energies of a trained wavefunction at given λ",
         "scan": "a table of energies and the phase diagram over a grid of λ",
         "observe": "densities, correlations, occupations, ... of a trained wavefunction",
+        "project": "diffusion Monte Carlo energies with the nodes of a trained wavefunction",
     },
     "train one": {
         "validate": "check a configuration; print it in full, with units and cost",
@@ -63,6 +64,7 @@ examples:
   qernel scan runs/two --lam 0.4:1.4:21 --over U 8 10 12
                                                    a map over two parameters, in runs/two/map
   qernel hf n6 --lam 0.4:1.4:11 --out hf-n6        Hartree–Fock, to compare with
+  qernel project runs/n6 --lam 1                   diffusion Monte Carlo with the nodes of the model
   qernel observe runs/n6 --lam 1 --observable density structure_factor
                                                    arrays with errors, in runs/n6/observe/observables.nc
   qernel explore runs/n6                           a page in the browser with a λ slider
