@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ LINES: dict[str, list[str]] = {
     "interpolate": ["n6"],
     "bench": [],
 }
-SPEAKS_ITSELF = {"train", "grow", "models", "submit", "explore", "completion"}
+SPEAKS_ITSELF = {"ask", "train", "grow", "models", "submit", "explore", "completion"}
 
 
 def parsed(command: str, *words: str) -> argparse.Namespace:
@@ -137,7 +138,10 @@ def test_every_command_says_what_is_next(capsys: pytest.CaptureFixture[str]) -> 
     assert advice(parsed("train", "n6")) == ""
 
 
-def test_what_validate_says_is_a_configuration(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_what_validate_says_is_a_configuration(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     (tmp_path / "it.toml").write_text(settings().to_toml())
     assert main(["validate", str(tmp_path / "it.toml")]) == 0
     out = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What to do next, said by every command that ends well and has not said it itself."""
+"""What to do next, said on a terminal by every command that ends well and has not said it itself."""
 
 from __future__ import annotations
 

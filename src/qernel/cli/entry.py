@@ -23,7 +23,10 @@ FAILED, MISUSED, STOPPED, PIPE = 1, 2, 130, 141
 NOTHING = "stopped, nothing was written"
 """What a command says that was asked to stop before it had a result."""
 
-LONG = ("train", "demo", "query", "scan", "observe", "diagnose", "project", "hf", "compare", "interpolate", "bench")
+LONG = (
+    *("ask", "train", "demo", "query", "scan", "observe", "diagnose", "project", "hf"),
+    *("compare", "interpolate", "bench"),
+)
 """Commands that take a request to stop when a piece of work is done (`qernel.stopping`)."""
 
 LARGE = ("train", "demo", "compare", "interpolate", "bench")
@@ -87,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
     """Import what the command needs, and nothing else, and run it."""
     # Each command is the module of its name.
     code: int = import_module(f"qernel.cli.commands.{options.command}").run(options)
-    said = advice(options) if code == 0 else ""
+    said = advice(options) if code == 0 and sys.stdout.isatty() else ""
     if said:
         # What validate prints is a configuration, in which all else is comments.
         print(f"\n{'# ' * (options.command == 'validate')}{said}")

@@ -16,7 +16,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "models": "list the trained models that come with Qernel",
         "explore": "a page in the browser with a λ slider: density, energies, training",
     },
-    "ask a trained model": {
+    "ask": {
+        "ask": "liquid or crystal: a material in nm and meV, answered in a sentence",
         "query": "energies of a trained wavefunction at given λ",
         "scan": "a table of energies and the phase diagram over a grid of λ",
         "observe": "densities, correlations, occupations, ... of a trained wavefunction",
@@ -57,6 +58,7 @@ _EPILOG = """\
 λ is the factor on the moiré depth V0; energies are per electron in E0 = ħ²/(m* a_M²).
 
 examples:
+  qernel ask --material WSe2/WS2 --depth 5meV      liquid or crystal, in laboratory units
   qernel train n6                                  train the preset n6 into runs/n6
   qernel train my.toml --set train.walkers=64      train a configuration of your own, with one change
   qernel query runs/n6 --lam 0.5 1.05              energies at two λ

@@ -12,7 +12,7 @@ from qernel.estimators.quantity import Quantity
 from qernel.files import read_bytes
 
 CARD_FILE = "card.json"
-"""Beside the weights."""
+"""Its name beside a model."""
 
 Line = Annotated[str, Field(min_length=1)]
 
