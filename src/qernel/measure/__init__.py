@@ -14,10 +14,11 @@ from qernel.lazy import exports
 if TYPE_CHECKING:
     from qernel.measure.card import Card
     from qernel.measure.energies import Energies
-    from qernel.measure.library import configuration, load, shipped
+    from qernel.measure.library import configuration, load
     from qernel.measure.map import Map
     from qernel.measure.model import Model
     from qernel.measure.scan import Scan
+    from qernel.measure.shelf import shipped
     from qernel.measure.state import State
 
 _PUBLIC = {
@@ -29,7 +30,7 @@ _PUBLIC = {
     "State": "qernel.measure.state",
     "configuration": "qernel.measure.library",
     "load": "qernel.measure.library",
-    "shipped": "qernel.measure.library",
+    "shipped": "qernel.measure.shelf",
 }
 
 __all__ = ["Card", "Energies", "Map", "Model", "Scan", "State", "configuration", "load", "shipped"]

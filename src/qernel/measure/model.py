@@ -40,6 +40,7 @@ class Model:
         journal: where records of its chains are kept (`remembering`).
         start: where its chains start (`with_start`); None: as the configuration says.
         training: how far its run had come; None where its file does not say (shipped models, earlier versions).
+        folder: where results of it are; None where there is none.
         moved: how it came into another system than that of its training (`on`); None: it did not.
     """
 
@@ -50,6 +51,7 @@ class Model:
     journal: Journal | None = field(default=None, repr=False, compare=False)
     start: str | None = field(default=None, repr=False, compare=False)
     training: Progress | None = field(default=None, repr=False, compare=False)
+    folder: Path | None = field(default=None, repr=False, compare=False)
     moved: place.Moved | None = field(default=None, repr=False)
     _samplers: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 

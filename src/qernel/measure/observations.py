@@ -71,7 +71,7 @@ def doubted(dataset: xarray.Dataset) -> list[tuple[str, float, tuple[str, ...]]]
 
 def _measure(where: Points, chosen: Sequence[Observable], tell: Told | None) -> xarray.Dataset:
     states = where.states
-    warn_outside(where, states)
+    warn_outside(where.model, where.axis, list(zip(where.values, states, strict=True)))
     parts, results = Parts(tell, len(states)), []
     for value, state in zip(where.values, states, strict=True):
         parts.begin(f"measuring {where.axis.at(value)}")

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from qernel.along import named
 from qernel.errors import RunError
 from qernel.measure.diagnose import diagnose
-from qernel.measure.energies import Energies, summary
+from qernel.measure.energies import Energies
+from qernel.measure.summary import summary
 from qernel.text import html_facts
 
 if TYPE_CHECKING:
