@@ -13,6 +13,7 @@ import numpy as np
 
 from qernel.config import load_config
 from qernel.errors import QernelError, RunError
+from qernel.estimators.statistics import summarise
 from qernel.files import read_text
 from qernel.hamiltonian.terms import parameters
 from qernel.plots.style import INK, FloatArray, equal_columns, figure, literal, sequential, style, ticks, widened
@@ -155,8 +156,8 @@ def settling(metrics: Mapping[str, Any]) -> tuple[float, float] | None:
     """How the energy per electron changes from the third quarter of a training to the last, λ by λ, in E0.
 
     Returns:
-        The change and its standard error, from the scatter of the recorded iterations around their mean; None with
-        fewer than four of them in either quarter.
+        The change and its standard error, which knows that walkers stay where they are from one record to the next;
+        None with fewer than eight records in either quarter.
     """
     columns = _columns(metrics)
     step = columns["step"]
@@ -165,11 +166,10 @@ def settling(metrics: Mapping[str, Any]) -> tuple[float, float] | None:
     means = np.array([[at, excess[(step == at) & np.isfinite(excess)].mean()] for at in np.unique(step[step >= start])])
     last = means[:, 0] >= step.max() - 0.25 * np.ptp(step)
     parts = means[~last, 1], means[last, 1]
-    if min(map(len, parts)) < 4:
+    if min(map(len, parts)) < 8:
         return None
-    third, fourth = parts
-    error = math.sqrt(sum(float(part.var(ddof=1)) / len(part) for part in parts))
-    return float(fourth.mean() - third.mean()), error
+    third, fourth = (summarise(part[None]) for part in parts)
+    return float(fourth.mean - third.mean), math.hypot(third.error, fourth.error)
 
 
 def curves_of_run(path: Path, columns: Mapping[str, Any], *, told: bool = True) -> Figure:

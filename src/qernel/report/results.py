@@ -60,17 +60,17 @@ _FOLDED = ("config", "request")
 
 
 def _phases(data: xarray.Dataset, along: Axis) -> str:
-    """Where the state is liquid and where it is a crystal, in a sentence; empty where nothing tells."""
+    """Where the state is liquid, where a crystal, or why that is not known; empty where no electrons are named."""
     if "electrons_up" not in data.attrs:
         return ""
+    found = stored_phases(data, along.name)
     places: dict[str, list[float]] = {}
-    for value, found in zip(data[along.name].values, stored_phases(data, along.name), strict=True):
-        places.setdefault(found.word, []).append(float(value))
-    if not places.keys() & {LIQUID, SOLID}:
-        return ""
+    for value, one in zip(data[along.name].values, found, strict=True):
+        places.setdefault(one.word, []).append(float(value))
     fixed = "".join(f", {named(name).at(value)}" for name, value in others(data, along.name).items())
     said = [f"{word} at {along.symbol} = {_listed(values)}" for word, values in places.items()]
-    return f"{data.attrs.get('model', 'The model')} ({system(data)}{fixed}) is {', '.join(said)}."
+    why = "" if places.keys() & {LIQUID, SOLID} else f": {found[0].why}"
+    return f"{data.attrs.get('model', 'The model')} ({system(data)}{fixed}) is {', '.join(said)}{why}."
 
 
 def _listed(values: list[float]) -> str:
