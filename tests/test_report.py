@@ -16,7 +16,7 @@ import test_transition as transition
 from figure_data import dataset
 from qernel.cli import main
 from qernel.estimators.quantity import parenthesis
-from qernel.plots.training import settling
+from qernel.plots.convergence import settling
 from qernel.storage import save
 from qernel.text import typeset
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.files import read_text
-from qernel.plots.training import METRICS_FILE, curves_of_run, read_metrics, settling
+from qernel.plots.convergence import settling
+from qernel.plots.training import METRICS_FILE, curves_of_run, read_metrics
 from qernel.report.parts import TRAINING, Section, Table, drawn, own
 from qernel.soundness import resting_on
 from qernel.training.folder import MODEL_FILE
@@ -68,8 +69,10 @@ def _last_records(columns: Mapping[str, list[float]]) -> Table:
         if iteration == last:
             record = {name: column[index] for name, column in columns.items()}
             bad = record.get("bad_walkers", 0.0)
+            system = [f"{record['system']:.0f}"] if "system" in record else []
             rows.append(
                 [
+                    *system,
                     f"{record['lam']:.3f}",
                     parenthesis(record["energy"], record["error"]),
                     f"{record['order_parameter']:.3f}",
@@ -78,5 +81,7 @@ def _last_records(columns: Mapping[str, list[float]]) -> Table:
                 ]
             )
     caption = f"Iteration {last:.0f}: one row for each group of walkers; the error is that of the group alone"
-    head = ["λ", "energy per electron (E0)", "|ρ_K|²", "acceptance", "walkers lost"]
-    return Table(caption, head, sorted(rows, key=lambda row: float(row[0])))
+    systems = ["system"] if "system" in columns else []
+    caption += "; system 0 is [system], others are the entries of [[family.systems]]" if systems else ""
+    head = [*systems, "λ", "energy per electron (E0)", "|ρ_K|²", "acceptance", "walkers lost"]
+    return Table(caption, head, sorted(rows, key=lambda row: [float(cell) for cell in row[: 1 + len(systems)]]))

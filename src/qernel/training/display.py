@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from qernel.estimators.quantity import parenthesis
-from qernel.progress import LINE_SECONDS, Cell, bar, in_notebook
+from qernel.progress import LINE_SECONDS, Cell, bar, in_notebook, line
 from qernel.text import duration
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from qernel.training.report import Report
+
+
+_WORTH_SAYING = 1.0
+"""Seconds of compilation."""
 
 
 class TrainingProgress:
@@ -59,6 +64,8 @@ class TrainingProgress:
         """Show a report."""
         self.last = report
         if report.points.size:
+            if not self._history and report.first > _WORTH_SAYING:
+                self._say(f"compiled in {duration(report.first)}")
             self._first = self._first if self._history else report.seconds
             self._history.append((report.iteration, report.seconds))
         if self._live is not None:
@@ -71,7 +78,13 @@ class TrainingProgress:
         done = report.iteration >= report.iterations
         if report.seconds >= self._next_line or done:
             self._next_line = report.seconds + LINE_SECONDS
-            print(self._line(report), file=sys.stderr, flush=True)
+            line(self._line(report))
+
+    def _say(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(text)
+        elif self._cell is None:
+            line(text)
 
     @property
     def seconds_left(self) -> float | None:
@@ -85,15 +98,16 @@ class TrainingProgress:
         return left if self._limit is None else max(0.0, min(left, self._first + self._limit - end))
 
     def _line(self, report: Report) -> str:
-        """One line with the ends of the λ range."""
+        """One line with the ends of the λ range, in every system."""
         if not report.points.size:
-            return f"{report.stage} ..."
+            return f"{_stage(report)}, or seconds if it was compiled before ..."
         left = self.seconds_left
         parts = [f"{report.stage} {report.iteration}/{report.iterations}"]
         parts += [] if left is None else [f"{duration(left)} left"]
-        for group in dict.fromkeys((0, len(report.points) - 1)):
+        for group in _ends(report.systems or [""] * len(report.points)):
             energy = parenthesis(float(report.energy[group]), float(report.error[group]))
-            parts.append(f"E/N = {energy} E0 at λ = {report.points[group, 0]:.3f}")
+            of = f" of {report.systems[group]}" if report.systems else ""
+            parts.append(f"E/N{of} = {energy} E0 at λ = {report.points[group, 0]:.3f}")
         low, high = float(report.acceptance.min()), float(report.acceptance.max())
         return ", ".join([*parts, f"acceptance {low:.2f} to {high:.2f}"])
 
@@ -106,7 +120,7 @@ class TrainingProgress:
         left = self.seconds_left
         self._bar.update(
             self._bar.task_ids[0],
-            description=report.stage,
+            description=_stage(report),
             completed=report.iteration,
             total=report.iterations,
             left="" if left is None else f"{duration(left)} left",
@@ -114,13 +128,28 @@ class TrainingProgress:
         if not report.points.size:
             return self._bar
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for title in ("λ", "energy per electron (E0)", "acceptance", "|ρ_K|²"):
-            table.add_column(title, justify="right")
+        for title in (*["system"] * bool(report.systems), "λ", "energy per electron (E0)", "acceptance", "|ρ_K|²"):
+            table.add_column(title, justify="left" if title == "system" else "right")
         for group, point in enumerate(report.points):
             table.add_row(
+                *report.systems[group : group + 1],
                 f"{point[0]:.3f}",
                 parenthesis(float(report.energy[group]), float(report.error[group])),
                 f"{report.acceptance[group]:.2f}",
                 f"{report.order_parameter[group]:.3f}",
             )
         return Group(self._bar, table)
+
+
+def _ends(systems: Sequence[str]) -> list[int]:
+    """The first and the last group of every system."""
+    return [
+        group
+        for group, name in enumerate(systems)
+        if group in (0, len(systems) - 1) or systems[group - 1] != name or systems[group + 1] != name
+    ]
+
+
+def _stage(report: Report) -> str:
+    """What is done, in words."""
+    return "compiling the step, about a minute" if report.stage == "compiling" else report.stage

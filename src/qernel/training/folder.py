@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import equinox as eqx
+import numpy as np
 
 from qernel.config import Config, load_config
 from qernel.config.earlier import meanings
+from qernel.config.systems import shared_walkers
 from qernel.errors import ConfigError, DamagedFile, RunError
 from qernel.files import PARTIAL, occupied, require_writable, set_aside, write_atomically
 from qernel.sampling.devices import walker_mesh
+from qernel.stopping import expendable
 from qernel.training.checkpoint import CONFIG_FILE as CONFIG_FILE
 from qernel.training.checkpoint import Checkpoints, Loaded
 from qernel.training.events import EventLog
@@ -55,6 +58,8 @@ class RunFolder:
         self._config = config
         self._wavefunction = parameter_layout(template).rebuild
         self._parameters = template.hamiltonian.parameters
+        groups = [one.train.groups for one in config.members]
+        self._systems = np.repeat(np.arange(len(groups)), groups).tolist() if len(groups) > 1 else []
         self._active, self._overflow = config.model.active_experts, False
         self._experts = [len(layer.experts_in) for layer in mixtures(template)]
         self._metrics: MetricsFile | None = None
@@ -78,7 +83,8 @@ class RunFolder:
             self._save_model(state, GOING_ON)
         self._open_metrics(state)
         try:
-            yield
+            with expendable(None):
+                yield
         except BaseException:
             self._close_metrics(quietly=True)  # the error on its way says more than one of closing
             raise
@@ -136,7 +142,7 @@ class RunFolder:
 
     @property
     def _devices(self) -> str:
-        mesh = walker_mesh(self._config.train.walkers)
+        mesh = walker_mesh(shared_walkers(self._config))
         kind = mesh.devices.flat[0].device_kind
         return f"{mesh.size} {kind} device{'s' * (mesh.size > 1)}"
 
@@ -215,6 +221,7 @@ class RunFolder:
             exchange=train.exchange > 0,
             experts=self._experts,
             every=train.record_every,
+            systems=self._systems,
         )
         self._say_notices()
 
