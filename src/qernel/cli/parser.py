@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import qernel
 
 COMMANDS = {
+    "ask": "liquid or crystal: a material in nm and meV, answered in a sentence",
     "train": "train one wavefunction over a range of λ",
     "grow": "start a run from the network of a trained model",
     "query": "energies of a trained wavefunction at given λ",
@@ -17,6 +18,7 @@ COMMANDS = {
     "extrapolate": "energies of several wavefunctions, continued to zero variance",
     "observe": "densities, correlations, occupations, ... of a trained wavefunction",
     "diagnose": "which parameters could still lower the variance of a trained wavefunction",
+    "project": "diffusion Monte Carlo energies with the nodes of a trained wavefunction",
     "plot": "a figure from a file of results or from a run's metrics",
     "report": "one HTML file with figures, tables and provenance",
     "explore": "a page in the browser with a λ slider: density, energies, training",
@@ -38,6 +40,7 @@ _EPILOG = """\
 λ is the factor on the moiré depth V0; energies are per electron in E0 = ħ²/(m* a_M²).
 
 examples:
+  qernel ask --material WSe2/WS2 --depth 5meV      liquid or crystal, in laboratory units
   qernel train n6                                  train the preset n6 into runs/n6
   qernel train my.toml --set train.walkers=64      train a configuration of your own, with one change
   qernel query runs/n6 --lam 0.5 1.05              energies at two λ
@@ -45,6 +48,7 @@ examples:
   qernel scan runs/two --lam 0.4:1.4:21 --over U 8 10 12
                                                    a map over two parameters, in runs/two/map
   qernel hf n6 --lam 0.4:1.4:11 --out hf-n6        Hartree–Fock, to compare with
+  qernel project runs/n6 --lam 1                   diffusion Monte Carlo with the nodes of the model
   qernel observe runs/n6 --lam 1 --observable density structure_factor
                                                    arrays with errors, in runs/n6/observe/observables.nc
   qernel explore runs/n6                           a page in the browser with a λ slider
