@@ -102,8 +102,8 @@ def test_links_inside_lead_somewhere(page: Page) -> None:
 
 def test_figures_are_embedded(page: Page) -> None:
     images = page.all("img")
-    # Training; phase diagram; 4 maps for each of 3 λ; S(q), g(r), n(k) of two spins; routing; projection against the time
-    # step, and gains; the four numbers that the phase diagram does not have.
+    # Training; phase diagram; 4 maps for each of 3 λ; S(q), g(r), n(k) of two spins; routing; projection against the
+    # time step, and gains; the four numbers that the phase diagram does not have.
     assert len(images) == 1 + 1 + 12 + 4 + 1 + 2 + 4
     for image in images:
         assert image["alt"]
