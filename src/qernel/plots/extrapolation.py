@@ -34,8 +34,9 @@ def extrapolation_figure(found: Sequence[Extrapolation], met: Sequence[Meeting] 
             _meeting(axes, pair)
         for axes in panels[total:]:
             axes.set_axis_off()
-        names = ", ".join(dict.fromkeys(name for one in (*found, *met) for name in one.names))
-        fig.suptitle("\n".join(textwrap.wrap(literal(names), 40 * count)), fontsize=9)
+        every = [name for one in found for name in one.names] + [name for pair in met for name in pair.names]
+        names = literal(", ".join(dict.fromkeys(every)))
+        fig.suptitle("\n".join(textwrap.wrap(names, 40 * count)), fontsize=9)
     return fig
 
 
