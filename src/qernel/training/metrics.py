@@ -1,5 +1,8 @@
 """The metrics file: one tidy CSV row per recorded iteration and λ group.
 
+Where one wavefunction is trained in several systems, their groups follow each other, and ``system`` is 0 for [system]
+and the number of the entry for those of [[family.systems]].
+
 ``pandas.read_csv("RUN/metrics.csv")`` opens it. Energies are per electron in E0; the error of a row is
 that of the mean over the group's independent walkers at that iteration. For wavefunctions with experts,
 ``load_bB_eE`` is the fraction of walkers that expert E of block B acts on, and ``dropped`` the number of walkers whose
@@ -49,6 +52,7 @@ class MetricsFile:
             empty in the last group and in iterations without swaps.
         experts: how many there are in each block.
         every: iterations between those that are recorded.
+        systems: number of the system of each group, where there are several; it is a column then.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class MetricsFile:
         exchange: bool = False,
         experts: Sequence[int] = (),
         every: int | None = None,
+        systems: Sequence[int] = (),
     ):
         self.notices: list[str] = []
         self._path = path
@@ -67,7 +72,9 @@ class MetricsFile:
         routing = [f"load_b{b}_e{e}" for b, count in enumerate(experts, 1) for e in range(1, count + 1)]
         self._later = _later()
         routing += ["dropped"] if routing else []
-        names = ["iteration", "group", *parameters, *self._columns, *routing, *self._later]
+        self._systems = [[number] for number in systems]
+        names = ["iteration", "group", *["system"] * bool(self._systems), *parameters]
+        names += [*self._columns, *routing, *self._later]
         header = ",".join(names).encode() + b"\r\n"
         write_atomically(path, header + b"".join(self._kept(names, iteration, every)))
         self._open()
@@ -110,7 +117,8 @@ class MetricsFile:
                 load = np.asarray(routing.load)[group].ravel()
                 values += [*(f"{part:.4g}" for part in load), f"{int(np.asarray(routing.dropped)[group])}"]
             values += [f"{column[group]:.7g}" for column in later]
-            writer.writerow([iteration, group, *(f"{p:.7g}" for p in point), *values])
+            system = self._systems[group] if self._systems else []
+            writer.writerow([iteration, group, *system, *(f"{p:.7g}" for p in point), *values])
         self._handle.flush()  # whoever watches the training reads whole iterations, as they come
 
     def flush(self) -> None:
