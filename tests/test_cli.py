@@ -84,6 +84,7 @@ class FakeModel:
         self.hamiltonian = self.config.hamiltonian()
         self.parameters = 15760
         self.card = None
+        self.moved = None
         self.training: Progress | None = None
         self.impossible = ""
         self.wavefunction = {"weight": np.ones(3), "name": "not a number"}

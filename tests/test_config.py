@@ -180,6 +180,10 @@ def test_the_callers_mapping_is_left_alone() -> None:
         ("family", "lam", [2, 1], "must run from low to high"),
         ("family", "gaps", [[0.7, 0.9], [0.9, 1]], "must be intervals from low to high, in increasing order and apart"),
         ("family", "gaps", [0.7, 0.9], "is not a list of intervals"),
+        ("family", "scaled_over", {"lam": [1, 0]}, "must run from low to high"),
+        ("family", "scaled_over", [0.4, 1.4], "is not a table of intervals [low, high] by parameter"),
+        ("train", "started_from", "n6", "must be a name and sha256: with 64 hexadecimal digits, as --from writes"),
+        ("train", "started_from", 3, "is not a name and the SHA-256 of weights"),
         ("family", "lam", [-1, 1], "must have every entry at least 0"),
         ("family", "lam", "all", "is not an interval [low, high] or a single number"),
         ("family", "U", 8.0, "is not an interval [low, high]: give e.g. U = [8.0, 12.0]"),
@@ -201,6 +205,7 @@ def test_no_number_overflows_later(value: float) -> None:
             kinds = str(field.annotation)
             if "float" in kinds and "Literal" not in kinds:
                 given = value if "tuple" not in kinds else [[value, value]] if key == "gaps" else [value, value]
+                given = {"lam": given} if key == "scaled_over" else given
                 given, words = ([[value, 0], [0, 1]], "have to be") if key == "lattice" else (given, "must")
                 with pytest.raises(ConfigError, match=rf"{section}\.{key} = .* {words} "):
                     load_config(small(**{section: {key: given}}))
@@ -279,6 +284,8 @@ def test_a_misspelt_key_raises_no_second_complaint() -> None:
             "model.hf_cutoff = 3 keeps about 4 plane waves for 6 electrons of one spin: give at least 20",
         ),
         (small(system={"twist": [0.25, 0]}, model={"complex": False}), "use complex = 'auto'"),
+        (small(family={"scaled_over": {"U": [8.0, 9.0]}}), "names 'U', and [family] has intervals of lam alone"),
+        (small(family={"lam": 200.0, "scaled_over": {"lam": [0.0, 2.0]}}), "exceeds more than 100 times"),
         (small(family={"lam": [0.4, 1.4], "gaps": [[0.3, 0.9]]}), "must lie inside family.lam = [0.4, 1.4]"),
         (
             small(family={"lam": [0.4, 1.4], "gaps": [[0.7, 0.9]]}, train={"groups": 1}),
@@ -575,7 +582,8 @@ def test_choices_match_the_physics() -> None:
     for lattice in LATTICES:
         assert load_config(small(system={"lattice": lattice, "depth_meV": 0})).system.lattice == lattice
     conditioned = [name for name, parameter in parameters().items() if parameter.conditioned]
-    assert [key for key in SECTIONS["family"].model_fields if key not in ("gaps", "systems")] == conditioned
+    others = ("gaps", "systems", "scaled_over")
+    assert [key for key in SECTIONS["family"].model_fields if key not in others] == conditioned
 
 
 def test_errors_are_qernel_errors() -> None:

@@ -101,6 +101,21 @@ def test_other_bases_of_a_cell_have_the_same_wavefunction() -> None:
     np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
+def test_turned_cells_have_the_same_energy() -> None:
+    """A long cell at a twist and the same one turned by 120°, electrons with it: every local energy, kinetic and all.
+
+    Turned, a_1 is a_2 − a_1 and a_2 is −a_1; the potential is as it was.
+    """
+    family = replace(FAMILY, electrons=(4, 0), supercell=Supercell(((4, 0), (0, 2))), twist=(0.5, 0.0))
+    turned = replace(family, supercell=Supercell(((-4, 4), (-2, 0))))
+    x, p = random_positions(family, 3, 1), random_points(family, 3, 2)
+    c, s = np.cos(2 * np.pi / 3), np.sin(2 * np.pi / 3)
+    one = energies(there(family, 1), x, p)
+    other = energies(there(turned, 1), x @ np.array([[c, -s], [s, c]]).T, p)
+    np.testing.assert_allclose(other.kinetic, one.kinetic, rtol=1e-9)
+    np.testing.assert_allclose(other.total, one.total, rtol=1e-9)
+
+
 def test_rotations_of_the_potential_leave_the_wavefunction() -> None:
     """By 120°, and the reflection that exchanges its waves: |ψ| of one closed shell, energies of electrons."""
     family = replace(FAMILY, electrons=(3, 0), supercell=Supercell(((1, 1), (-1, 2))))

@@ -59,6 +59,8 @@ def model_attributes(model: Any, others: Mapping[str, float]) -> dict[str, Any]:
         **{f"trained_{name}": [float(low), float(high)] for name, (low, high) in model.ranges.items()},
         "units": "energies in E0 = hbar^2/(m* a_M^2), lengths in the moire period a_M",
     }
+    if model.config.train.started_from is not None:
+        attributes["started_from"] = model.config.train.started_from
     unlike = [name for name in model.ranges if named(name).multiplies and not hamiltonian.proportional(name)]
     if unlike:
         attributes[NO_FACTOR] = " ".join(unlike)

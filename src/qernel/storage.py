@@ -55,9 +55,13 @@ PHASE_MEANING = "liquid, crystal or undecided, from the sampled <|rho_q|^2> agai
 
 
 def outside(point: Mapping[Any, Any]) -> str:
-    """In words which of the flags `OUTSIDE` is set for a point (a row or a data set); empty if none is."""
+    """In words what a model was not trained on of a point (a row or a data set): its parameters (`OUTSIDE`), and its
+    number of electrons, supercell or twist; empty if that is nothing."""
     words = {"extrapolating": "extrapolating", "in_gap": "in a gap"}
-    return next((words[name] for name in OUTSIDE if name in point and bool(point[name])), "")
+    said = next((words[name] for name in OUTSIDE if name in point and bool(point[name])), "")
+    system = getattr(point, "attrs", point)
+    untrained = next((what for what in ("size", "twist") if not system.get(f"{what}_trained", True)), "")
+    return ", ".join(filter(None, (said, untrained and f"{untrained} not trained")))
 
 
 def save(dataset: xarray.Dataset, path: str | Path, *, compact: bool = False) -> Path:

@@ -28,7 +28,7 @@ def kind_of_orbitals(config: Config) -> str:
 
 def followed(config: Config) -> list[str]:
     """Parameters besides λ that orbitals depend on: for Bloch orbitals those of the one-body terms."""
-    names = [name for name, (low, high) in config.family.ranges.items() if name != "lam" and low < high]
+    names = [name for name, (low, high) in config.family.scales.items() if name != "lam" and low < high]
     if kind_of_orbitals(config) == "bloch":
         potentials = [term for term in config.system.terms if isinstance(term, OneBody)]
         read = {parameter.name for term in potentials for parameter in term.parameters}

@@ -103,6 +103,7 @@ class Config(Section):
             parameters=tuple(ranges),
             ranges=tuple(ranges.values()),
             gaps=self.family.gaps or (),
+            scaled_over=tuple((self.family.scaled_over or {}).items()),
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict
 from pydantic_core import PydanticCustomError
 
 from qernel.primitive import LATTICES, Lattice, Rows, fault
+
+_ORIGIN = re.compile(r".{1,200} sha256:[0-9a-f]{64}")
 
 LARGEST = 10**9
 """Upper bound of every whole number, so that none overflows later."""
@@ -89,8 +92,18 @@ def _apart(value: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, 
     return value or None
 
 
+def _origin(value: str | None) -> str | None:
+    """A name, and the digest of weights after it."""
+    if value is not None and not (_ORIGIN.fullmatch(value) and value.isprintable()):
+        raise PydanticCustomError("unusable", "must be a name and sha256: with 64 hexadecimal digits, as --from writes")
+    return value
+
+
 Whole = Annotated[int, Strict(), Field(ge=0, le=LARGEST), Expects("a whole number")]
 Name = Annotated[str, Strict(), AfterValidator(_printable), Expects("a line of 1 to 200 printable characters")]
+MaybeOrigin = Annotated[
+    Annotated[str, Strict()] | None, AfterValidator(_origin), Expects("a name and the SHA-256 of weights")
+]
 Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST), Expects("a whole number")]
 Size = Annotated[int, Strict(), Field(ge=1, le=10**5), Expects("a whole number")]
 """A width of the network: arrays of several of them can still be described, if not made."""
@@ -143,5 +156,10 @@ MaybeGaps = Annotated[
     tuple[tuple[NonNegative, NonNegative], ...] | None,
     AfterValidator(_apart),
     Expects("a list of intervals [low, high]"),
+]
+MaybeScales = Annotated[
+    dict[str, _Interval] | None,
+    AfterValidator(lambda value: value or None),
+    Expects("a table of intervals [low, high] by parameter"),
 ]
 MaybeInterval = Annotated[_Interval | None, Expects("an interval [low, high]")]

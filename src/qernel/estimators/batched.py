@@ -139,12 +139,25 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
     def everything(shape: tuple[int, ...], _: Callable[[], int]) -> int:
         return shape[0]
 
-    def fitting(laplacian: bool) -> Callable[..., int]:
-        return lambda shape, need: chunk or walkers_at_once(shape[0], shape[1], need, laplacian=laplacian)
-
     return WalkerFunctions(
         _over_groups(modulus, everything),
-        _over_groups(energy, fitting(True)),
-        _over_groups(scores, fitting(False)),
+        differentiated(energy, laplacian=True, chunk=chunk),
+        differentiated(scores, laplacian=False, chunk=chunk),
         _over_groups(gates, everything),
+    )
+
+
+def differentiated(single: Callable[..., Any], *, laplacian: bool, chunk: int = 0) -> Callable[..., Any]:
+    """A function with derivatives of ψ at one configuration, vectorised over ``[G, W]`` walkers within the memory.
+
+    Args:
+        single: of (parameters ``[P]``, positions ``[N, 2]``, point ``[p]``); a pytree of arrays.
+        laplacian: whether it propagates Jacobians.
+        chunk: as of `walker_functions`.
+
+    Returns:
+        The same of (parameters ``[P]``, positions ``[G, W, N, 2]``, points ``[G, p]``).
+    """
+    return _over_groups(
+        single, lambda shape, need: chunk or walkers_at_once(shape[0], shape[1], need, laplacian=laplacian)
     )

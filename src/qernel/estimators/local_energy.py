@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from qernel.hamiltonian.family import Potential
 from qernel.laplacian.methods import LAPLACIANS
 from qernel.wavefunction.base import Wavefunction, log_psi
 
@@ -41,7 +42,11 @@ def local_energy(
         the kinetic energy only if ψ is C¹ everywhere, which makes it the test for smooth routing.
     """
     gradient, curvature = LAPLACIANS[laplacian](lambda x: log_psi(wavefunction, x, point)[1], positions)
-    potential = wavefunction.hamiltonian.potential(positions, point)
+    return energy_of(gradient, curvature, wavefunction.hamiltonian.potential(positions, point))
+
+
+def energy_of(gradient: Array, curvature: Array, potential: Potential) -> LocalEnergy:
+    """The local energy of one configuration from ∇log ψ ``[2N]``, Δ log ψ and the potential energies there."""
     return LocalEnergy(
         kinetic=-0.5 * (curvature + (gradient * gradient).sum()),
         moire=potential.moire,

@@ -48,12 +48,13 @@ class Hamiltonian:
         electrons: numbers of spin-up and spin-down electrons.
         terms: potentials and interactions (`qernel.hamiltonian.terms`).
         constants: values of what the terms read; those with a default may be left out, and those of parameters are
-            the middle of their interval, whatever is given.
+            their `origin`, whatever is given.
         twist: boundary twist θ in units of 2π, ψ(r + A_i) = exp(2πi θ_i) ψ(r) along the rows A_i of the supercell.
         twist_along: "rows", or "reduced" where θ belongs to ``supercell.vectors`` (`qernel.hamiltonian.twist`).
         parameters: names of the conditioning parameters: λ, and what the terms read.
         ranges: the interval of each parameter the model is trained on.
         gaps: intervals inside the one of λ that are left out of training, in increasing order.
+        scaled_over: the interval that ψ takes a parameter relative to, by name, where it is not the one in ``ranges``.
         interaction: all pair terms in this supercell.
 
     Raises:
@@ -69,6 +70,7 @@ class Hamiltonian:
     parameters: tuple[str, ...] = ("lam",)
     ranges: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
     gaps: tuple[tuple[float, float], ...] = ()
+    scaled_over: tuple[tuple[str, tuple[float, float]], ...] = ()
     interaction: Interaction = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -86,7 +88,7 @@ class Hamiltonian:
         if unread:
             raise ValueError(f"no term reads {', '.join(unread)}: they read {', '.join(read)}")
         defaults = {name: parameter.default for name, parameter in read.items() if parameter.default is not None}
-        values = defaults | dict(self.constants) | self.middle
+        values = defaults | dict(self.constants) | self.origin
         missing = [name for name in read if name not in values]
         if missing:
             raise ValueError(f"constants lack {', '.join(missing)}: give a value for each")
@@ -123,6 +125,17 @@ class Hamiltonian:
     def middle(self) -> dict[str, float]:
         """Every conditioning parameter in the middle of its interval, λ first."""
         return {name: 0.5 * (low + high) for name, (low, high) in zip(self.parameters, self.ranges, strict=True)}
+
+    @property
+    def scales(self) -> tuple[tuple[float, float], ...]:
+        """The interval of each parameter that becomes [−1, 1] in `scaled`."""
+        given = dict(self.scaled_over)
+        return tuple(given.get(name, own) for name, own in zip(self.parameters, self.ranges, strict=True))
+
+    @property
+    def origin(self) -> dict[str, float]:
+        """The point that `scaled` maps to 0, λ first: where ψ takes one value for the whole family."""
+        return {name: 0.5 * (low + high) for name, (low, high) in zip(self.parameters, self.scales, strict=True)}
 
     def value(self, name: str, point: Array) -> Array | float:
         """A quantity at a point of the family: the parameter if it is one, else the constant."""
@@ -175,8 +188,8 @@ class Hamiltonian:
         return replace(self, parameters=tuple(ranges), ranges=tuple(ranges.values()))
 
     def scaled(self, point: Array) -> Array:
-        """A point ``[p]`` mapped affinely so that each training range becomes [−1, 1]."""
-        low, high = np.array(self.ranges).T
+        """A point ``[p]`` mapped affinely so that each of `scales` becomes [−1, 1]."""
+        low, high = np.array(self.scales).T
         half = np.where(high > low, 0.5 * (high - low), 1.0)
         return (jnp.asarray(point, jnp.float64) - 0.5 * (low + high)) / half
 

@@ -61,6 +61,17 @@ def half_turns(turns: Turns) -> bool:
     return not any((2.0 * angle) % 1.0 for angle in turns)
 
 
+def written(turns: Turns) -> str:
+    """A twist for people.
+
+    >>> written((1 / 3, -0.5)), written((0.0, 0.123456))
+    ('(1/3, -1/2)', '(0, 0.123456)')
+    """
+    found = [(angle, Fraction(angle).limit_denominator(12)) for angle in turns]
+    words = [str(simple) if abs(float(simple) - angle) < 1e-9 else f"{angle:.6g}" for angle, simple in found]
+    return f"({', '.join(words)})"
+
+
 def _change(new: Integers, old: Integers) -> Any:
     """The integer matrix T with new = T · old, for two bases of one lattice; of Python's integers."""
     (a, b), (c, d) = old.tolist()

@@ -12,6 +12,7 @@ from qernel.errors import QernelError
 from qernel.estimators.doubts import stored_doubts
 from qernel.estimators.phases import flag
 from qernel.estimators.possible import impossible_in
+from qernel.measure import place
 from qernel.observables.base import Samples, Variable
 from qernel.observables.phases import sampled_phase
 from qernel.provenance import model_attributes
@@ -54,6 +55,7 @@ def to_dataset(state: State, variables: Sequence[Variable], samples: Samples, *,
     chains, records = samples.positions.shape[:2]
     attributes = {
         **model_attributes(state.model, dict(zip(state.model.ranges, state.point, strict=True))),
+        **place.attributes(state.model),
         "walkers": chains,
         "samples": records,
         "moves": state.model.config.sample.moves,

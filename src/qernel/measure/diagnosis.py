@@ -12,10 +12,11 @@ import numpy as np
 from qernel import outputs
 from qernel.estimators.quantity import parenthesis
 from qernel.measure.energies import Energies
+from qernel.measure.place import chosen, described
 from qernel.measure.points import Points, about
 from qernel.records import stored_request, to_record
 from qernel.tangent.regression import Share
-from qernel.text import columns, describe
+from qernel.text import columns
 
 RECORD = "diagnosis.json"
 
@@ -148,7 +149,7 @@ class Diagnoses:
     def table(self) -> str:
         """A table for each value, and what it means."""
         model, axis = self.points.model, self.points.axis
-        title = f"{model.name}, {describe(model.config.system.electrons, model.config.system.cells)}"
+        title = "\n".join(filter(None, (f"{model.name}, {described(model)}", chosen(model))))
         blocks = [f"{axis.at(one.energies.values[axis.name])}: {one.table()}" for one in self.found]
         return "\n\n".join([title, *blocks, _NOTE])
 

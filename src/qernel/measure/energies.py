@@ -17,6 +17,7 @@ from qernel.estimators.quantity import Quantity
 from qernel.estimators.statistics import Summary, summarise
 from qernel.estimators.weighted import ratio_of_weighted
 from qernel.lattice import holds_root_three
+from qernel.measure.place import known
 from qernel.observables.base import Samples
 from qernel.observables.phases import sampled_phase
 from qernel.storage import IMPOSSIBLE, PHASE, outside
@@ -45,6 +46,8 @@ class Energies(NamedTuple):
     or ``reweighted``, from records at the value ``reweighted_from``, of which a share is effective:
     ``effective_fraction``.
     ``rhat``, ``autocorrelation`` and ``effective_samples`` are those of the energy; each number has its own ``doubts``.
+    ``size_trained`` and ``twist_trained``: whether the model was trained with these electrons in this supercell, and at
+    this twist of it.
     ``impossible`` says why the numbers are no answer (`qernel.estimators.possible`); empty if they may be one.
     ``phase`` is ``liquid``, ``crystal`` or ``undecided`` with ``phase_why`` (`qernel.structure.phase`).
     """
@@ -67,6 +70,8 @@ class Energies(NamedTuple):
     effective_fraction: float = 1.0
     in_gap: bool = False
     impossible: str = ""
+    size_trained: bool = True
+    twist_trained: bool = True
     values: Mapping[str, float] = MappingProxyType({})
     phase: str = UNDECIDED
     phase_why: str = ""
@@ -142,6 +147,7 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         found = averaged(np.asarray(crystal_order(positions, cell)))
         order = Quantity(found.mean, found.error, "", source, doubts=doubts_of(found, chains))
         order_rhat = found.rhat
+    trained = known(state.model)
     word, why = sampled_phase(Samples(positions, state.model.hamiltonian, state.point, seed=seed), found)
     acceptance = float(np.mean([record.acceptance for record in records]))
     return Energies(
@@ -156,6 +162,8 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
         in_gap=state.in_gap,
         order_parameter=order,
         order_parameter_rhat=order_rhat,
+        size_trained=trained.size,
+        twist_trained=trained.twist,
         impossible=impossible(state.model.hamiltonian, state.point, parts, acceptance),
         values=state.values,
         phase=word,

@@ -13,6 +13,7 @@ from qernel.along import named
 from qernel.errors import QernelError
 from qernel.estimators.phases import flag
 from qernel.hamiltonian.terms import parameter
+from qernel.measure import place
 from qernel.measure.dataset import parameter_attributes
 from qernel.measure.energies import DIAGNOSTICS, ENERGIES, ORDER
 from qernel.observables.energy import PARTS
@@ -92,7 +93,7 @@ def dataset(
             data[stored] = (axis, [float(getattr(result, name)) for result in reweighted], said)
         coordinates[axis] = (axis, [result.values[along] for result in reweighted], about)
     coordinates |= {name: ((), value, parameter_attributes(name)) for name, value in at.items()}
-    attributes = model_attributes(model, at) | {"direction": rows[0]["direction"]}
+    attributes = model_attributes(model, at) | place.attributes(model) | {"direction": rows[0]["direction"]}
     attributes |= {} if along == "lam" else {"along": along}
     return xarray.Dataset(data, coordinates, attributes)
 

@@ -33,10 +33,10 @@ def shipped() -> list[str]:
 
 
 def load(run: str | Path) -> Model:
-    """Open a run folder or a shipped model.
+    """Open a run folder, a model file or a shipped model.
 
     Args:
-        run: path of a run folder, or a name from `shipped`.
+        run: path of a run folder or of a model file, or a name from `shipped`.
 
     Returns:
         The model with its averaged parameters, even of a run that is still going on.
@@ -54,7 +54,8 @@ def load(run: str | Path) -> Model:
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
     wavefunction = eqx.combine(fit(path, file.tensors, arrays), static)
     card, training = read_card(path.parent / _CARD_FILE), Progress.from_header(file.metadata)
-    return Model(readable_name(path.parent.resolve()), config, wavefunction, card, training=training)
+    named = path.parent if path.name == MODEL_FILE else path.with_suffix("")
+    return Model(readable_name(named.resolve()), config, wavefunction, card, training=training)
 
 
 def configuration(run: str | Path) -> Config:
@@ -67,19 +68,26 @@ def configuration(run: str | Path) -> Config:
 
 
 def _read(run: str | Path) -> tuple[Path, Config, TensorFile]:
-    folder = Path(run)
-    if not (folder / MODEL_FILE).exists():
-        if str(run) not in shipped():
-            known = ", ".join(shipped()) or "none"
-            what = "holds no trained model yet" if folder.is_dir() else "is neither a run folder nor a shipped model"
-            raise RunError(f"{run} {what}; shipped models: {known}")
-        folder = Path(str(files("qernel") / "models" / str(run)))
-    path = folder / MODEL_FILE
+    path = _file(run)
     file = read_tensors(path)
     text = file.metadata.get("config")
     if text is None:
         raise RunError(f"{path} carries no configuration: it is not a Qernel model")
     return path, as_stored(Config.model_validate(_parse(text, path)), str(path)), file
+
+
+def _file(run: str | Path) -> Path:
+    """The model file that is meant."""
+    path = Path(run)
+    if path.is_file():
+        return path
+    if (path / MODEL_FILE).exists():
+        return path / MODEL_FILE
+    if str(run) in shipped():
+        return Path(str(files("qernel") / "models" / str(run))) / MODEL_FILE
+    known = ", ".join(shipped()) or "none"
+    what = "holds no trained model yet" if path.is_dir() else "is neither a run folder nor a shipped model"
+    raise RunError(f"{run} {what}; shipped models: {known}")
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:

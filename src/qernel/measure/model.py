@@ -16,7 +16,7 @@ from qernel.config import Config
 from qernel.errors import RunError
 from qernel.hamiltonian.parameters import LARGEST
 from qernel.hamiltonian.terms import parameter
-from qernel.measure import verbs
+from qernel.measure import place, verbs
 from qernel.measure.card import Card
 from qernel.measure.state import State
 from qernel.provenance import identity
@@ -38,6 +38,7 @@ class Model:
         journal: where records of its chains are kept (`remembering`).
         start: where its chains start (`with_start`); None: as the configuration says.
         training: how far its run had come; None where its file does not say (shipped models, earlier versions).
+        moved: how it came into another system than that of its training (`on`); None: it did not.
     """
 
     name: str
@@ -47,7 +48,11 @@ class Model:
     journal: Journal | None = field(default=None, repr=False, compare=False)
     start: str | None = field(default=None, repr=False, compare=False)
     training: Progress | None = field(default=None, repr=False, compare=False)
+    moved: place.Moved | None = field(default=None, repr=False)
     _samplers: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}: {place.described(self)})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles are without compiled samplers, which hold functions that cannot be pickled."""
@@ -162,6 +167,7 @@ class Model:
         chosen = {"spread": None, "registries": 0.0}
         return self.config.sample.crystal_from if self.start is None else chosen[self.start]
 
+    on = place.on
     query, scan, map, observe = verbs.query, verbs.scan, verbs.map, verbs.observe
     diagnose = verbs.diagnose
 

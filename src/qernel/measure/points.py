@@ -12,6 +12,7 @@ import numpy.typing as npt
 from qernel.along import Axis, named
 from qernel.errors import QernelError, RunError, warn
 from qernel.estimators.doubts import listed
+from qernel.measure import place
 from qernel.provenance import identity
 
 if TYPE_CHECKING:
@@ -167,8 +168,11 @@ def numbers(name: str, values: npt.ArrayLike) -> tuple[float, ...]:
 
 
 def warn_outside(where: Points, states: Sequence[State]) -> None:
-    """Say which points the model was not trained on, and whether its training is over."""
+    """Say which points, number of electrons or twist the model was not trained on, and whether its training is over."""
     model, symbol = where.model, where.axis.symbol
+    if untrained := str(place.known(model)):
+        trained = "; ".join(one.label for one in place.origin(model).systems)
+        warn(f"{untrained}: the model was trained on {trained}, and is asked for {model.config.system.label}")
     if model.training is not None and not model.training.complete:
         warn(f"{model.name} {model.training.sentence}")
     pairs = list(zip(where.values, states, strict=True))
@@ -200,7 +204,7 @@ def about(model: Model, at: Mapping[str, float]) -> dict[str, Any]:
     """What was measured: the system and the model."""
     said = {"name": model.name, "parameters": model.parameters}
     said |= {"training": model.training.as_dict()} if model.training is not None else {}
-    return {"system": system(model.config, model.hamiltonian, at), "model": said}
+    return {"system": system(model.config, model.hamiltonian, at) | place.placed(model), "model": said}
 
 
 def system(config: Config, hamiltonian: Hamiltonian, at: Mapping[str, float]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from qernel.along import axis as axis_of
 from qernel.along import named
+from qernel.measure.place import chosen, described
 from qernel.storage import DOUBTFUL, IMPOSSIBLE, measured, outside
-from qernel.text import columns, describe
+from qernel.text import columns
 
 if TYPE_CHECKING:
     import xarray
@@ -68,10 +69,10 @@ def energy_table(
             ]
         )
     unit = model.config.energy_unit_meV
-    title = f"{model.name}: {describe(model.config.system.electrons, model.config.system.cells)}, "
+    title = f"{model.name}: {described(model)}, "
     title += "".join(f"{named(name).at(value)}, " for name, value in others.items())
     title += "energies per electron in E0" + ("" if unit is None else f" = {unit:.6g} meV")
-    return f"{title}\n{columns([[*head, ''], *rows])}"
+    return "\n".join(filter(None, (title, chosen(model), columns([[*head, ""], *rows]))))
 
 
 def reweighted_table(results: Sequence[Energies], along: str = "lam") -> str:
@@ -119,7 +120,7 @@ def observed_table(dataset: xarray.Dataset) -> str:
         numbers = [parenthesis(float(dataset[name][index]), float(dataset[f"{name}_error"][index])) for name in single]
         here = dataset.isel({along.name: index})
         rows.append([f"{value:g}", *numbers, stored_phase(here).word, remark(here)])
-    lines = [columns(rows)]
+    lines = [*filter(None, [dataset.attrs.get("twist_chosen")]), columns(rows)]
     for name in measured(dataset):
         if name not in single:
             axes = " × ".join(f"{size} {axis}" for axis, size in dataset[name].sizes.items())

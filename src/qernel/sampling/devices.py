@@ -30,18 +30,21 @@ WALKERS = Walkers(SPLIT, SPLIT, REPLICATED)  # type: ignore[arg-type]
 """Layout of walkers: only the step width belongs to a whole group."""
 
 
-def over_walkers(measure: Callable[..., Any], mesh: Mesh, outputs: Any) -> Callable[..., Any]:
+def over_walkers(
+    measure: Callable[..., Any], mesh: Mesh, outputs: Any, *, walkers: Any = WALKERS
+) -> Callable[..., Any]:
     """Run a function of (parameters, walkers, points, keys) on each device's share of the walkers.
 
     Args:
         measure: the function.
         mesh: from `walker_mesh`.
         outputs: layout of the results: `SPLIT` or `WALKERS`, one for all of them or one for each.
+        walkers: layout of the second argument, where it is no `Walkers`.
     """
     return jax.shard_map(
         measure,
         mesh=mesh,
-        in_specs=(REPLICATED, WALKERS, REPLICATED, SPLIT),
+        in_specs=(REPLICATED, walkers, REPLICATED, SPLIT),
         out_specs=outputs,
         check_vma=False,
     )

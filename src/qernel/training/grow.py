@@ -76,6 +76,7 @@ def start_from(
         RunError: if the folder holds something, or cannot be written.
     """
     require_unused(out)
+    config = config.model_copy(update={"train": config.train.model_copy(update={"started_from": None})})
     _require_alike(source_config, config)
     alike = determinant is None and _same_electrons(source_config, config)
     if determinant is None:
@@ -93,7 +94,7 @@ def start_from(
 
 
 def _rescaled(old: Wavefunction, new: Wavefunction) -> list[str]:
-    pairs = zip(new.hamiltonian.parameters, old.hamiltonian.ranges, new.hamiltonian.ranges, strict=True)
+    pairs = zip(new.hamiltonian.parameters, old.hamiltonian.scales, new.hamiltonian.scales, strict=True)
     return [name for name, before, after in pairs if tuple(before) != tuple(after)]
 
 

@@ -31,6 +31,7 @@ from qernel.training.lock import locked
 from qernel.training.loop import Loop
 from qernel.training.report import Report, Reporter
 from qernel.training.size import require_memory
+from qernel.training.start import Start, require_no_origin
 from qernel.training.state import TrainState, as_configured, layout
 from qernel.training.step import StepInfo, make_step
 from qernel.training.watchdog import Watchdog
@@ -42,6 +43,7 @@ def train(
     out: Path,
     *,
     resume: bool = False,
+    start: Start | None = None,
     report: Callable[[Report], None] | None = None,
     on_stall: Callable[[str], None] | None = None,
     after_step: Callable[[int, float], bool] | None = None,
@@ -51,8 +53,8 @@ def train(
     Args:
         config: what to train.
         out: the run folder.
-        resume: continue the run in ``out`` instead of starting one; ``train.iterations`` and ``train.time_limit_s``
-            may be other ones than it was begun with.
+        resume: go on with the run in ``out``; `qernel.config.sections.EXTENT` may be others than it was begun with.
+        start: what a new run begins with; ``config`` is the one that `Start.taken_over` makes.
         report: called about twice a second with the progress.
         on_stall: called from another thread, with a sentence, if no step is completed for ``train.stall_limit_s``;
             the command line ends the process then. None: nobody watches.
@@ -60,13 +62,12 @@ def train(
             step of this call was complete, its compilation excluded; True ends the run as finished.
 
     Returns:
-        The run folder; `qernel.training.progress.progress_of` its model says whether the run is complete, or
-        ``train.time_limit_s`` has stopped it.
+        The run folder; `qernel.training.progress.progress_of` its model says whether it is complete, or out of time.
 
     Raises:
-        RunError: if the model is too large for this machine, the folder holds something else or is in use, nothing in
-            it can be resumed, it has more iterations than are asked for, it cannot be written, or the energy is lost
-            beyond repair.
+        QernelError: if the weights of the start do not fit, the model is too large for this machine, the folder holds
+            something else, is in use or cannot be written, nothing in it can be resumed, or it has more iterations
+            than are asked for; or if the energy is lost beyond repair.
         Interrupted: after Ctrl-C, SIGTERM, SIGUSR2 or SIGHUP, with a checkpoint written.
     """
     runtime.refuse_forked()
@@ -74,7 +75,7 @@ def train(
     if not _accepted(out, resume):
         return out
     require_memory(config)
-    template = initial_wavefunction(config, start=not resume)
+    template = _template(config, resume, start)
     if not processes.first():
         _follow(config, template, out, on_stall)
         return out
@@ -97,6 +98,16 @@ def train(
         if not begun:
             processes.agreed(False, True)
     return out
+
+
+def _template(config: Config, resume: bool, start: Start | None) -> Wavefunction:
+    """The wavefunction of a run, with the numbers it begins with; without, where a checkpoint has them."""
+    if resume:
+        return initial_wavefunction(config, start=False)
+    if start is None:
+        require_no_origin(config)
+        return initial_wavefunction(config)
+    return start.begun(config)
 
 
 def _state_to_begin_with(config: Config, template: Wavefunction, folder: RunFolder, resume: bool) -> TrainState | None:

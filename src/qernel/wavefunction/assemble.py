@@ -57,7 +57,7 @@ def relocated(wavefunction: Wavefunction, model: Any, hamiltonian: Hamiltonian) 
     Args:
         wavefunction: a universal one (`Wavefunction.universal`).
         model: its ``[model]`` section.
-        hamiltonian: the system, with the same parameters of the family in the same intervals.
+        hamiltonian: the system, with the same parameters of the family and `Hamiltonian.scales`.
 
     Raises:
         ValueError: if its arrays would be others there, as those of polarised electrons and of two spin species are.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qernel import runtime
 from qernel.cli.shared.options import add_json, add_measurement
-from qernel.cli.shared.points import asked_points
+from qernel.cli.shared.points import asked_model, asked_points
 from qernel.cli.shared.results import refused
 from qernel.progress import Bar
 from qernel.storage import to_json
@@ -32,11 +32,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Test, write the record where a folder is given, and print the table or the JSON object."""
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
-    from qernel.measure import load
     from qernel.measure.diagnose import diagnoses
     from qernel.measure.diagnosis import RECORD
 
-    where = asked_points(load(options.run), options)
+    where = asked_points(asked_model(options), options)
     out = Path(options.out) if options.out else None
     with Bar() as progress:
         found = diagnoses(where, groups=options.group, out=out, command=shlex.join(options.line), tell=progress)

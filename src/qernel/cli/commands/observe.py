@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from qernel import runtime
 from qernel.cli.shared.arguments import option
 from qernel.cli.shared.options import add_json, add_measurement
-from qernel.cli.shared.points import asked_points
+from qernel.cli.shared.points import asked_model, asked_points
 from qernel.cli.shared.results import refused
 from qernel.errors import QernelError
 from qernel.observables.registry import BUILT_IN
@@ -56,13 +56,12 @@ def run(options: argparse.Namespace) -> int:
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
     chosen = observables(options.observable, options.set)
     from qernel.estimators.possible import impossible_in
-    from qernel.measure import load
     from qernel.measure.files import OBSERVED
     from qernel.measure.folder import default_folder
     from qernel.measure.observations import observations
     from qernel.measure.tables import observed_table
 
-    model = load(options.run)
+    model = asked_model(options)
     out = Path(options.out) if options.out else default_folder(model, options.run, "observe")
     where = asked_points(model, options)
     with Bar() as progress:

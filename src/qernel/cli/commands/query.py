@@ -6,7 +6,7 @@ import argparse
 
 from qernel import runtime
 from qernel.cli.shared.options import add_json, add_measurement
-from qernel.cli.shared.points import asked_points
+from qernel.cli.shared.points import asked_model, asked_points
 from qernel.cli.shared.results import refused
 from qernel.progress import Bar
 from qernel.storage import to_json
@@ -21,11 +21,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure the energies of a trained wavefunction at the given points and print them."""
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
-    from qernel.measure import load
     from qernel.measure.chains import measured
     from qernel.measure.scan import Scan
 
-    where = asked_points(load(options.run), options)
+    where = asked_points(asked_model(options), options)
     with Bar() as progress:
         found = Scan(where, measured(where, tell=progress).sweeps)
     print(to_json(found.as_dict()) if options.json else found.table())

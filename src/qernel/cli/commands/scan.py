@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from qernel import runtime
 from qernel.cli.shared.arguments import NamedValues, whole
 from qernel.cli.shared.options import add_json, add_measurement
-from qernel.cli.shared.points import asked_points
+from qernel.cli.shared.points import asked_model, asked_points
 from qernel.cli.shared.results import refused
 from qernel.observables.registry import BUILT_IN, SCANNED
 from qernel.progress import Bar
@@ -76,10 +76,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure a trained wavefunction over values of a parameter into a folder."""
     runtime.configure(runtime.usable_devices(options.walkers) if options.walkers else None)
-    from qernel.measure import load
     from qernel.measure.folder import default_folder
 
-    model = load(options.run)
+    model = asked_model(options)
     out = Path(options.out) if options.out else default_folder(model, options.run, "map" if options.over else "scan")
     wanted: Options = {
         "sweeps": options.sweeps,

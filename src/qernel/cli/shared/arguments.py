@@ -6,6 +6,7 @@ import argparse
 import math
 import re
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 MAX_POINTS = 10_000
@@ -77,6 +78,35 @@ def number(text: str, typed: str, hint: str = ", nor a grid such as 0.4:1.4:21 (
     if abs(value) > LARGEST:
         raise argparse.ArgumentTypeError(f"{typed!r} is beyond ±{LARGEST:g}")
     return value + 0.0  # no negative zero
+
+
+def electrons(text: str) -> int | tuple[int, int]:
+    """``54``, or ``27,27`` of two spins."""
+    counts = [int(part) for part in text.split(",") if part.isdecimal()]
+    if len(counts) != text.count(",") + 1 or len(counts) > 2 or not 1 <= sum(counts) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of electrons: give N, or UP,DOWN, e.g. 54 or 27,27")
+    return counts[0] if len(counts) == 1 else (counts[0], counts[1])
+
+
+def supercell(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """``9x9``, or the matrix ``1,1,-1,2`` row by row."""
+    if found := re.fullmatch(r"(\d{1,4})[x×](\d{1,4})", text):
+        return (int(found[1]), 0), (0, int(found[2]))
+    if re.fullmatch(r"-?\d{1,4}(,-?\d{1,4}){3}", text):
+        a, b, c, d = (int(part) for part in text.split(","))
+        return (a, b), (c, d)
+    raise argparse.ArgumentTypeError(f"{text!r} is no supercell: give e.g. 9x9, or a matrix row by row, 1,1,-1,2")
+
+
+def twist(text: str) -> tuple[float, float]:
+    """``1/3,-1/3`` or ``0.25,0``, in turns."""
+    try:
+        first, second = (float(Fraction(part)) for part in text.split(","))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        first = second = math.inf
+    if max(abs(first), abs(second)) > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no twist: give two numbers of turns, e.g. 1/3,-1/3 or 0.25,0")
+    return first, second
 
 
 def assignment(text: str) -> tuple[str, float]:

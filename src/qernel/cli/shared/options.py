@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from qernel.cli.shared.arguments import NamedValues, assignment, lam_values, whole
+from qernel.cli.shared.arguments import NamedValues, assignment, electrons, lam_values, supercell, twist, whole
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -89,9 +89,34 @@ def add_chains(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--walkers", metavar="N", type=whole(2), help="chains per λ (default: as configured)")
 
 
+def add_system(parser: argparse.ArgumentParser) -> None:
+    """``--electrons``, ``--supercell`` and ``--twist``: the system in which weights are asked that serve every one."""
+    parser.add_argument(
+        "--electrons",
+        metavar="N",
+        type=electrons,
+        help="ask the same weights, of an ansatz for every size, with so many electrons; UP,DOWN for two spins "
+        "(default: as trained, or as the supercell has at that filling)",
+    )
+    parser.add_argument(
+        "--supercell",
+        metavar="SIZE",
+        type=supercell,
+        help="in this supercell: 9x9, or its matrix A,B,C,D row by row (default: n×n cells at the filling trained)",
+    )
+    parser.add_argument(
+        "--twist",
+        metavar="T1,T2",
+        type=twist,
+        help="at this boundary twist in turns, e.g. 1/2,0 or 1/3,-1/3 (--twist=-1/3,1/3 where it begins with a minus); "
+        "default: as trained at this size, else half turns that close the shell of free electrons, else none",
+    )
+
+
 def add_measurement(parser: argparse.ArgumentParser) -> None:
     """What every measurement of a trained wavefunction asks: of which one, where, and with how many samples."""
     parser.add_argument("run", metavar="RUN", help="a run folder or the name of a shipped model")
+    add_system(parser)
     add_along(parser)
     parser.add_argument(
         "--extrapolate",

@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from qernel.measure.points import Points
 
 
+def asked_model(options: argparse.Namespace) -> Model:
+    """The model RUN, in the system of ``--electrons``, ``--supercell`` and ``--twist`` where any of them is given.
+
+    Raises:
+        RunError: if there is no such model, or it cannot be asked there.
+    """
+    from qernel.measure import load
+
+    model = load(options.run)
+    asked = {name: getattr(options, name) for name in ("electrons", "supercell", "twist")}
+    system = {name: value for name, value in asked.items() if value is not None}
+    return model.on(**system) if system else model
+
+
 def asked_values(options: argparse.Namespace) -> tuple[str, list[float], dict[str, float]]:
     """The parameter of ``--lam`` or ``--along``, its values, and those of ``--at``.
 

@@ -21,6 +21,7 @@ _CHECKS = (
     system.waves,
     system.parameters,
     system.gaps,
+    system.scales,
     train.focus,
     model.network,
     model.orbital_waves,

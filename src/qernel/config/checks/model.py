@@ -132,9 +132,11 @@ def crystallises(config: Config) -> bool:
 
 
 def real(config: Config) -> Iterator[Problem]:
-    """ψ cannot be real at a twist."""
-    system = config.system
-    if config.model.complex is False and system.cells and any(turns % 1 for turns in system.reduced_twist):
+    """ψ cannot be real at a twist, but at one of half turns if it is in the orbitals."""
+    system, model = config.system, config.model
+    if model.complex is not False or not system.cells or (model.ansatz in UNIVERSAL and system.half_turns):
+        return
+    if any(turns % 1 for turns in system.reduced_twist):
         yield Problem(
             ("model.complex", "system.twist", "system.twist_along", "system.supercell", "system.lattice"),
             f"model.complex = false cannot satisfy system.twist = {list(system.twist)}: use complex = 'auto'",

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAX_FILLING = 2
 """Electrons per moiré cell beyond which the ansätze are not meant to work."""
 
+FARTHEST = 100.0
+"""How far an interval may reach from the middle of what ψ takes it relative to, in halves of that."""
+
 MAX_ELECTRONS = 4000
 """Electrons whose pairs can still be listed."""
 
@@ -150,6 +153,26 @@ def _used(system: SystemConfig, kind: str) -> str:
 def _readers(terms: Mapping[str, type[Term]], key: str) -> list[str]:
     """The terms that read a parameter."""
     return [name for name, term in terms.items() if any(parameter.name == key for parameter in term.parameters)]
+
+
+def scales(config: Config) -> Iterator[Problem]:
+    """Scales of parameters that the family has."""
+    ranges = config.family.ranges
+    for name, (low, high) in (config.family.scaled_over or {}).items():
+        if name not in ranges:
+            yield Problem(
+                ("family.scaled_over", *(f"family.{key}" for key in range_keys())),
+                f"family.scaled_over names {name[:40]!r}, and [family] has intervals of {listed([*ranges])} alone: "
+                "leave out what is not among them",
+            )
+            continue
+        middle, half = 0.5 * (low + high), 0.5 * (high - low) if high > low else 1.0
+        if max(abs(end - middle) for end in ranges[name]) > FARTHEST * half:
+            yield Problem(
+                ("family.scaled_over", f"family.{name}"),
+                f"family.scaled_over has {name} = {[low, high]}, which family.{name} = {list(ranges[name])} exceeds "
+                f"more than {FARTHEST:g} times: give a wider interval",
+            )
 
 
 def gaps(config: Config) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LATER_KEYS: dict[str, tuple[str, ...]] = {
-    "family": ("gaps", "systems"),
+    "family": ("gaps", "systems", "scaled_over"),
     "model": (
         "hf_order",
         "hf_cutoff",
@@ -15,7 +15,7 @@ LATER_KEYS: dict[str, tuple[str, ...]] = {
         "many_body",
         "many_body_range",
     ),
-    "train": ("margin", "focus", "exchange", "crystal_from", "spread_until"),
+    "train": ("margin", "focus", "exchange", "crystal_from", "spread_until", "started_from"),
     "sample": ("crystal_from",),
 }
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""

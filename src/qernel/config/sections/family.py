@@ -6,7 +6,7 @@ from pydantic import Field
 
 from qernel.config.sections.base import Section
 from qernel.config.sections.systems import MaybeSystems
-from qernel.config.types import Lam, MaybeGaps
+from qernel.config.types import Lam, MaybeGaps, MaybeScales
 from qernel.hamiltonian.terms import parameters
 
 
@@ -30,11 +30,22 @@ class FamilyConfig(Section):
         examples=[[{"electrons": 24, "supercell": [[6, 0], [0, 6]], "twist": [0.5, 0.0]}]],
     )
 
+    scaled_over: MaybeScales = Field(
+        default=None,
+        description="Intervals that ψ takes parameters relative to, where a run that starts from a model has others.",
+        examples=[{"lam": [0.4, 1.4]}],
+    )
+
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """The interval of every parameter that is given one, λ first."""
         given = {name: getattr(self, name, None) for name in range_keys()}
         return {"lam": self.lam} | {name: interval for name, interval in given.items() if interval is not None}
+
+    @property
+    def scales(self) -> dict[str, tuple[float, float]]:
+        """The interval that ψ takes every parameter relative to, λ first."""
+        return self.ranges | (self.scaled_over or {})
 
 
 def range_keys() -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Literal
 
 from pydantic import Field
@@ -134,7 +133,7 @@ class SystemConfig(Section):
     @property
     def label(self) -> str:
         """Electrons, cells and twist for people, such as "N=24, 6×6, twist (1/2, 0)"."""
-        from qernel.hamiltonian.twist import row_turns
+        from qernel.hamiltonian.twist import row_turns, written
         from qernel.lattice import Supercell
 
         up, down = self.electrons
@@ -143,8 +142,7 @@ class SystemConfig(Section):
         words = [f"N={up}+{down}" if down else f"N={up}", cell]
         if self.twisted:
             turns = row_turns(Supercell(self.supercell, self.lattice), self.twist, self.twist_along)
-            first, second = (Fraction(turn).limit_denominator(1000) for turn in turns)
-            words.append(f"twist ({first}, {second})")
+            words.append(f"twist {written(turns)}")
         return ", ".join(words)
 
     @property

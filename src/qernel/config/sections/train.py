@@ -11,6 +11,7 @@ from qernel.config.types import (
     Count,
     MaybeInterval,
     MaybeNonNegative,
+    MaybeOrigin,
     MaybePositive,
     NonNegative,
     Positive,
@@ -76,6 +77,11 @@ class TrainConfig(Section):
     )
     burn_in: Whole = Field(
         default=20, description="Iterations that only sample, before the first update of the parameters."
+    )
+    started_from: MaybeOrigin = Field(
+        default=None,
+        description="The model whose weights a run began with, and their SHA-256; written by --from.",
+        examples=["n6 sha256:" + 64 * "0"],
     )
     seed: Seed = Field(default=0, description="Seed of initial parameters, walkers and training noise.")
     precision: Literal["float32", "float64"] = Field(

@@ -20,8 +20,8 @@ class Series(NamedTuple):
     of λ alone these are the polynomials in λ.
 
     Attributes:
-        hamiltonian: the family; each parameter is scaled to [−1, 1] within its interval.
-        names: of the parameters followed; all others are taken in the middle of their intervals.
+        hamiltonian: the family; each parameter is scaled to [−1, 1] over its `Hamiltonian.scales`.
+        names: of the parameters followed; all others are taken at their `Hamiltonian.origin`.
         orders: number of polynomials in each.
     """
 
@@ -37,7 +37,7 @@ class Series(NamedTuple):
             hamiltonian: the family.
             orders: number of polynomials in each parameter.
         """
-        low, high = np.array(hamiltonian.ranges).T
+        low, high = np.array(hamiltonian.scales).T
         names = [name for name, wide in zip(hamiltonian.parameters, high > low, strict=True) if wide]
         kept = ["lam", *(name for name in names if name != "lam" and orders.get(name, 1) > 1)]
         return cls(hamiltonian, tuple(kept), tuple(orders[name] for name in kept))
@@ -61,8 +61,8 @@ class Series(NamedTuple):
     def nodes(self) -> FloatArray:
         """The points ``[terms, p]`` that determine such functions, in descending order of each parameter."""
         family = self.hamiltonian
-        middle = np.array([*family.middle.values()])
-        half = 0.5 * (np.array(family.ranges)[:, 1] - np.array(family.ranges)[:, 0])
+        middle = np.array([*family.origin.values()])
+        half = 0.5 * (np.array(family.scales)[:, 1] - np.array(family.scales)[:, 0])
         axes = [chebyshev_nodes(order) for order in self.orders]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
         points = np.tile(middle, (self.terms, 1))

@@ -61,7 +61,7 @@ class HartreeFockOrbitals(PlaneWaveOrbitals):
     @classmethod
     def of(cls, model: Any, hamiltonian: Hamiltonian, free: Choice, *, complex: bool, dtype: Any) -> Self:
         """See `Orbitals.of`."""
-        low, high = hamiltonian.ranges[0]
+        low, high = hamiltonian.scales[0]
         orders = dict.fromkeys(hamiltonian.parameters, model.hf_order_others)
         series = Series.following(hamiltonian, orders | {"lam": model.hf_order if high > low else 1})
         frozen = not model.hf_trained

@@ -35,8 +35,8 @@ _SAME = 1e-7
 class Sea:
     """The lowest Bloch functions of a family, for one spin species.
 
-    Which (momentum, band) are occupied is decided in the middle of the family. Of a level that is not full, pairs k
-    and −k are taken first.
+    Which (momentum, band) are occupied is decided in the middle of the family (`Hamiltonian.origin`). Of a level that
+    is not full, pairs k and −k are taken first.
 
     Attributes:
         hamiltonian: the family; its twist is that of the orbitals.
@@ -117,7 +117,7 @@ def _series(sea: Sea) -> Series:
 @cache
 def _states(sea: Sea) -> States:
     family, series = sea.hamiltonian, _series(sea)
-    middle = _bands(sea, np.array([*family.middle.values()]))
+    middle = _bands(sea, np.array([*family.origin.values()]))
     mirror = _mirrors(sea, middle)
     chosen = _occupied(middle, mirror, sea.count)
     kept: list[int] = []
