@@ -23,6 +23,7 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "_site.columns",
     "_site.configuration",
     "_site.interface",
     "_site.links",

@@ -78,7 +78,12 @@ def presets() -> Iterator[tuple[str, str, str]]:
 def table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> list[str]:
     """A table in Markdown."""
     ruled = [head, ("---",) * len(head), *lines]
-    return ["", *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in ruled), ""]
+    return ["", *(f"| {' | '.join(_cell(text) for text in row)} |" for row in ruled), ""]
+
+
+def _cell(text: str) -> str:
+    """Text of a cell: bars would end it, and angles be taken for HTML."""
+    return text.replace("|", r"\|") if "`" in text else text.replace("|", r"\|").replace("<", "&lt;")
 
 
 def markdown() -> str:

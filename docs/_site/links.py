@@ -1,6 +1,6 @@
 """Links from pages into the rest of the repository: on the site they become the path, in code.
 
-On a code host they lead to the file, so pages keep them. `PAGES` of the root of the repository are pages of the site too.
+On a code host they lead to the file, so pages keep them. `PAGES` of the repository are pages of the site too.
 """
 
 from __future__ import annotations
