@@ -84,6 +84,7 @@ class FakeModel:
         self.hamiltonian = self.config.hamiltonian()
         self.parameters = 15760
         self.card = None
+        self.folder = None
         self.moved = None
         self.training: Progress | None = None
         self.impossible = ""
@@ -143,6 +144,7 @@ def install(monkeypatch: pytest.MonkeyPatch, fake: FakeModel) -> FakeModel:
 
     monkeypatch.setattr("qernel.measure.load", load)
     monkeypatch.setattr("qernel.measure.shipped", lambda: [fake.name])
+    monkeypatch.setattr("qernel.measure.shelf.models_folder", lambda: Path("no-models"))
     return fake
 
 

@@ -21,12 +21,14 @@ UNFINISHED: set[str] = set()
 
 UPWARDS = {
     ("qernel.hartree_fock.figure", "plots"),  # solutions draw themselves
-    ("qernel.measure.density", "plots"),  # so do densities
-    ("qernel.measure.mean_field", "plots"),  # and what is measured
+    ("qernel.measure.branches", "plots"),  # so does what is measured
     ("qernel.measure.scan", "plots"),
     ("qernel.measure.scan", "transition"),
     ("qernel.measure.map", "plots"),
     ("qernel.measure.map", "transition"),
+    ("qernel.transition.analysis", "plots"),  # and what is found in it
+    ("qernel.transition.boundary", "plots"),
+    ("qernel.transition.phases", "plots"),
 }
 """The modules that import a package further down in the table of docs/architecture.md."""
 

@@ -5,6 +5,7 @@ Nothing is trained; a system other than that of the configuration is one "not tr
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import pickle
 import re
@@ -23,6 +24,8 @@ from qernel.cli import main
 from qernel.cli.parser import build_parser
 from qernel.config import Config, load_config
 from qernel.errors import QernelError, QernelWarning, RunError
+from qernel.hamiltonian.shells import shells
+from qernel.lattice import Supercell
 from qernel.measure import Model
 from qernel.measure.folder import default_folder
 from qernel.measure.place import described, known
@@ -192,6 +195,76 @@ def test_every_system_of_the_training_is_known() -> None:
     assert known(larger.on(electrons=6, twist=(0.5, -0.5))) == (True, True)
     assert known(larger.on(electrons=6, twist=(0.5, 0.0))) == (True, False)
     assert known(larger.on(electrons=54)) == (False, False)
+
+
+# The study of it
+
+HERE = Path(__file__).parents[1] / "studies" / "size_transfer"
+
+
+@pytest.fixture
+def study() -> Any:
+    spec = importlib.util.spec_from_file_location("transfer_study", HERE / "transfer.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def made_up(folder: Path, above: dict[str, float], error: float = 0.003) -> None:
+    """Scans with energies above −15 + λ, and Hartree–Fock's 0.1 above it, as the commands write them."""
+    system = {"electrons": 54, "supercell": NINE, "twist": [0.5, 0.0], "size_trained": True, "twist_trained": True}
+    for name, shift in above.items():
+        zero_shot = name == "zero-shot"
+        rows = [
+            {"lam": lam, "energy": {"value": -15 + lam + shift, "error": error}, "impossible": ""} for lam in (0.5, 1.0)
+        ]
+        record = {"system": system | {"size_trained": not zero_shot}, "model": {"training": {"updates": 100}}}
+        (folder / name).mkdir(parents=True)
+        (folder / name / "energies.json").write_text(json.dumps(record | {"results": rows}))
+    (folder / "hartree-fock").mkdir()
+    rows = [{"lam": lam, "energy": -14.9 + lam} for lam in (0.5, 1.0)]
+    written_by_hf = {"electrons": 54, "supercell": NINE, "twist": [0.5, 0.0]}
+    path = folder / "hartree-fock" / "hartree_fock.json"
+    path.write_text(json.dumps({"system": written_by_hf, "results": rows}))
+
+
+def test_the_study_compares_scans_of_one_size(study: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made_up(tmp_path / "good", {"zero-shot": 0.05, "transferred": 0.001, "alone-equal": 0.08, "alone": 0.0})
+    study.main(tmp_path / "good", tmp_path)
+    found = json.loads((tmp_path / "transfer.json").read_text())
+    least = found["zero_shot_below_hartree_fock"]
+    assert least["everywhere"] and least["least"]["value"] == pytest.approx(0.05)
+    assert found["transferred_minus_alone"] == {
+        "value": pytest.approx(0.001),
+        "error": pytest.approx(0.003),
+        "as_low": True,
+    }
+    assert not found["alone-equal_minus_alone"]["as_low"] and (tmp_path / "transfer.png").exists()
+    assert "| 0.5 | -14.5000 ± 0.0030 | +0.0500 ± 0.0042 |" in capsys.readouterr().out
+    made_up(tmp_path / "bad", {"zero-shot": 0.097, "transferred": 0.05, "alone-equal": 0.08, "alone": 0.0})
+    study.main(tmp_path / "bad", tmp_path)
+    found = json.loads((tmp_path / "transfer.json").read_text())
+    assert not found["zero_shot_below_hartree_fock"]["everywhere"] and not found["transferred_minus_alone"]["as_low"]
+
+
+def test_the_study_refuses_other_sizes(study: Any, tmp_path: Path) -> None:
+    made_up(tmp_path, {"zero-shot": 0.05, "transferred": 0.0, "alone-equal": 0.08, "alone": 0.0})
+    path = tmp_path / "transferred" / "energies.json"
+    record = json.loads(path.read_text())
+    for change, sentence in (({"twist": [0.0, 0.0]}, "other twist"), ({"size_trained": False}, "was not trained")):
+        path.write_text(json.dumps(record | {"system": record["system"] | change}))
+        with pytest.raises(SystemExit, match=f"transferred: .*{sentence}"):
+            study.main(tmp_path, tmp_path)
+
+
+def test_the_configurations_of_the_study_belong_together() -> None:
+    small, *larger = [load_config(HERE / f"{name}.toml") for name in ("small", "size-54", "size-96")]
+    for config in larger:
+        assert (config.model, config.family.ranges) == (small.model, small.family.ranges)
+        assert config.system.count not in {system.count for system in small.systems}
+        cell = Supercell(config.system.supercell)
+        assert shells(cell, config.system.electrons, config.system.twist).closed
 
 
 # What the commands say

@@ -123,8 +123,8 @@ def test_the_density_integrates_to_the_number_of_electrons(finished: Path) -> No
     model = qernel.load(finished)
     density = model.at(0.7).density(grid=8, samples=4)
     area = model.hamiltonian.supercell.area
-    assert abs(density.values.mean() * area - 2) < 1e-9
-    assert density.values.shape == density.errors.shape == (8, 8)
+    assert abs(float(density["density"].mean()) * area - 2) < 1e-9
+    assert density["density"].shape == density["density_error"].shape == (8, 8)
 
 
 def test_what_is_not_a_model_is_refused(tmp_path: Path) -> None:

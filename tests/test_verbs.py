@@ -205,7 +205,7 @@ def test_a_map_is_scans_in_folders(
     np.testing.assert_allclose(found.dataset["energy"], expected, atol=0.01)
     stored, here = qernel.transition(out, resamples=100), found.transition(resamples=100)
     assert stored.evidence[0] == here.evidence[0] == "None of 3 scans shows a transition: no λ_c(U)."
-    mesh = found.plot("energy").axes[0].collections[1]
+    mesh = found.plot("energy").collections[1]
     np.testing.assert_allclose(np.ravel(mesh.get_array()), found.dataset["energy"].values[1])  # type: ignore[arg-type]
     assert main([*line[:-2], "--out", str(out), "--seed", "5"]) == 2
     assert "another map" in capsys.readouterr().err
@@ -244,7 +244,7 @@ def test_a_scan_that_is_stopped_while_it_is_written_loses_nothing(
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("qernel.measure.scan.Scan.plot", lambda self: None)
+    monkeypatch.setattr("qernel.measure.scan.Scan.figure", lambda self: None)
     calls = {
         "alone": lambda out: model.scan([0.6, 0.8], at={"U": 8.0}, out=out),
         "map": lambda out: model.map([0.6, 0.8], ("U", [8, 9]), out=out),
@@ -337,7 +337,7 @@ def test_a_scan_is_looked_at_for_a_transition(model: Model) -> None:
 
 def test_plots_and_states(model: Model) -> None:
     scan = model.scan([0.6, 0.8])
-    assert len(scan.plot().axes) >= 2 and repr(scan) == "Scan(model='two', lam=[0.6, 0.8])"
+    assert len(scan.figure().axes) >= 2 and repr(scan) == "Scan(model='two', lam=[0.6, 0.8])"
     assert repr(model.at(0.7, U=9.0)) == "State(model='two', lam=0.7, U=9)"
     assert "λ = 0.7, U = 9" in model.at(0.7, U=9.0).energy()._repr_html_()
     with pytest.raises(RunError, match="two is not conditioned on V"):

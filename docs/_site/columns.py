@@ -55,6 +55,8 @@ _SMALL = {
 
 def remarks() -> Iterator[tuple[str, str]]:
     """Words that stand at the end of a row, and what they say."""
+    yield "stored", "the number is one that was measured before, with these parameters of the model"
+    yield "interpolated", "between numbers that were measured before; the error holds that of the interpolation"
     flags = [*tables.REMARKS.values(), *((word, OUTSIDE[flag]) for flag, word in OUTSIDE_WORDS.items())]
     yield from ((word, meaning.removeprefix("1 where ")) for word, meaning in flags)
     yield from ((f"{what} not trained", meaning) for what, meaning in UNTRAINED.items())

@@ -30,6 +30,7 @@ _PUBLIC = {
     "transition": "qernel.transition",
     "Scan": "qernel.measure",
     "Map": "qernel.measure",
+    "plot": "qernel.plots.kinds",
     "grow": "qernel.measure.grow",
     "load_config": "qernel.config",
     "potential": "qernel.config.sections.potentials",

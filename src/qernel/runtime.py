@@ -124,24 +124,31 @@ def _jaxlib() -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version("jaxlib"))[:2])
 
 
-def compilation_cache() -> Path | None:
-    """Where compiled programs are kept between commands; None where QERNEL_CACHE=off says not to.
-
-    ``$XDG_CACHE_HOME/qernel`` or ``~/.cache/qernel``, in one folder per kind of processor: a home directory may be
-    shared by machines that cannot run each other's programs.
-    """
+def cache_folder() -> Path | None:
+    """What is kept between commands: ``$XDG_CACHE_HOME/qernel`` or ``~/.cache/qernel``; None with QERNEL_CACHE=off."""
     if os.environ.get("QERNEL_CACHE", "").strip().lower() in ("off", "0"):
+        return None
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qernel"
+    except RuntimeError:  # no home directory
+        return None
+
+
+def compilation_cache() -> Path | None:
+    """Where compiled programs are kept between commands; None where there is no `cache_folder`.
+
+    In one folder per kind of processor: a home directory may be shared by machines that cannot run each other's
+    programs.
+    """
+    cache = cache_folder()
+    if cache is None:
         return None
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
         kind = next(line for line in lines if line.startswith(("flags", "Features")))
     except (OSError, StopIteration):
         kind = f"{platform.machine()} {platform.processor()}"
-    try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # no home directory
-        return None
-    return home / "qernel" / f"compiled-{hashlib.sha256(kind.encode()).hexdigest()[:12]}"
+    return cache / f"compiled-{hashlib.sha256(kind.encode()).hexdigest()[:12]}"
 
 
 def require_x64() -> None:

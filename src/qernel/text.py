@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Sequence
 
 
@@ -24,6 +26,48 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
         cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)]
         lines.append("  ".join([*cells, row[-1]]).rstrip())
     return "\n".join(lines)
+
+
+def typeset(text: str) -> str:
+    """Text as HTML, with units and symbols as they are printed.
+
+    >>> typeset("-17.64 E0 at λ_c < 1")
+    '−17.64 <i>E</i><sub>0</sub> at λ<sub>c</sub> &lt; 1'
+    """
+    shown = html.escape(text)
+    for pattern, printed in _PRINTED:
+        shown = pattern.sub(printed, shown)
+    return shown
+
+
+_PRINTED = tuple(
+    (re.compile(pattern), printed)
+    for pattern, printed in (
+        (r"(?<![\w.)])-(?=[\d.])", "−"),
+        (r"\b(\d[\d.]*(?:\(\d+\))?)e-0?(\d+)\b", "\\1·10<sup>−\\2</sup>"),
+        (r"\b(\d[\d.]*(?:\(\d+\))?)e\+?0?(\d+)\b", r"\1·10<sup>\2</sup>"),
+        (r"\b([EV])0(?![\d.])", r"<i>\1</i><sub>0</sub>"),
+        (r"\ba_M(?![A-Za-z0-9_])", "<i>a</i><sub>M</sub>"),
+        (r"\b(\w+)_(c|K|q|t)\b", r"\1<sub>\2</sub>"),
+        (r"(?<=\S)\^(\d)\b", r"<sup>\1</sup>"),
+    )
+)
+"""What is printed otherwise than typed: minus signs, powers of ten, subscripts."""
+
+
+def html_table(rows: Sequence[Sequence[str]], caption: str = "") -> str:
+    """Rows of cells as an HTML table, the first one its head; for notebooks."""
+    head = "".join(f"<th>{typeset(cell)}</th>" for cell in rows[0])
+    lines = "".join(f"<tr>{''.join(f'<td>{typeset(cell)}</td>' for cell in row)}</tr>" for row in rows[1:])
+    above = f"<caption>{typeset(caption)}</caption>" if caption else ""
+    return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def html_facts(title: str, facts: Sequence[tuple[str, str]]) -> str:
+    """Names with what belongs to each as an HTML table; for notebooks."""
+    lines = "".join(f"<tr><th>{typeset(name)}</th><td>{typeset(value)}</td></tr>" for name, value in facts)
+    above = f"<caption>{typeset(title)}</caption>" if title else ""
+    return f"<table>{above}<tbody>{lines}</tbody></table>"
 
 
 def duration(seconds: float) -> str:

@@ -88,6 +88,16 @@ class Laboratory(NamedTuple):
             return self.factor / value if value else math.inf
         return self.factor * value
 
+    def back(self, value: float) -> float:
+        """A value in the laboratory, in our units.
+
+        >>> round(Material().laboratory("lam", "1").back(15.75), 12)
+        1.05
+        """
+        if self.inverse:
+            return self.factor / value if value else math.inf
+        return value / self.factor
+
     def text(self, value: float) -> str:
         """A value with its unit, behind the symbol where it has one of its own.
 

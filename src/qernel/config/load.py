@@ -12,6 +12,7 @@ from typing import Any
 
 from qernel.config.earlier import as_stored
 from qernel.config.explain import clean, show
+from qernel.config.laboratory import reduced_table
 from qernel.config.schema import Config
 from qernel.config.sections import MATERIAL_KEYS, REDUCED_KEYS, SECTIONS, range_keys
 from qernel.config.twist import belongs_to_run, doubts
@@ -89,6 +90,7 @@ def load_config(
             table[section].pop(key, None)
     table = {key: value for key, value in table.items() if key in sections or key not in SECTIONS}
     try:
+        table = reduced_table(table)
         config = Config.model_validate(table, context=sections)
     except ConfigError as error:
         # Without its preset a table lacks what the preset would have given: say only what is certain.

@@ -30,6 +30,7 @@ from qernel.config.systems import members, resolved
 from qernel.config.types import Name
 from qernel.errors import ConfigError
 from qernel.hamiltonian.terms import watch
+from qernel.text import describe, html_facts, typeset
 from qernel.wavefunction.registry import UNIVERSAL
 
 if TYPE_CHECKING:
@@ -69,6 +70,22 @@ class Config(Section):
         if found:
             raise ConfigError(problem.text for problem in found)
         return config
+
+    def __repr__(self) -> str:
+        ranges = [f"{name} from {low:g} to {high:g}" for name, (low, high) in self.family.ranges.items()]
+        name = f"{self.name!r}: " if self.name else ""
+        system = describe(self.system.electrons, self.system.cells)
+        return f"Config({name}{system}; {', '.join(ranges)}; ansatz {self.model.ansatz})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        folded = "".join(
+            f"<details><summary>[{name}]</summary>{html_facts('', [(k, str(v)) for k, v in keys.items()])}</details>"
+            for name, keys in self.to_dict().items()
+            if isinstance(keys, dict)
+        )
+        return f"<div>{typeset(repr(self))}{folded}</div>"
 
     @property
     def energy_unit_meV(self) -> float | None:

@@ -6,16 +6,16 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qernel.along import axis
-from qernel.errors import QernelError, RunError
+from qernel.errors import QernelError
 from qernel.files import readable_name
 from qernel.measure import Model, State, load, shipped
+from qernel.measure.shelf import models_folder
+from qernel.measure.stored import OBSERVED, OWN, SCANNED, of_these_weights, same_elsewhere
 from qernel.provenance import weights_digest
-from qernel.storage import open as open_results
 from qernel.training.folder import METRICS_FILE, MODEL_FILE
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ class Entry:
 
     def stored(self) -> xarray.Dataset | None:
         """Observables along a parameter measured earlier of these very weights: of ``qernel observe``."""
-        return self._measured(("energy", "density"), "observe/observables.nc", "observables.nc")
+        return self._measured(("energy", "density"), OBSERVED, OWN)
 
     def scan(self) -> xarray.Dataset | None:
         """Energies along a parameter measured earlier of these very weights: of ``qernel scan``, else `stored`."""
-        return self._measured(("energy", "interaction"), "scan/energies.nc", "observe/observables.nc", "observables.nc")
+        return self._measured(("energy", "interaction"), SCANNED, OBSERVED, OWN)
 
     def nearest(self, state: State) -> xarray.Dataset | None:
         """The stored results next to ``state`` on the axis that they have; None where other parameters differ."""
@@ -69,7 +69,7 @@ class Entry:
             return None
         along, asked = axis(stored).name, dict(zip(state.model.ranges, state.point.tolist(), strict=True))
         fixed = {name: value for name, value in asked.items() if name != along}
-        if not all(name in stored.coords and math.isclose(stored[name], fixed[name], rel_tol=1e-9) for name in fixed):
+        if not same_elsewhere(stored, fixed):
             return None
         return stored.sel({along: asked[along]}, method="nearest")
 
@@ -82,18 +82,11 @@ class Entry:
         return self._fresh("/".join(names), [*paths, self.folder / MODEL_FILE], lambda: self._read(paths, needs))
 
     def _read(self, paths: Sequence[Path], needs: Sequence[str]) -> xarray.Dataset | None:
-        digest = weights_digest(self.model().wavefunction)
-        for path in paths:
-            try:
-                dataset = open_results(path)
-            except RunError as error:
-                print(f"qernel: warning: {error}", file=sys.stderr)
-                continue
-            if dataset.attrs.get("model_weights_sha256") != digest:
-                print(f"qernel: warning: {path} is of other parameters than the model, not shown", file=sys.stderr)
-            elif (along := axis(dataset).name) in dataset.dims and all(name in dataset for name in needs):
-                return dataset.sortby(along)
-        return None
+        def say(sentence: str) -> None:
+            print(f"qernel: warning: {sentence}", file=sys.stderr)
+
+        found = of_these_weights(paths, weights_digest(self.model().wavefunction), say)
+        return next((dataset for _, dataset in found if all(name in dataset for name in needs)), None)
 
     def _fresh(self, key: str, paths: Sequence[Path], make: Callable[[], Any]) -> Any:
         """What ``make`` gives, kept until one of the files changes."""
@@ -110,7 +103,7 @@ def catalogue(runs: Sequence[str]) -> dict[str, Entry]:
     Raises:
         RunError: if one of the runs is neither a run folder nor a shipped model.
     """
-    root = Path(str(files("qernel") / "models"))
+    root = models_folder()
     entries: dict[str, Entry] = {}
     for run in [*dict.fromkeys(runs), *(name for name in shipped() if name not in runs)]:
         folder = Path(run)

@@ -13,17 +13,16 @@ from qernel.lazy import exports
 
 if TYPE_CHECKING:
     from qernel.measure.card import Card
-    from qernel.measure.density import DensityMap
     from qernel.measure.energies import Energies
-    from qernel.measure.library import configuration, load, shipped
+    from qernel.measure.library import configuration, load
     from qernel.measure.map import Map
     from qernel.measure.model import Model
     from qernel.measure.scan import Scan
+    from qernel.measure.shelf import shipped
     from qernel.measure.state import State
 
 _PUBLIC = {
     "Card": "qernel.measure.card",
-    "DensityMap": "qernel.measure.density",
     "Energies": "qernel.measure.energies",
     "Map": "qernel.measure.map",
     "Model": "qernel.measure.model",
@@ -31,9 +30,9 @@ _PUBLIC = {
     "State": "qernel.measure.state",
     "configuration": "qernel.measure.library",
     "load": "qernel.measure.library",
-    "shipped": "qernel.measure.library",
+    "shipped": "qernel.measure.shelf",
 }
 
-__all__ = ["Card", "DensityMap", "Energies", "Map", "Model", "Scan", "State", "configuration", "load", "shipped"]
+__all__ = ["Card", "Energies", "Map", "Model", "Scan", "State", "configuration", "load", "shipped"]
 
 __getattr__ = exports(__name__, _PUBLIC)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qernel.measure.state import State
 
     Keep = Callable[[State, Sequence[Record], int], None]
+    Draw = Callable[[State, Callable[[float], None]], Energies]
 
 SWAPS_LIMIT = 0.05
 """Accepted fraction of swaps between two points below which hardly any configuration passes."""
@@ -33,7 +34,12 @@ class Measured(NamedTuple):
 
 
 def measured(
-    where: Points, sweeps: Sequence[str] = ("fresh",), keep: Keep | None = None, tell: Told | None = None
+    where: Points,
+    sweeps: Sequence[str] = ("fresh",),
+    keep: Keep | None = None,
+    tell: Told | None = None,
+    *,
+    draw: Draw | None = None,
 ) -> Measured:
     """Energies at every point, with warnings about them. Every command and verb measures energies by this function.
 
@@ -42,9 +48,10 @@ def measured(
         sweeps: of ``fresh``, ``up``, ``down``; or ``exchange`` alone.
         keep: called with each state, its records and their seed, for the first of the sweeps.
         tell: called with what is measured and the fraction done of everything.
+        draw: measures the energies of a state with fresh chains, told the fraction done; default: as ``where`` says.
     """
     states, symbol = where.states, where.axis.symbol
-    warn_outside(where, states)
+    warn_outside(where.model, where.axis, list(zip(where.values, states, strict=True)))
     results: dict[str, list[Energies]] = {}
     swaps = None
     parts = Parts(tell, 1 if "exchange" in sweeps else len(states) * len(sweeps))
@@ -58,7 +65,7 @@ def measured(
             results[sweep] = []
             for state in states:
                 begin(state)
-                results[sweep].append(state.energy(**kept))
+                results[sweep].append(state.energy(**kept) if draw is None else draw(state, parts))
         elif sweep == "exchange":
             parts.begin(f"measuring {symbol} = {where.values[0]:g} to {where.values[-1]:g} together")
             results[sweep], swaps = exchanged(states, **kept)

@@ -85,7 +85,7 @@ def diagnoses(
 
     def measure(points: Points) -> Diagnoses:
         states = points.states
-        warn_outside(points, states)
+        warn_outside(points.model, points.axis, list(zip(points.values, states, strict=True)))
         parts, found = Parts(tell, len(states)), []
         tangent = None
         for value, state in zip(points.values, states, strict=True):

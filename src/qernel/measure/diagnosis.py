@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,7 +129,7 @@ class Diagnosis:
         return f"{head}\n{columns(rows)}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Diagnoses:
     """The tangent test over values of one parameter.
 
@@ -143,6 +144,14 @@ class Diagnoses:
     found: list[Diagnosis]
     request: dict[str, Any] = field(default_factory=dict, repr=False)
     command: str = field(default="Model.diagnose", repr=False)
+
+    def __repr__(self) -> str:
+        axis = self.points.axis
+        values = [one.energies.values[axis.name] for one in self.found]
+        return f"Diagnoses(model={self.points.model.name!r}, {axis.name}={values})"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.table())}</pre>"
 
     @property
     def impossible(self) -> dict[float, str]:

@@ -1,36 +1,23 @@
-"""Energies per electron at one point of a family, from chains of samples."""
+"""Energies per electron at one point of a family; importing this does not import JAX."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, Final, NamedTuple
 
 from qernel.along import named
-from qernel.estimators.doubts import doubts_of
-from qernel.estimators.order_parameter import crystal_order
-from qernel.estimators.possible import impossible
 from qernel.estimators.quantity import Quantity
-from qernel.estimators.statistics import Summary, summarise
-from qernel.estimators.weighted import ratio_of_weighted
-from qernel.lattice import holds_root_three
-from qernel.measure.place import known
-from qernel.observables.base import Samples
-from qernel.observables.phases import sampled_phase
 from qernel.storage import IMPOSSIBLE, PHASE, outside
 from qernel.structure import UNDECIDED
-
-if TYPE_CHECKING:
-    from qernel.estimators.chains import Record
-    from qernel.measure.state import State
 
 ENERGIES: Final = ("energy", "kinetic", "moire", "interaction")
 """Per electron in E0, with error bars."""
 
 DIAGNOSTICS: Final = ("acceptance", "autocorrelation", "rhat", "effective_samples")
+
+STORED, INTERPOLATED, SAMPLED = "stored", "interpolated", "sampled"
+"""Where numbers are from: measured earlier at this point, or at points around it, or now."""
 
 ORDER: Final = "order_parameter"
 """⟨|ρ_K|²⟩ of the same samples, where K is a wave vector of the supercell."""
@@ -49,6 +36,7 @@ class Energies(NamedTuple):
     ``size_trained`` and ``twist_trained``: whether the model was trained with these electrons in this supercell, and at
     this twist of it.
     ``impossible`` says why the numbers are no answer (`qernel.estimators.possible`); empty if they may be one.
+    ``origin`` is ``sampled``, ``stored`` or ``interpolated`` between stored points, ``source`` says of what.
     ``phase`` is ``liquid``, ``crystal`` or ``undecided`` with ``phase_why`` (`qernel.structure.phase`).
     """
 
@@ -75,6 +63,8 @@ class Energies(NamedTuple):
     values: Mapping[str, float] = MappingProxyType({})
     phase: str = UNDECIDED
     phase_why: str = ""
+    origin: str = SAMPLED
+    source: str = ""
 
     @property
     def doubts(self) -> dict[str, tuple[str, ...]]:
@@ -100,9 +90,17 @@ class Energies(NamedTuple):
             PHASE: self.phase,
             f"{PHASE}_why": self.phase_why,
             "direction": self.direction,
+            "origin": self.origin,
+            "source": self.source,
             "warnings": [f"{name}: {reason}" for name, reasons in self.doubts.items() for reason in reasons],
             IMPOSSIBLE: self.impossible,
         }
+
+    def __repr__(self) -> str:
+        shown = [f"{named(name).symbol}={value:g}" for name, value in (self.values or {"lam": self.lam}).items()]
+        numbers = {name: getattr(self, name) for name in (*ENERGIES, ORDER)}
+        shown += [f"{name}={number.number}" for name, number in numbers.items() if number is not None]
+        return f"Energies({', '.join(shown)}; E0 per electron{', errors doubtful' if self.doubts else ''})"
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{name}</td><td>{getattr(self, name)._repr_html_()}</td></tr>" for name in ENERGIES)
@@ -112,60 +110,3 @@ class Energies(NamedTuple):
         note = f" ({'; '.join(notes)})" if notes else ""
         place = ", ".join(named(name).at(value) for name, value in (self.values or {"lam": self.lam}).items())
         return f"<table><caption>{place}{note}, per electron</caption>{rows}</table>"
-
-
-def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt.ArrayLike | None = None) -> Energies:
-    """What records with local energies say.
-
-    Args:
-        state: they were drawn from.
-        records: of all chains.
-        seed: they were drawn with.
-        log_weights: log |ψ/ψ_drawn|² ``[chains, samples]`` where they were drawn from another state.
-    """
-
-    def averaged(series: npt.ArrayLike) -> Summary:
-        return summarise(series) if log_weights is None else ratio_of_weighted(series, log_weights)
-
-    count = state.model.hamiltonian.count
-    chains = len(records[0].kinetic)
-    source = f"{len(records)} records of {chains} chains, seed {seed}, model {state.model.name}"
-    series = {
-        name: np.stack([getattr(record, name) for record in records], axis=1) / count
-        for name in ("kinetic", "moire", "interaction")
-    }
-    total = series["kinetic"] + series["moire"] + series["interaction"]
-    unit, meV = "E0", state.model.config.energy_unit_meV
-    summaries = {name: averaged(values) for name, values in {"energy": total, **series}.items()}
-    parts: dict[str, Any] = {
-        name: Quantity(s.mean, s.error, unit, source, meV, doubts_of(s, chains)) for name, s in summaries.items()
-    }
-    order, order_rhat, found = None, float("nan"), None
-    positions = np.stack([record.positions for record in records], axis=1)
-    cell = state.model.hamiltonian.supercell
-    if holds_root_three(cell):
-        found = averaged(np.asarray(crystal_order(positions, cell)))
-        order = Quantity(found.mean, found.error, "", source, doubts=doubts_of(found, chains))
-        order_rhat = found.rhat
-    trained = known(state.model)
-    word, why = sampled_phase(Samples(positions, state.model.hamiltonian, state.point, seed=seed), found)
-    acceptance = float(np.mean([record.acceptance for record in records]))
-    return Energies(
-        lam=state.lam,
-        **parts,
-        variance=summaries["energy"].variance,
-        acceptance=acceptance,
-        autocorrelation=summaries["energy"].autocorrelation,
-        rhat=summaries["energy"].rhat,
-        effective_samples=summaries["energy"].effective_samples,
-        extrapolating=state.extrapolating,
-        in_gap=state.in_gap,
-        order_parameter=order,
-        order_parameter_rhat=order_rhat,
-        size_trained=trained.size,
-        twist_trained=trained.twist,
-        impossible=impossible(state.model.hamiltonian, state.point, parts, acceptance),
-        values=state.values,
-        phase=word,
-        phase_why=why,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,13 @@ from qernel.errors import RunError
 from qernel.files import readable_name
 from qernel.measure.card import read_card
 from qernel.measure.model import Model
-from qernel.training.folder import MODEL_FILE
+from qernel.measure.shelf import models_folder, shipped
+from qernel.training.names import MODEL_FILE
 from qernel.training.progress import Progress
 from qernel.training.run import initial_wavefunction
 from qernel.training.tensors import TensorFile, fit, read_tensors
 
 _CARD_FILE = "card.json"
-
-
-def shipped() -> list[str]:
-    """Names of the models that come with the package, the smallest system first."""
-    root = files("qernel") / "models"
-    if not root.is_dir():
-        return []
-    names = [entry.name for entry in root.iterdir() if (entry / MODEL_FILE).is_file()]
-    return sorted(names, key=lambda name: (len(name), name))  # n6 before n24
 
 
 def load(run: str | Path) -> Model:
@@ -55,7 +46,7 @@ def load(run: str | Path) -> Model:
     wavefunction = eqx.combine(fit(path, file.tensors, arrays), static)
     card, training = read_card(path.parent / _CARD_FILE), Progress.from_header(file.metadata)
     named = path.parent if path.name == MODEL_FILE else path.with_suffix("")
-    return Model(readable_name(named.resolve()), config, wavefunction, card, training=training)
+    return Model(readable_name(named.resolve()), config, wavefunction, card, training=training, folder=path.parent)
 
 
 def configuration(run: str | Path) -> Config:
@@ -84,7 +75,7 @@ def _file(run: str | Path) -> Path:
     if (path / MODEL_FILE).exists():
         return path / MODEL_FILE
     if str(run) in shipped():
-        return Path(str(files("qernel") / "models" / str(run))) / MODEL_FILE
+        return models_folder() / str(run) / MODEL_FILE
     known = ", ".join(shipped()) or "none"
     what = "holds no trained model yet" if path.is_dir() else "is neither a run folder nor a shipped model"
     raise RunError(f"{run} {what}; shipped models: {known}")

@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING, Any, Unpack
 from qernel import outputs, records
 from qernel.along import MAP, Axis, named
 from qernel.errors import QernelError, RunError
+from qernel.measure.asked import Options, ascending, asked
 from qernel.measure.dataset import joined
 from qernel.measure.files import DATA, FILES, RECORD, parameter_unit
 from qernel.measure.points import Points, about, numbers
-from qernel.measure.scan import Options, Scan, ascending, asked, scan, stored_request
+from qernel.measure.scan import Scan, scan, stored_request
 from qernel.progress import Told
 from qernel.records import read_json, to_record
 from qernel.storage import IMPOSSIBLE, to_json
 from qernel.storage import open as open_results
+from qernel.text import html_table
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
     from qernel.transition import PhaseMap
 
@@ -35,7 +37,7 @@ _ABOUT_FILE = ("units", "provenance", "content_sha256")
 """What the record of a scan holds besides the numbers."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Map:
     """Energies over values of one parameter, at several values of a second one.
 
@@ -56,6 +58,18 @@ class Map:
     records: list[dict[str, Any]] = field(default_factory=list, repr=False)
     tables: list[str] = field(default_factory=list, repr=False)
     folder: Path | None = None
+
+    def __repr__(self) -> str:
+        axis = self.points.axis
+        values = {axis.name: list(self.points.values), self.over.name: list(self.values)}
+        return f"Map(model={self.points.model.name!r}, {', '.join(f'{name}={x}' for name, x in values.items())})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [self.over.symbol, "scan"],
+            *([f"{x:g}", f"{len(self.points.values)} values of {self.points.axis.symbol}"] for x in self.values),
+        ]
+        return html_table(rows, f"Map of {self.points.model.name}: {self.points.model.system}")
 
     @property
     def dataset(self) -> xarray.Dataset:
@@ -86,20 +100,23 @@ class Map:
 
         return transition(self, **options)
 
-    def plot(self, variable: str | None = None) -> Figure:
+    def plot(self, variable: str | None = None, *, ax: Axes | None = None) -> Axes:
         """A number over both parameters as colour, with the boundary of the phases.
 
         Args:
             variable: a single number that every scan has; default: the order parameter, else the interaction energy.
+            ax: drawn into; default: a figure of its own.
 
         Raises:
             QernelError: if a scan does not have it.
         """
-        from qernel.plots.over_two import phase_map
+        from qernel.plots.over_two import draw_phase_map
+        from qernel.plots.style import axes_of
         from qernel.transition import boundary
 
-        scans = self.scanned
-        return phase_map(scans, boundary(scans), variable)
+        scans, axes = self.scanned, axes_of(ax, 5.4, 3.8)
+        draw_phase_map(axes, scans, boundary(scans), variable)
+        return axes
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain data, which ``--json`` prints."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qernel import runtime
+from qernel.along import named
 from qernel.config import Config
 from qernel.errors import RunError
 from qernel.hamiltonian.parameters import LARGEST
@@ -20,13 +21,14 @@ from qernel.measure import place, verbs
 from qernel.measure.card import Card
 from qernel.measure.state import State
 from qernel.provenance import identity
+from qernel.text import html_facts
 from qernel.training.progress import Progress
 
 if TYPE_CHECKING:
     from qernel.measure.journal import Journal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """One trained wavefunction and the family it was trained on.
 
@@ -38,6 +40,7 @@ class Model:
         journal: where records of its chains are kept (`remembering`).
         start: where its chains start (`with_start`); None: as the configuration says.
         training: how far its run had come; None where its file does not say (shipped models, earlier versions).
+        folder: where results of it are; None where there is none.
         moved: how it came into another system than that of its training (`on`); None: it did not.
     """
 
@@ -48,15 +51,38 @@ class Model:
     journal: Journal | None = field(default=None, repr=False, compare=False)
     start: str | None = field(default=None, repr=False, compare=False)
     training: Progress | None = field(default=None, repr=False, compare=False)
+    folder: Path | None = field(default=None, repr=False, compare=False)
     moved: place.Moved | None = field(default=None, repr=False)
     _samplers: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        return f"Model({self.name!r}: {place.described(self)})"
+        return f"Model({self.name!r}: {self.system})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles are without compiled samplers, which hold functions that cannot be pickled."""
         return {**self.__dict__, "_samplers": {}}
+
+    def _repr_html_(self) -> str:
+        facts = [*self._about.items()]
+        if self.training is not None and not self.training.complete:
+            facts.append(("training", self.training.sentence))
+        if self.card is not None:
+            facts += [("made by", self.card.made_by), ("not good for", "; ".join(self.card.not_good_for))]
+        asked = "model.at(λ).energy(), model.query([...]), model.scan([...]), model.observe([...], NAMES)"
+        return html_facts(f"Model {self.name}: {self.system}", [*facts, ("ask", asked)])
+
+    @property
+    def system(self) -> str:
+        """What it describes, in words."""
+        return place.described(self)
+
+    @property
+    def _about(self) -> dict[str, str]:
+        ranges = [f"{named(name).symbol} from {low:g} to {high:g}" for name, (low, high) in self.ranges.items()]
+        return {
+            "wavefunction": f"{self.config.model.ansatz} with {self.parameters:,} parameters",
+            "trained on": ", ".join(ranges),
+        }
 
     @property
     def hamiltonian(self) -> Any:

@@ -10,11 +10,11 @@ from qernel import outputs
 from qernel.along import axis
 from qernel.errors import warn
 from qernel.estimators.doubts import sentences, stored_doubts
+from qernel.measure.asked import ascending
 from qernel.measure.dataset import joined
 from qernel.measure.files import OBSERVED, stored_request
 from qernel.measure.folder import remembering
 from qernel.measure.points import Points, warn_outside
-from qernel.measure.scan import ascending
 from qernel.observables.registry import made
 from qernel.progress import Parts, Told
 from qernel.storage import measured, save, to_json
@@ -71,7 +71,7 @@ def doubted(dataset: xarray.Dataset) -> list[tuple[str, float, tuple[str, ...]]]
 
 def _measure(where: Points, chosen: Sequence[Observable], tell: Told | None) -> xarray.Dataset:
     states = where.states
-    warn_outside(where, states)
+    warn_outside(where.model, where.axis, list(zip(where.values, states, strict=True)))
     parts, results = Parts(tell, len(states)), []
     for value, state in zip(where.values, states, strict=True):
         parts.begin(f"measuring {where.axis.at(value)}")

@@ -21,6 +21,7 @@ from qernel.wavefunction.registry import UNIVERSAL
 
 if TYPE_CHECKING:
     from qernel.measure.model import Model
+    from qernel.measure.shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,12 @@ def on(
     return there if model.start is None else there.with_start(model.start)
 
 
-def origin(model: Model) -> Config:
+def origin(model: Model | Shelf) -> Config:
     """The configuration that the weights of a model were trained with."""
     return model.config if model.moved is None else model.moved.trained
 
 
-def known(model: Model) -> Known:
+def known(model: Model | Shelf) -> Known:
     """What a model was trained on; all there is of one whose weights belong to one system."""
     if not _universal(model):
         return Known(True, True)
@@ -121,7 +122,7 @@ def known(model: Model) -> Known:
     )
 
 
-def described(model: Model) -> str:
+def described(model: Model | Shelf) -> str:
     """The system a model is asked in, in a few words; where the weights serve others, with what was not trained."""
     system = model.config.system
     if not _universal(model):
@@ -130,12 +131,12 @@ def described(model: Model) -> str:
     return ", ".join(filter(None, words))
 
 
-def chosen(model: Model) -> str:
+def chosen(model: Model | Shelf) -> str:
     """Which twist was chosen in another system, and why; empty where none was."""
     return model.moved.reason if _universal(model) and model.moved is not None else ""
 
 
-def placed(model: Model) -> dict[str, Any]:
+def placed(model: Model | Shelf) -> dict[str, Any]:
     """The system a model is asked in as plain data; empty for one whose weights belong to one system."""
     if not _universal(model):
         return {}
@@ -158,7 +159,7 @@ def attributes(model: Model) -> dict[str, Any]:
     return {key: plain(value) for key, value in placed(model).items()}
 
 
-def _universal(model: Model) -> bool:
+def _universal(model: Model | Shelf) -> bool:
     return model.config.model.ansatz in UNIVERSAL
 
 

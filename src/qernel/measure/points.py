@@ -18,7 +18,9 @@ from qernel.provenance import identity
 if TYPE_CHECKING:
     from qernel.config import Config
     from qernel.hamiltonian.family import Hamiltonian
+    from qernel.measure.energies import Energies
     from qernel.measure.model import Model
+    from qernel.measure.shelf import Shelf
     from qernel.measure.state import State
 
 
@@ -167,19 +169,24 @@ def numbers(name: str, values: npt.ArrayLike) -> tuple[float, ...]:
     return tuple(dict.fromkeys(found.ravel().tolist()))
 
 
-def warn_outside(where: Points, states: Sequence[State]) -> None:
-    """Say which points, number of electrons or twist the model was not trained on, and whether its training is over."""
-    model, symbol = where.model, where.axis.symbol
+def warn_outside(model: Model | Shelf, axis: Axis, places: Sequence[tuple[float, State | Energies]]) -> None:
+    """Say which points the model was not trained on, and whether its training is over.
+
+    Args:
+        model: that is asked.
+        axis: the parameter that is varied.
+        places: each value of it with the state, or the answer, there.
+    """
+    symbol = axis.symbol
     if untrained := str(place.known(model)):
         trained = "; ".join(one.label for one in place.origin(model).systems)
         warn(f"{untrained}: the model was trained on {trained}, and is asked for {model.config.system.label}")
     if model.training is not None and not model.training.complete:
         warn(f"{model.name} {model.training.sentence}")
-    pairs = list(zip(where.values, states, strict=True))
-    outside = [value for value, state in pairs if state.extrapolating]
+    outside = [value for value, state in places if state.extrapolating]
     if outside:
         warn(f"extrapolating at {symbol} = {listed(outside)}: the model was trained on {_trained(model)}")
-    between = [value for value, state in pairs if state.in_gap]
+    between = [value for value, state in places if state.in_gap]
     if between:
         warn(f"{symbol} = {listed(between)} in a gap of the training: the model was trained on {_trained(model)}")
 
@@ -193,14 +200,14 @@ def intervals(parts: Sequence[tuple[float, float]]) -> str:
     return " and ".join(f"[{low:g}, {high:g}]" for low, high in parts)
 
 
-def _trained(model: Model) -> str:
+def _trained(model: Model | Shelf) -> str:
     low, high = model.ranges["lam"]
     parts = [f"λ in {intervals(model.hamiltonian.parts)}" if low < high else f"λ = {low:g} alone"]
     parts += [f"{name} in [{a:g}, {b:g}]" for name, (a, b) in model.ranges.items() if name != "lam"]
     return " and ".join(parts)
 
 
-def about(model: Model, at: Mapping[str, float]) -> dict[str, Any]:
+def about(model: Model | Shelf, at: Mapping[str, float]) -> dict[str, Any]:
     """What was measured: the system and the model."""
     said = {"name": model.name, "parameters": model.parameters}
     said |= {"training": model.training.as_dict()} if model.training is not None else {}

@@ -9,25 +9,25 @@ DIR/phase_diagram.png/.pdf  energy and interaction energy per electron against t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from qernel import outputs, records
-from qernel.errors import QernelError, warn
+from qernel.along import named
+from qernel.errors import warn
 from qernel.lattice import FloatArray
 from qernel.measure import files
-from qernel.measure.chains import kinds_of, measured
+from qernel.measure.asked import Options, asked
+from qernel.measure.chains import measured
 from qernel.measure.energies import Energies
 from qernel.measure.files import DATA, FIGURE, FILES, OBSERVED, RECORD, TABLE
 from qernel.measure.folder import remembering
 from qernel.measure.kept import Kept
 from qernel.measure.points import Points, about
-from qernel.measure.tables import energy_table, observed_table, reweighted_table
-from qernel.observables.registry import made
+from qernel.measure.tables import energy_html, energy_table, observed_table, reweighted_table
 from qernel.progress import Told
 from qernel.records import to_record
 from qernel.storage import save as save_dataset
@@ -35,9 +35,8 @@ from qernel.storage import to_json
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from qernel.observables import Observable
 
 _MORE = ("reweighted_from", "effective_fraction")
 
@@ -68,6 +67,11 @@ class Scan:
     def __repr__(self) -> str:
         axis, rows = self.points.axis, self.rows
         return f"Scan(model={self.points.model.name!r}, {axis.name}={[row.values[axis.name] for row in rows]})"
+
+    def _repr_html_(self) -> str:
+        model, axis = self.points.model, self.points.axis
+        where = "".join(f", {named(name).at(value)}" for name, value in self.points.at.items())
+        return energy_html(self.rows, axis.name, f"{model.name}: {model.system}{where}, per electron")
 
     @property
     def rows(self) -> list[Energies]:
@@ -128,8 +132,23 @@ class Scan:
             text.append(f"\nOn the same samples:\n{observed_table(self.observables)}")
         return "\n".join(text)
 
-    def plot(self) -> Figure:
-        """Energy and interaction energy against the parameter."""
+    def plot(self, variable: str = "energy", *, ax: Axes | None = None) -> Axes:
+        """A number with its error bar against the parameter.
+
+        Args:
+            variable: of `dataset` or `observables`: ``energy``, ``interaction``, ``order_parameter``, ...
+            ax: drawn into; default: a figure of its own.
+
+        Raises:
+            QernelError: if the scan does not have it.
+        """
+        from qernel.plots.kinds import VERSUS_LAM, plot
+
+        data = self.dataset if self.observables is None or variable in self.dataset else self.observables
+        return plot(data, VERSUS_LAM, variable=variable, ax=ax)
+
+    def figure(self) -> Figure:
+        """Energy and interaction energy against the parameter, as ``qernel scan`` draws them."""
         from qernel.plots.kinds import draw
 
         return draw("phase_diagram", self.dataset)[""]
@@ -168,7 +187,7 @@ class Scan:
         more = _MORE if self.request.get("reweight") else ()
         rows = [row.as_row(along) for rows in self.sweeps.values() for row in rows] + data.get("reweighted", [])
         outputs.write_text(out / TABLE, files.table(rows, at, more, along))
-        save(self.plot(), out / FIGURE)
+        save(self.figure(), out / FIGURE)
         provenance = {"request": self.request, "command": self.command, "date": date}
         record = {**data, "units": files.units(at, more, along), "provenance": provenance}
         # Last: a folder with this file is complete.
@@ -211,57 +230,6 @@ def scan(
             # Within, because the records go when the block ends: stopped here, no number is lost.
             result._write(out)
     return result
-
-
-def ascending(where: Points) -> Points:
-    """The same points in increasing order."""
-    return replace(where, values=tuple(sorted(where.values)))
-
-
-class Options(TypedDict, total=False):
-    """What a scan does besides measuring energies on fresh chains: the arguments of `asked`."""
-
-    sweeps: Sequence[str]
-    exchange: bool
-    start: str | None
-    reweight: int
-    observables: Sequence[str | Observable]
-
-
-class Asked(NamedTuple):
-    """What a scan was asked for: points, kinds of chains, observables, and everything the numbers depend on."""
-
-    where: Points
-    kinds: list[str]
-    observables: list[Observable]
-    request: dict[str, Any]
-
-
-def asked(
-    where: Points,
-    *,
-    sweeps: Sequence[str] = ("fresh",),
-    exchange: bool = False,
-    start: str | None = None,
-    reweight: int = 0,
-    observables: Sequence[str | Observable] = (),
-) -> Asked:
-    """What `scan` is asked for with such arguments.
-
-    Raises:
-        QernelError: for chains that do not go together, or observables that do not exist.
-    """
-    where, kinds = ascending(where), kinds_of(where, sweeps, exchange)
-    chosen = made(observables)
-    if reweight < 0:
-        raise QernelError(f"reweight = {reweight} is no number of values in between: give 0 or more")
-    request = where.request
-    # Only where they differ from the default: earlier scans do not have them.
-    request |= {"sweeps": kinds} if kinds != ["fresh"] else {}
-    request |= {"start": start} if start else {}
-    request |= {"reweight": reweight} if reweight else {}
-    request |= {"observables": [repr(item) for item in chosen]} if chosen else {}
-    return Asked(where, kinds, chosen, request)
 
 
 def stored_request(out: Path) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from qernel.config.plane_waves import WAVES
 from qernel.errors import RunError
 from qernel.hartree_fock import PlaneWaves, Solution
@@ -11,6 +13,8 @@ from qernel.measure.energies import ENERGIES
 from qernel.measure.files import parameter_unit
 
 if TYPE_CHECKING:
+    import xarray
+
     from qernel.config import Config
 
 KINDS = ("crystal", "other", "symmetric")
@@ -57,6 +61,34 @@ def row(solution: Solution, along: str = "lam") -> dict[str, Any]:
         "broken_symmetry": solution.broken_symmetry,
         "origin": solution.origin,
     }
+
+
+def density(solution: Solution, along: str = "lam") -> xarray.Dataset:
+    """The density of a solution on the grid of its plane waves ``[a1, a2]``, without statistical error."""
+    import xarray
+
+    field, hamiltonian = solution.field, solution.field.hamiltonian
+    values, cell = field.density(solution.orbitals), hamiltonian.supercell
+    points = field.basis.grid_points()
+    fractions = [np.arange(size) / size for size in values.shape]
+    about = {"units": "1/a_M^2", "long_name": "density of electrons on the supercell"}
+    coordinates: dict[str, Any] = {
+        name: ("a" + name[-1], array, {"units": "1", "long_name": "fractional coordinate"})
+        for name, array in zip(("a1", "a2"), fractions, strict=True)
+    }
+    for index, name in enumerate(("ax", "ay")):
+        coordinates[name] = (("a1", "a2"), points[..., index], {"units": "a_M"})
+    coordinates |= {name: ((), field.values[name]) for name in dict.fromkeys(("lam", along))}
+    up, down = hamiltonian.electrons
+    attributes = {
+        "model": f"Hartree–Fock, {solution.order.label}",
+        "electrons_up": up,
+        "electrons_down": down,
+        "moire_cells": cell.cells,
+        "supercell_vectors": cell.vectors.ravel().tolist(),
+        "moire_vectors": cell.primitive.ravel().tolist(),
+    }
+    return xarray.Dataset({"density": (("a1", "a2"), values, about)}, coordinates, attributes)
 
 
 def enough_waves(config: Config, cutoff: float) -> None:

@@ -11,10 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from qernel.along import named
 from qernel.errors import RunError
-from qernel.measure.density import DensityMap
 from qernel.measure.diagnose import diagnose
-from qernel.measure.energies import Energies, summary
+from qernel.measure.energies import Energies
+from qernel.measure.summary import summary
+from qernel.text import html_facts
 
 if TYPE_CHECKING:
     import xarray
@@ -68,6 +70,13 @@ class State:
 
     def __repr__(self) -> str:
         return f"State(model={self.model.name!r}, {', '.join(f'{name}={x:g}' for name, x in self.values.items())})"
+
+    def _repr_html_(self) -> str:
+        where = ", ".join(named(name).at(value) for name, value in self.values.items())
+        outside = "extrapolating" if self.extrapolating else "in a gap" if self.in_gap else "yes"
+        asked = "state.energy(), state.observe(NAME, ...), state.sample(), state.chains(), state.log_psi(positions)"
+        facts = [("at", where), ("trained here", outside), ("ask", asked)]
+        return html_facts(f"State of {self.model.name}: {self.model.system}", facts)
 
     def log_psi(self, positions: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """ψ = sign · exp(log) of configurations.
@@ -180,28 +189,6 @@ class State:
         records = self.records(samples, walkers, seed, energies=False, progress=None)
         return np.stack([record.positions for record in records], axis=1)
 
-    def density(
-        self,
-        grid: int = 48,
-        samples: int | None = None,
-        *,
-        walkers: int | None = None,
-        seed: int | None = None,
-    ) -> DensityMap:
-        """Electron density on a ``grid × grid`` mesh of the supercell; integrates to N exactly.
-
-        >>> import numpy as np
-        >>> import qernel
-        >>> density = qernel.load("n6").at(1.0).density(12, 4, walkers=16)
-        >>> round(float(density.values.mean() * np.linalg.det(density.vectors)), 9)
-        6.0
-        """
-        from qernel.observables.density import Density
-
-        measured = self.observe(Density(grid=grid), samples=samples, walkers=walkers, seed=seed)
-        cell = self.model.hamiltonian.supercell
-        return DensityMap(measured["density"].values, measured["density_error"].values, cell.vectors, cell.primitive)
-
     def observe(
         self,
         *observables: str | Observable,
@@ -213,7 +200,7 @@ class State:
         """Observables on the same samples, with errors that account for autocorrelation.
 
         ``state.structure_factor(cutoff=3.0)`` is short for ``state.observe(StructureFactor(cutoff=3.0))``, and so for
-        every registered observable; ``energy`` and ``density`` have methods of their own.
+        every registered observable; ``energy`` has a method of its own.
 
         Args:
             observables: names (`qernel.observables.names`), or instances where options differ from the defaults.
@@ -236,19 +223,34 @@ class State:
 
     diagnose = diagnose
 
+    def chains(
+        self, samples: int | None = None, *, walkers: int | None = None, seed: int | None = None
+    ) -> xarray.DataTree:
+        """Energies and order parameter record by record, as ArviZ takes them; see `qernel.measure.chains_tree.tree`.
+
+        Args:
+            samples: records per chain; default from the model's ``[sample]`` section.
+            walkers: independent chains; default likewise.
+            seed: of the chains; default likewise.
+
+        >>> import qernel
+        >>> tree = qernel.load("n6").at(1.0).chains(4, walkers=16)
+        >>> dict(tree["posterior"].sizes)
+        {'chain': 16, 'draw': 4}
+        """
+        from qernel.measure.chains_tree import tree
+
+        records = list(self.records(samples, walkers, seed, energies=True, progress=None))
+        return tree(self, records, self.model.config.sample.seed if seed is None else seed)
+
     def __getattr__(self, name: str) -> Any:
-        from qernel.observables.registry import make, names
+        from qernel.observables.registry import names
 
         if name.startswith("_") or name not in names():
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        from qernel.observables.methods import method
 
-        def measured(
-            *, samples: int | None = None, walkers: int | None = None, seed: int | None = None, **options: Any
-        ) -> Any:
-            return self.observe(make(name, options), samples=samples, walkers=walkers, seed=seed)
-
-        measured.__name__ = name
-        return measured
+        return method(name, self.observe)
 
     def __dir__(self) -> list[str]:
         from qernel.observables.registry import names

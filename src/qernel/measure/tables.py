@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qernel.along import axis as axis_of
 from qernel.along import named
+from qernel.measure.energies import ENERGIES, ORDER, SAMPLED
 from qernel.measure.place import chosen, described
 from qernel.observables.energy import PARTS
 from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, PHASE_MEANING, measured, outside
-from qernel.text import columns
+from qernel.text import columns, html_table
 
 if TYPE_CHECKING:
     import xarray
 
     from qernel.measure.energies import Energies
     from qernel.measure.model import Model
+    from qernel.measure.shelf import Shelf
 
 
 _ENERGIES: Final = {name.replace("moire", "moiré"): meaning for name, meaning in PARTS.items()}
@@ -58,7 +60,7 @@ REMARKS: Final = {IMPOSSIBLE: ("no answer", IMPOSSIBLE_MEANING), DOUBTFUL: ("err
 
 
 def energy_table(
-    model: Model,
+    model: Model | Shelf,
     results: Sequence[Energies],
     others: Mapping[str, float],
     *,
@@ -92,7 +94,7 @@ def energy_table(
                 f"{result.rhat:.3f}",
                 f"{result.effective_samples:.0f}",
                 *shown[index : index + 1],
-                remark({**result._asdict(), DOUBTFUL: any(part.doubts for part in (*parts, *order))}),
+                _said(result, remark({**result._asdict(), DOUBTFUL: any(part.doubts for part in (*parts, *order))})),
             ]
         )
     unit = model.config.energy_unit_meV
@@ -100,6 +102,24 @@ def energy_table(
     title += "".join(f"{named(name).at(value)}, " for name, value in others.items())
     title += "energies per electron in E0" + ("" if unit is None else f" = {unit:.6g} meV")
     return "\n".join(filter(None, (title, chosen(model), columns([[*head, ""], *rows]))))
+
+
+def _said(result: Energies, remark: str) -> str:
+    """A remark, before it whether the numbers were there already."""
+    return ", ".join(filter(None, ("" if result.origin == SAMPLED else result.origin, remark)))
+
+
+def energy_html(results: Sequence[Energies], along: str, caption: str) -> str:
+    """Energies per electron with their phase and convergence as an HTML table, a row for each point."""
+    energies = [f"{name} (E0)" for name in ("energy", "kinetic", "moiré", "interaction")]
+    rows = [[named(along).symbol, *energies, "|ρ_K|²", "phase", "R̂", ""]]
+    for one in results:
+        numbers = [getattr(one, name) for name in (*ENERGIES, ORDER)]
+        doubtful = any(number.doubts for number in numbers if number is not None)
+        cells = ["" if number is None else number.number for number in numbers]
+        note = _said(one, remark({**one._asdict(), DOUBTFUL: doubtful}))
+        rows.append([f"{one.values[along]:g}", *cells, one.phase, f"{one.rhat:.3f}", note])
+    return html_table(rows, caption)
 
 
 def reweighted_table(results: Sequence[Energies], along: str = "lam") -> str:

@@ -13,24 +13,37 @@ from qernel.progress import shown
 if TYPE_CHECKING:
     import xarray
 
+    from qernel.measure.asked import Options
     from qernel.measure.diagnosis import Diagnoses
     from qernel.measure.energies import Energies
     from qernel.measure.map import Map
     from qernel.measure.model import Model
     from qernel.measure.points import Where
-    from qernel.measure.scan import Options, Scan
+    from qernel.measure.scan import Scan
     from qernel.observables import Observable
     from qernel.progress import Told
 
 
 def query(
-    model: Model, values: npt.ArrayLike, *, progress: Told | bool | None = None, **where: Unpack[Where]
+    model: Model,
+    values: npt.ArrayLike,
+    *,
+    precision: float | None = None,
+    fresh: bool = False,
+    progress: Told | bool | None = None,
+    **where: Unpack[Where],
 ) -> list[Energies]:
-    """Energies at values of λ or of another parameter, as ``qernel query`` measures them.
+    """Energies at values of λ or of another parameter, as ``qernel query`` has them.
+
+    What was measured earlier of these very weights is answered at once, between such points interpolated with its
+    error (``origin`` of each answer). Where there is nothing, and where ``samples``, ``walkers`` or ``seed`` ask for
+    chains that were not drawn yet, it is sampled and kept.
 
     Args:
         model: to measure.
         values: of the parameter, a number or several.
+        precision: sample until the error of the energy per electron is this small, in E0, instead of ``samples``.
+        fresh: sample, whatever is stored.
         progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
             called with what is measured and the fraction done.
         where: ``along``, the parameter (λ); ``at``, values of the others (the middle of the trained interval for
@@ -47,11 +60,14 @@ def query(
     >>> [round(one.energy.value) for one in found]
     [-17, -18]
     """
-    from qernel.measure.chains import measured
-    from qernel.measure.points import points
+    from qernel.measure.answers import Wanted, answered
+    from qernel.measure.points import numbers
+    from qernel.measure.shelf import Shelf
 
+    along = where.get("along", "lam")
+    wanted = Wanted(numbers(along, values), precision=precision, fresh=fresh, **where)
     with shown(progress) as tell:
-        return measured(points(model, values, **where), tell=tell).sweeps["fresh"]
+        return answered(Shelf.of(model), wanted, lambda: model, tell=tell).results
 
 
 def scan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,14 @@ def label(axis: Axis) -> str:
     """What stands at an axis: meaning, symbol and unit."""
     if axis.name == LAM.name:
         return "moiré depth  $\\lambda = V/V_0$"
-    unit = "" if axis.unit == "1" else f"  ({literal(axis.unit)})"
+    unit = "" if axis.unit == "1" else f"  ({axis.unit})"
     meaning = "" if axis.meaning in ("", axis.symbol) else f"{literal(axis.meaning)}  "
-    return f"{meaning}{symbol(axis)}{unit.replace('E0', '$E_0$').replace('a_M', '$a_M$')}"
+    return f"{meaning}{symbol(axis)}{printed(unit)}"
+
+
+def printed(text: str) -> str:
+    """A name with its unit as labels show it: E0 and a_M are formulas."""
+    return re.sub(r"a_M(\^2)?", r"$a_M\1$", literal(text).replace("E0", "$E_0$"))
 
 
 def at(axis: Axis, value: float) -> str:

@@ -1,19 +1,24 @@
 """Figures from stored data: what ``qernel plot KIND FILE`` can draw, and what a report draws of a file.
 
-A new kind is a function from a data set to figures and a line in `KINDS`. Importing this imports nothing heavy.
+A new kind is a panel or a function from a data set to figures, and a line in `KINDS`. Importing this imports nothing
+heavy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from qernel.along import axis, gaps, named, others, trained
+from qernel.along import axis, gaps, trained
 from qernel.errors import QernelError
+from qernel.plots.density import DENSITY
+from qernel.plots.of_models import accuracy, interpolation
+from qernel.plots.of_points import Panel, curves, fixed, plane, structure_factor_map, system, titled, versus
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Figures = dict[str, "Figure"]
@@ -21,16 +26,16 @@ Figures = dict[str, "Figure"]
 
 
 class Kind(NamedTuple):
-    """A kind of figure.
+    """A kind of figure, drawn by a panel or by a function of its own.
 
     Attributes:
         needs: variables that have to be in the data set.
-        draw: from the data set, with the parameter as its first axis, to figures.
+        draw: a panel, or a function from the data set, with the parameter as its first axis, to figures.
         summary: one line.
     """
 
     needs: tuple[str, ...]
-    draw: Callable[[xarray.Dataset], Figures]
+    draw: Panel | Callable[[xarray.Dataset], Figures]
     summary: str
 
 
@@ -45,17 +50,81 @@ def draw(kind: str, data: xarray.Dataset, variable: str | None = None) -> Figure
     Raises:
         QernelError: if the data set does not hold what is to be drawn.
     """
-    along = axis(data).name
-    points = (data if along in data.dims else data.expand_dims(along)).transpose(along, ...)
-    if kind == VERSUS_LAM:
-        return _versus_lam(points, variable)
+    points = _points(data)
     if kind == TRANSITION:
         return _transition(points)
-    missing = [name for name in KINDS[kind].needs if name not in points]
+    how = _how(kind, points, variable)
+    return _by_panel(how, points) if isinstance(how, Panel) else how(points)
+
+
+def plot(data: xarray.Dataset, kind: str | None = None, *, variable: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw measured data into one pair of axes; in Python ``qernel.plot(data)``.
+
+    Args:
+        data: what an observable, a scan or `qernel.open` gave.
+        kind: a key of `KINDS` that is drawn into one pair of axes, or ``versus_lam``; default: ``versus_lam`` for a
+            ``variable``, otherwise the first kind that the data hold.
+        variable: the single number to draw against the parameter.
+        ax: drawn into; default: a figure of its own.
+
+    Raises:
+        QernelError: if the data set does not hold what is to be drawn, holds it at several points where one is shown,
+            or the kind has several panels.
+
+    >>> import qernel
+    >>> state = qernel.load("n6").at(1.0)
+    >>> axes = qernel.plot(state.structure_factor(samples=4, walkers=16))
+    >>> print(axes.get_title())
+    n6: $\\lambda = 1$
+    """
+    from qernel.plots.style import axes_of
+
+    points = _points(data)
+    chosen = kind or (VERSUS_LAM if variable is not None else _first(points))
+    how = _how(chosen, points, variable)
+    if not isinstance(how, Panel):
+        raise QernelError(f"{chosen} has several panels: draw it with qernel plot, or choose from {', '.join(_PANELS)}")
+    axes = axes_of(ax, *how.size(points), layout=how.layout)
+    how.draw(axes, points)
+    return axes
+
+
+def _points(data: xarray.Dataset) -> xarray.Dataset:
+    along = axis(data).name
+    return (data if along in data.dims else data.expand_dims(along)).transpose(along, ...)
+
+
+def _how(kind: str, data: xarray.Dataset, variable: str | None) -> Panel | Callable[[xarray.Dataset], Figures]:
+    if kind == VERSUS_LAM:
+        return versus(variable)
+    if kind not in KINDS:
+        raise QernelError(f"there is no figure {kind}: choose from {', '.join(KINDS)}")
+    missing = [name for name in KINDS[kind].needs if name not in data]
     if missing:
         there = ", ".join(str(name) for name in data.data_vars)
         raise QernelError(f"{kind} needs {' and '.join(missing)}, and the file has {there}")
-    return KINDS[kind].draw(points)
+    return KINDS[kind].draw
+
+
+def _first(data: xarray.Dataset) -> str:
+    """The first kind with one panel that a data set holds."""
+    found = [kind for kind in _PANELS if all(name in data for name in KINDS[kind].needs)]
+    if not found:
+        raise QernelError("there is no figure of these data: name a single number as variable")
+    return found[0]
+
+
+def _by_panel(panel: Panel, data: xarray.Dataset) -> Figures:
+    """A figure for each point, or one of all of them."""
+    from qernel.plots.style import axes_of
+
+    along, figures = axis(data).name, {}
+    for index, key in _each(data) if panel.single else [(slice(None), "")]:
+        part = data.isel({along: [index] if isinstance(index, int) else index})
+        axes = axes_of(None, *panel.size(part), layout=panel.layout)
+        panel.draw(axes, part)
+        figures[key] = cast("Figure", axes.figure)
+    return figures
 
 
 def draw_map(folder: Path, variable: str | None = None) -> Figures:
@@ -82,15 +151,13 @@ def _phase_diagram(data: xarray.Dataset) -> Figures:
 
     along = axis(data)
     columns = [data[name].values for name in KINDS["phase_diagram"].needs]
-    up, down, cells = (int(data.attrs[name]) for name in ("electrons_up", "electrons_down", "moire_cells"))
-    count = f"{up} electrons" if not down else f"{up} + {down} electrons"
     figure = phase_diagram(
         data[along.name].values,
         *columns,
         trained_range=trained(data, along.name),
         gaps=gaps(data, along.name),
         energy_unit_meV=data.attrs.get("E0_meV"),
-        title=f"{count} on {cells} moiré cells{_fixed(data)}",
+        title=titled(data, system(data), fixed(data)),
         axis=along,
         laboratory=stored_laboratory(data.attrs, along.name, along.unit),
         phases=[found.word for found in stored_phases(data, along.name)],
@@ -98,78 +165,9 @@ def _phase_diagram(data: xarray.Dataset) -> Figures:
     return {"": figure}
 
 
-def _density(data: xarray.Dataset) -> Figures:
-    from qernel.plots.density import DENSITY
-
-    return _maps(data, "density", DENSITY)
-
-
-def _pair_map(data: xarray.Dataset) -> Figures:
-    return _maps(data, "pair_correlation_map", "pair correlation  $g(r)$")
-
-
-def _conditional(data: xarray.Dataset) -> Figures:
-    return _maps(data, "conditional_density", "density given an electron at $r_0$  (per $a_M^2$)")
-
-
-def _maps(data: xarray.Dataset, name: str, label: str) -> Figures:
-    from qernel.plots.density import density_map
-    from qernel.storage import cells
-
-    origin = float(data[data[name].dims[1]][0])
-    return {
-        key: density_map(data[name][index].values, *cells(data), origin=origin, label=label, title=title)
-        for index, key, title in _each(data)
-    }
-
-
-def _structure_factor(data: xarray.Dataset) -> Figures:
-    labels = {"xlabel": "$|q|$  ($1/a_M$)", "ylabel": "structure factor  $S(q)$"}
-    return _curves(data, "structure_factor", "q_length", labels | {"reference": 1.0, "joined": False})
-
-
-def _structure_factor_map(data: xarray.Dataset) -> Figures:
-    import numpy as np
-
-    from qernel.plots.wave_vectors import wave_vector_map
-    from qernel.storage import cells
-
-    half = np.stack([data["qx"].values, data["qy"].values], axis=-1)
-    reciprocal = [2 * np.pi * np.linalg.inv(vectors).T for vectors in cells(data)]
-    return {
-        key: wave_vector_map(
-            np.concatenate([half, -half]),
-            np.tile(data["structure_factor"][index].values, 2),
-            *reciprocal,
-            label="structure factor  $S(q)$",
-            title=title,
-        )
-        for index, key, title in _each(data)
-    }
-
-
-def _pair_correlation(data: xarray.Dataset) -> Figures:
-    labels = {"xlabel": "distance $r$  ($a_M$)", "ylabel": "pair correlation  $g(r)$", "reference": 1.0}
-    return _curves(data, "pair_correlation", "r", labels)
-
-
 def _momentum(data: xarray.Dataset) -> Figures:
-    labels = {"xlabel": "$|k|$  ($1/a_M$)", "ylabel": "occupation  $n(k)$", "joined": False}
-    figures = {}
-    for spin in data["spin"].values:
-        one = data.sel(spin=spin)
-        figures["" if data.sizes["spin"] == 1 else str(spin)] = _curves(
-            one, "momentum_distribution", "k_length", labels
-        )[""]
-    return figures
-
-
-def _curves(data: xarray.Dataset, name: str, x: str, options: dict[str, Any]) -> Figures:
-    from qernel.plots.curves import curves_of_lam
-
-    along = axis(data)
-    columns = data[x].values, data[along.name].values, data[name].values, data[f"{name}_error"].values
-    return {"": curves_of_lam(*columns, **options, axis=along)}
+    spins = data["spin"].values
+    return {"" if len(spins) == 1 else str(spin): _by_panel(_OCCUPATIONS, data.sel(spin=spin))[""] for spin in spins}
 
 
 def _routing(data: xarray.Dataset) -> Figures:
@@ -177,61 +175,7 @@ def _routing(data: xarray.Dataset) -> Figures:
 
     columns = [data[name].values for name in KINDS["routing"].needs]
     along = axis(data)
-    return {"": routing_curves(data[along.name].values, *columns, axis=along)}
-
-
-def _accuracy(data: xarray.Dataset) -> Figures:
-    from qernel.plots.comparison import accuracy_curves
-
-    below = "the exact energy" if data.attrs["reference_exact"] else "the lowest energy found"
-    ylabel = f"mean energy above {below}\n(E0 per electron)"
-    names = [str(name) for name in data["series"].values]
-    values, errors = data["mean_excess"].values, data["mean_excess_error"].values
-    figures = {}
-    for cost, xlabel in (("parameters", "parameters"), ("active_parameters", "active parameters per configuration")):
-        by_name = [(name, [row for row, other in enumerate(names) if other == name]) for name in dict.fromkeys(names)]
-        curves = [(name, data[cost].values[rows], values[rows, -1], errors[rows, -1]) for name, rows in by_name]
-        figures[cost] = accuracy_curves(curves, xlabel=xlabel, ylabel=ylabel)
-    training = list(zip(names, data["seconds"].values, values, errors, strict=True))
-    return {**figures, "seconds": accuracy_curves(training, xlabel="training  (s)", ylabel=ylabel)}
-
-
-def _interpolation(data: xarray.Dataset) -> Figures:
-    import numpy as np
-
-    from qernel.plots.interpolation import interpolation_panels
-
-    def curves(name: str, axis: str) -> dict[str, Any]:
-        columns = (data[key].transpose(axis, ...).values for key in (axis, name, f"{name}_error"))
-        return {str(label): (values, errors) for label, values, errors in zip(*columns, strict=True)}
-
-    low, high = data.attrs["trained_lam"]
-    ends = [float(low), *np.atleast_1d(data.attrs.get("trained_gaps", [])).tolist(), float(high)]
-    figure = interpolation_panels(
-        data["lam"].values,
-        curves("excess", "model"),
-        curves("difference", "pair"),
-        curves("order_parameter", "model"),
-        trained=list(zip(ends[::2], ends[1::2], strict=True)),
-        below="the exact one" if data.attrs["reference_exact"] else "the lowest found",
-    )
-    return {"": figure}
-
-
-def _versus_lam(data: xarray.Dataset, variable: str | None) -> Figures:
-    from qernel.plots.curves import versus_lam
-    from qernel.plots.style import literal
-    from qernel.storage import measured
-
-    along = axis(data)
-    single = [name for name in measured(data) if data[name].dims == (along.name,) and f"{name}_error" in data]
-    if variable not in single:
-        what = "needs --variable" if variable is None else f"cannot draw {variable}"
-        raise QernelError(f"versus_lam {what}: the single numbers in the file are {', '.join(single) or 'none'}")
-    unit = data[variable].attrs["units"]
-    label = variable.replace("_", " ") + ("" if unit == "1" else f"  ({unit})")
-    columns = data[along.name].values, data[variable].values, data[f"{variable}_error"].values
-    return {"": versus_lam(*columns, ylabel=literal(label), axis=along)}
+    return {"": routing_curves(data[along.name].values, *columns, axis=along, title=titled(data, fixed(data)))}
 
 
 def _transition(data: xarray.Dataset) -> Figures:
@@ -243,10 +187,8 @@ def _transition(data: xarray.Dataset) -> Figures:
     return {"": transition_figure(analyse(from_dataset(data)), maps_in(data))}
 
 
-def _each(data: xarray.Dataset) -> Iterator[tuple[int, str, str]]:
-    """Index, key and title of every point."""
-    from qernel.plots.axes import at
-
+def _each(data: xarray.Dataset) -> Iterator[tuple[int, str]]:
+    """Index and key of every point."""
     along = axis(data)
     points = [f"{point:g}" for point in data[along.name].values]
     twice = [point for point in points if points.count(point) > 1]
@@ -255,18 +197,28 @@ def _each(data: xarray.Dataset) -> Iterator[tuple[int, str, str]]:
             f"{along.symbol} = {twice[0]} is there more than once, and each {along.symbol} has a figure of its own: "
             "keep one of them"
         )
-    for index, point in enumerate(data[along.name].values):
-        yield index, "" if len(points) == 1 else f"{along.name}{point:g}", at(along, float(point)) + _fixed(data)
-
-
-def _fixed(data: xarray.Dataset) -> str:
-    """The other parameters, for titles; nothing where λ is the only one."""
-    from qernel.plots.axes import at
-
-    return "".join(f", {at(named(name), value)}" for name, value in others(data, axis(data).name).items())
+    for index, point in enumerate(points):
+        yield index, "" if len(points) == 1 else f"{along.name}{point}"
 
 
 VERSUS_LAM, TRANSITION, PHASE_MAP = "versus_lam", "transition", "phase_map"
+
+_OCCUPATIONS = curves(
+    "momentum_distribution", "k_length", xlabel="$|k|$  ($1/a_M$)", ylabel="occupation  $n(k)$", joined=False
+)
+_S_OF_Q = curves(
+    "structure_factor",
+    "q_length",
+    xlabel="$|q|$  ($1/a_M$)",
+    ylabel="structure factor  $S(q)$",
+    reference=1.0,
+    joined=False,
+)
+_G_OF_R = curves(
+    "pair_correlation", "r", xlabel="distance $r$  ($a_M$)", ylabel="pair correlation  $g(r)$", reference=1.0
+)
+_G_IN_PLANE = plane("pair_correlation_map", "pair correlation  $g(r)$", displacement=True)
+_GIVEN_ONE = plane("conditional_density", "density given an electron at $r_0$  (per $a_M^2$)")
 
 KINDS: dict[str, Kind] = {
     "phase_diagram": Kind(
@@ -274,20 +226,20 @@ KINDS: dict[str, Kind] = {
         _phase_diagram,
         "total and interaction energy against λ",
     ),
-    "density": Kind(("density",), _density, "electron density, one map for each λ"),
-    "structure_factor": Kind(("structure_factor",), _structure_factor, "S(q) against |q|, a colour for each λ"),
-    "structure_factor_map": Kind(("structure_factor",), _structure_factor_map, "S(q) in the plane, for each λ"),
-    "pair_correlation": Kind(("pair_correlation",), _pair_correlation, "g(r), a colour for each λ"),
-    "pair_correlation_map": Kind(("pair_correlation_map",), _pair_map, "g(r) in the plane, for each λ"),
-    "conditional_density": Kind(("conditional_density",), _conditional, "density given one electron, for each λ"),
+    "density": Kind(("density",), plane("density", DENSITY), "electron density, one map for each λ"),
+    "structure_factor": Kind(("structure_factor",), _S_OF_Q, "S(q) against |q|, a colour for each λ"),
+    "structure_factor_map": Kind(("structure_factor",), structure_factor_map(), "S(q) in the plane, for each λ"),
+    "pair_correlation": Kind(("pair_correlation",), _G_OF_R, "g(r), a colour for each λ"),
+    "pair_correlation_map": Kind(("pair_correlation_map",), _G_IN_PLANE, "g(r) in the plane, for each λ"),
+    "conditional_density": Kind(("conditional_density",), _GIVEN_ONE, "density given one electron, for each λ"),
     "accuracy": Kind(
         ("mean_excess", "mean_excess_error", "seconds", "parameters", "active_parameters"),
-        _accuracy,
+        accuracy,
         "excess energy of compared models against parameters and training time",
     ),
     "interpolation": Kind(
         ("excess", "excess_error", "difference", "difference_error", "order_parameter", "order_parameter_error"),
-        _interpolation,
+        interpolation,
         "a model with gaps in its training against models without: energies and densities against λ",
     ),
     "routing": Kind(
@@ -298,3 +250,5 @@ KINDS: dict[str, Kind] = {
     "momentum_distribution": Kind(("momentum_distribution",), _momentum, "n(k) against |k|, a colour for each λ"),
 }
 """Figures of a file of results, by name; others are `VERSUS_LAM`, `TRANSITION`, `PHASE_MAP`, and those of a run."""
+
+_PANELS = [kind for kind, about in KINDS.items() if isinstance(about.draw, Panel)]

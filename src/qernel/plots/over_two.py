@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qernel.along import Axis, trained
+from qernel.along import Axis, named, trained
 from qernel.errors import QernelError
-from qernel.plots.axes import label
+from qernel.plots.axes import at, label
+from qernel.plots.of_points import titled
 from qernel.plots.style import INK, VERMILLION, FloatArray, figure, literal, style
 
 if TYPE_CHECKING:
@@ -29,11 +30,20 @@ _LABELS = {
 
 
 def phase_map(scans: PhaseMap, line: Line | None = None, variable: str | None = None) -> Figure:
+    """`draw_phase_map` in a figure of its own."""
+    with style():
+        fig: Figure = figure(5.4, 3.8)
+        draw_phase_map(fig.subplots(), scans, line, variable)
+    return fig
+
+
+def draw_phase_map(axes: Axes, scans: PhaseMap, line: Line | None = None, variable: str | None = None) -> None:
     """A map over two parameters, with the boundary where one is given.
 
     Each measured point is drawn as the rectangle that is nearest to it; the trained intervals are framed by dots.
 
     Args:
+        axes: drawn into.
         scans: the map.
         line: its boundary, from `qernel.transition.boundary`; points without a transition are left out.
         variable: a single number with an error that every scan has; default: the first of `COLOURED`.
@@ -52,9 +62,7 @@ def phase_map(scans: PhaseMap, line: Line | None = None, variable: str | None = 
     unit = scans.datasets[0][chosen].attrs.get("units", "1")
     name = _LABELS.get(chosen, literal(chosen.replace("_", " ") + ("" if unit == "1" else f"  ({unit})")))
     with style():
-        fig: Figure = figure(5.4, 3.8)
-        axes = fig.subplots()
-        _coloured(fig, axes, scans, x, values, name)
+        _coloured(axes, scans, x, values, name)
         _frame(axes, scans)
         if line is not None:
             _boundary(axes, line)
@@ -63,12 +71,10 @@ def phase_map(scans: PhaseMap, line: Line | None = None, variable: str | None = 
         second = scans.laboratory(scans.over)
         if second is not None:
             _scale(axes, scans.over, second)
-    return fig
+        axes.set_title(titled(scans.datasets[0], *(at(named(name), value) for name, value in scans.others.items())))
 
 
-def _coloured(
-    fig: Figure, axes: Axes, scans: PhaseMap, x: list[FloatArray], values: list[FloatArray], name: str
-) -> None:
+def _coloured(axes: Axes, scans: PhaseMap, x: list[FloatArray], values: list[FloatArray], name: str) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
@@ -81,7 +87,7 @@ def _coloured(
         order = np.argsort(points)
         edges = _edges(points[order])
         axes.pcolormesh(edges, heights[row : row + 2], numbers[None, order], cmap="YlGnBu", norm=norm, rasterized=True)
-    bar = fig.colorbar(ScalarMappable(norm, "YlGnBu"), ax=axes, pad=0.04, aspect=26)
+    bar = axes.figure.colorbar(ScalarMappable(norm, "YlGnBu"), ax=axes, pad=0.04, aspect=26)
     bar.set_label(name)
     bar.outline.set_linewidth(0.0)
 

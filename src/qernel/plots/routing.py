@@ -23,6 +23,7 @@ def routing_curves(
     active_errors: npt.ArrayLike,
     *,
     axis: Axis = LAM,
+    title: str = "",
 ) -> Figure:
     """A row for each block: mean gates (left) and the fraction of configurations acted on (right), against a parameter.
 
@@ -33,6 +34,7 @@ def routing_curves(
         active: fraction of configurations an expert is open to, of the same shape.
         active_errors: one standard error of each.
         axis: the parameter.
+        title: what the figure shows.
     """
     x = np.atleast_1d(np.asarray(lam, dtype=np.float64))
     order = np.argsort(x, kind="stable")
@@ -64,5 +66,6 @@ def routing_curves(
             panels[block, 1].set_ylabel("fraction active")
         for axes in panels[-1]:
             axes.set_xlabel(label(axis))
+        fig.suptitle(title, fontsize=10)
         panels[0, 1].legend(fontsize=7.0)
     return fig

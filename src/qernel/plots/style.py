@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -127,6 +127,28 @@ def _figure_class() -> Any:
             return rendered(self, "png")
 
     return NotebookFigure
+
+
+@functools.cache
+def _axes_class() -> Any:
+    from matplotlib.axes import Axes
+
+    class NotebookAxes(Axes):
+        """Axes that Jupyter displays as their figure."""
+
+        def _repr_png_(self) -> bytes:
+            return rendered(cast("Figure", self.figure), "png")
+
+    return NotebookAxes
+
+
+def axes_of(given: Axes | None, width: float, height: float, layout: str = "constrained") -> Axes:
+    """Axes to draw into: those that are given, else those of an empty figure of the given size in inches."""
+    if given is not None:
+        return given
+    with style():
+        found: Axes = figure(width, height, layout).add_subplot(axes_class=_axes_class())
+    return found
 
 
 def figure(width: float, height: float, layout: str = "constrained") -> Any:

@@ -11,6 +11,7 @@ from qernel.plots.lattice import wigner_seitz_cell, wigner_seitz_outlines
 from qernel.plots.style import INK, figure, style
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -23,9 +24,27 @@ def wave_vector_map(
     label: str,
     title: str = "",
 ) -> Figure:
+    """`draw_wave_vectors` in a figure of its own."""
+    with style():
+        fig: Figure = figure(5.0, 4.2, layout="compressed")
+        draw_wave_vectors(fig.subplots(), q, values, supercell, moire, label=label, title=title)
+    return fig
+
+
+def draw_wave_vectors(
+    axes: Axes,
+    q: npt.ArrayLike,
+    values: npt.ArrayLike,
+    supercell: npt.ArrayLike,
+    moire: npt.ArrayLike,
+    *,
+    label: str,
+    title: str = "",
+) -> None:
     """A value at every wave vector: each fills its Wigner–Seitz cell of the supercell's reciprocal lattice.
 
     Args:
+        axes: drawn into.
         q: wave vectors of the supercell ``[n, 2]`` in 1/a_M.
         values: ``[n]``.
         supercell: reciprocal vectors of the supercell as rows ``[2, 2]``.
@@ -43,8 +62,6 @@ def wave_vector_map(
     with style():
         from matplotlib.collections import LineCollection, PolyCollection
 
-        fig: Figure = figure(5.0, 4.2, layout="compressed")
-        axes = fig.subplots()
         tiles = PolyCollection([tile + point for point in points], cmap="YlGnBu", edgecolors="face", linewidths=0.3)
         tiles.set_array(heights)
         tiles.set_clim(min(0.0, float(heights.min())), float(heights.max()) or 1.0)
@@ -57,7 +74,6 @@ def wave_vector_map(
         axes.set_xlabel("$q_x$  ($1/a_M$)")
         axes.set_ylabel("$q_y$  ($1/a_M$)")
         axes.set_title(title)
-        bar = fig.colorbar(tiles, ax=axes, pad=0.02, aspect=26)
+        bar = axes.figure.colorbar(tiles, ax=axes, pad=0.02, aspect=26)
         bar.set_label(label)
         bar.outline.set_linewidth(0.0)
-    return fig

@@ -28,14 +28,14 @@ from qernel.training.events import EventLog
 from qernel.training.expert_load import Routing, overflow
 from qernel.training.lock import LOCK_FILE, locked
 from qernel.training.metrics import MetricsFile
+from qernel.training.names import METRICS_FILE as METRICS_FILE
+from qernel.training.names import MODEL_FILE as MODEL_FILE
 from qernel.training.progress import COMPLETE, GOING_ON, Progress
 from qernel.training.state import TrainState
 from qernel.training.step import StepInfo
 from qernel.training.tensors import read_header, write_tensors
 from qernel.wavefunction import Wavefunction, parameter_layout
 from qernel.wavefunction.parts.experts import mixtures
-
-METRICS_FILE, MODEL_FILE = "metrics.csv", "model.safetensors"
 
 
 class RunFolder:

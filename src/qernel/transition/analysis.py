@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qernel.transition.candidates import TRANSITIONS
 from qernel.transition.compare import SMOOTH, bootstrap, candidates, false_alarm, first
 from qernel.transition.findings import Findings
 from qernel.transition.record import record
 from qernel.transition.scan import Curves
+from qernel.transition.shown import Evident
 from qernel.transition.verdict import CHANCE, disagreement, doubts_about, undescribed
 from qernel.transition.words import sentences
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-class Transition(Findings):
+
+class Transition(Evident, Findings):
     """What a scan says about a transition, in numbers (`Findings`), sentences and as plain data."""
 
     @property
     def evidence(self) -> list[str]:
         """Sentences that can be quoted."""
         return sentences(self)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The interaction energy with the fitted curves; into ``ax``, or a figure of its own."""
+        from qernel.plots.style import axes_of
+        from qernel.plots.transition import draw_transition
+
+        axes = axes_of(ax, 4.8, 3.4)
+        draw_transition(axes, self)
+        return axes
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain data."""

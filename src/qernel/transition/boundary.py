@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,9 +30,13 @@ from qernel.transition.phase_map import PhaseMap
 from qernel.transition.phases import Phases, compare_phases
 from qernel.transition.polynomial import Polynomial, fitted
 from qernel.transition.scan import Curve, Curves
+from qernel.transition.shown import Evident
 
 DEGREES = (0, 1, 2, 3)
 """Of the curves that a boundary is described with."""
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FEWEST = 4
 """Points of a boundary below which no curve is drawn through it."""
@@ -44,13 +48,22 @@ _SIGMAS = 3.0
 """Standard errors from zero at which the jump of ⟨∂H/∂p⟩ may be divided by."""
 
 
-class Boundary(Line):
+class Boundary(Evident, Line):
     """The boundary of two phases over two parameters: numbers (`Line`), sentences and plain data."""
 
     @property
     def evidence(self) -> list[str]:
         """Sentences that can be quoted."""
         return sentences(self)
+
+    def plot(self, variable: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """The boundary on a number of the map as colour (`Map.plot`); into ``ax``, or a figure of its own."""
+        from qernel.plots.over_two import draw_phase_map
+        from qernel.plots.style import axes_of
+
+        axes = axes_of(ax, 5.4, 3.8)
+        draw_phase_map(axes, self.map, self, variable)
+        return axes
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain data."""

@@ -8,7 +8,7 @@ ground state is the lower one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,11 @@ from qernel.transition.compare import penalty
 from qernel.transition.polynomial import Polynomial, fitted
 from qernel.transition.record import unit
 from qernel.transition.scan import FEWEST, Curve, Curves
+from qernel.transition.shown import Evident
 from qernel.transition.verdict import WIDEST
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 DEGREES = (1, 2, 3)
 """Of the polynomials that the difference of two energies is fitted with."""
@@ -33,8 +37,8 @@ _LOST = 0.05
 """Largest part of the resampled data without a crossing, above which none is given."""
 
 
-@dataclass(frozen=True)
-class Phases:
+@dataclass(frozen=True, repr=False)
+class Phases(Evident):
     """What two scans of the same Hamiltonians say about the transition between their phases.
 
     Attributes:
@@ -64,6 +68,15 @@ class Phases:
         if self.first.axis.name != LAM.name:
             raise AttributeError(f"the scans are along {self.first.axis.name}, not λ: ask for place")
         return self.place
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """The difference of the energies of both phases with its fit; into ``ax``, or a figure of its own."""
+        from qernel.plots.style import axes_of
+        from qernel.plots.transition import draw_phases
+
+        axes = axes_of(ax, 4.8, 3.4)
+        draw_phases(axes, self)
+        return axes
 
     @property
     def jumps(self) -> dict[str, Quantity]:

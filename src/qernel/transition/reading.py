@@ -103,6 +103,7 @@ def from_dataset(data: xarray.Dataset, source: str = "") -> Curves:
         source=source,
         axis=along,
         others=others(data, along.name),
+        model=str(data.attrs.get("model", "")),
     )
 
 

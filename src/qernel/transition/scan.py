@@ -52,6 +52,7 @@ class Curves:
         source: where the numbers come from.
         axis: the parameter.
         others: parameters that are the same at every point.
+        model: that was measured, where the file says it.
     """
 
     points: FloatArray
@@ -67,6 +68,7 @@ class Curves:
     source: str = ""
     axis: Axis = LAM
     others: Mapping[str, float] = field(default_factory=dict)
+    model: str = ""
 
     def __post_init__(self) -> None:
         for name in NEEDED:

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     runtime.configure(1)
     from qernel.measure.mean_field import hartree_fock
 
-    command, (along, values, at) = shlex.join(options.line), asked_values(options)
+    command, (along, values, at) = shlex.join(options.line), asked_values(options, config.system)
     with Bar() as progress:
         found = hartree_fock(
             config,

@@ -20,8 +20,8 @@ from qernel.progress import Bar
 from qernel.storage import to_json
 
 if TYPE_CHECKING:
+    from qernel.measure.asked import Options
     from qernel.measure.points import Points
-    from qernel.measure.scan import Options
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

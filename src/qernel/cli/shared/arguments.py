@@ -24,10 +24,13 @@ def lam_values(text: str) -> tuple[float, ...]:
     """
     parts = text.split(":")
     if len(parts) == 1:
-        return (number(text, text),)
+        return (quantity(text, text),)
     if len(parts) != 3:
         raise argparse.ArgumentTypeError(f"{text!r} is not FIRST:LAST:COUNT, e.g. 0.4:1.4:21")
-    first, last = number(parts[0], text), number(parts[1], text)
+    first, last = quantity(parts[0], text), quantity(parts[1], text)
+    unit = {getattr(end, "unit", "") for end in (first, last)}
+    if len(unit) > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} needs both ends in one unit, e.g. 10nm:40nm:4")
     if not parts[2].isdecimal() or not 1 <= int(parts[2]) <= MAX_POINTS:
         raise argparse.ArgumentTypeError(f"{text!r} needs a whole COUNT from 1 to {MAX_POINTS}, e.g. 0.4:1.4:21")
     count = int(parts[2])
@@ -36,7 +39,29 @@ def lam_values(text: str) -> tuple[float, ...]:
             raise argparse.ArgumentTypeError(f"{text!r} needs at least 2 points to include both ends")
         return (first,)
     # Rounded, so that 0.2:1.8:33 contains 0.25 and not 0.25000000000000006.
-    return tuple(float(f"{first + (last - first) * index / (count - 1):.12g}") for index in range(count))
+    found = [float(f"{first + (last - first) * index / (count - 1):.12g}") for index in range(count)]
+    return tuple(_with(value, *unit) for value in found)
+
+
+def quantity(text: str, typed: str, hint: str | None = None) -> float:
+    """A number, which may have a unit of the laboratory (`qernel.config.laboratory.InUnit`).
+
+    Args:
+        text: of the number.
+        typed: all that was typed, for the message.
+        hint: what else it could have been; None: as `number` has it.
+    """
+    shown = {} if hint is None else {"hint": hint}
+    found = re.fullmatch(r"(.*\d\.?)\s*(nm|meV)", text.strip())
+    return number(text, typed, **shown) if found is None else _with(number(found[1], typed, **shown), found[2])
+
+
+def _with(value: float, unit: str) -> float:
+    if not unit:
+        return value
+    from qernel.config.laboratory import InUnit
+
+    return InUnit(value, unit)
 
 
 def flatten(values: Sequence[tuple[float, ...]]) -> list[float]:
@@ -110,11 +135,11 @@ def twist(text: str) -> tuple[float, float]:
 
 
 def assignment(text: str) -> tuple[str, float]:
-    """``U=9.5`` as name and number."""
+    """``U=9.5`` or ``gate_distance=10nm`` as name and number."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, e.g. U=9.5")
-    return name, number(value, value, hint="")
+    return name, quantity(value, value, hint="")
 
 
 def positive(text: str) -> float:

@@ -66,6 +66,14 @@ def add_along(
     varied = parser.add_mutually_exclusive_group(required=True)
     add_lam(varied, required=False)
     varied.add_argument(
+        "--depth",
+        metavar="meV",
+        nargs="+",
+        type=lam_values,
+        action="extend",
+        help="λ by the moiré depth in meV, values or a grid, e.g. --depth 15.8 or --depth 6:21:6",
+    )
+    varied.add_argument(
         "--along",
         metavar=("NAME", "VALUE"),
         nargs="+",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qernel.cli.shared.arguments import flatten
+from qernel.config.laboratory import InUnit, reduced
 from qernel.errors import QernelError
 
 if TYPE_CHECKING:
+    from qernel.config.sections.system import SystemConfig
     from qernel.measure.model import Model
     from qernel.measure.points import Points
 
@@ -22,22 +24,34 @@ def asked_model(options: argparse.Namespace) -> Model:
     from qernel.measure import load
 
     model = load(options.run)
-    asked = {name: getattr(options, name) for name in ("electrons", "supercell", "twist")}
-    system = {name: value for name, value in asked.items() if value is not None}
+    system = asked_system(options)
     return model.on(**system) if system else model
 
 
-def asked_values(options: argparse.Namespace) -> tuple[str, list[float], dict[str, float]]:
-    """The parameter of ``--lam`` or ``--along``, its values, and those of ``--at``.
+def asked_system(options: argparse.Namespace) -> dict[str, Any]:
+    """What is given of ``--electrons``, ``--supercell`` and ``--twist``, as `Model.on` takes it."""
+    asked = {name: getattr(options, name) for name in ("electrons", "supercell", "twist")}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def asked_values(options: argparse.Namespace, system: SystemConfig) -> tuple[str, list[float], dict[str, float]]:
+    """The parameter of ``--lam``, ``--depth`` or ``--along``, its values, and those of ``--at``, in reduced units.
+
+    Args:
+        options: of a command line.
+        system: whose material says what they are in the laboratory.
 
     Raises:
-        QernelError: for one that is given twice with ``--at``.
+        QernelError: for one that is given twice with ``--at``, or in units that it does not have.
     """
-    along, values = options.along or ("lam", flatten(options.lam))
+    along, values = options.along or ("lam", flatten(options.lam or []))
+    if options.depth is not None:
+        values = [InUnit(value, getattr(value, "unit", "meV")) for value in flatten(options.depth)]
     twice = [name for name, _ in options.at if sum(name == other for other, _ in options.at) > 1]
     if twice:
         raise QernelError(f"--at {twice[0]} is given twice: give it once")
-    return along, list(values), dict(options.at)
+    at = {name: reduced(system, name, value) for name, value in options.at}
+    return along, [reduced(system, along, value) for value in values], at
 
 
 def asked_points(model: Model, options: argparse.Namespace) -> Points:
@@ -49,6 +63,6 @@ def asked_points(model: Model, options: argparse.Namespace) -> Points:
     """
     from qernel.measure.points import points
 
-    along, values, at = asked_values(options)
+    along, values, at = asked_values(options, model.config.system)
     chains = {"samples": options.samples, "walkers": options.walkers, "seed": options.seed}
     return points(model, values, along=along, at=at, extrapolate=options.extrapolate, **chains)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qernel.config.checks.model import READERS
 from qernel.config.checks.problem import listed
 from qernel.config.sections import ModelConfig
+from qernel.hamiltonian.terms import parameters
 
 if TYPE_CHECKING:
     from qernel.config.schema import Config
@@ -34,6 +35,7 @@ def notes(config: Config) -> list[str]:
         remarks.append("λ has no effect: the moiré depth is zero")
     else:
         remarks += _crystal_places(config)
+    remarks += _lengths(config)
     default = ModelConfig()
     idle = [
         key
@@ -93,3 +95,16 @@ def _symmetric(supercell: tuple[tuple[int, int], tuple[int, int]], lattice: str)
     determinant = a * d - b * c
     rotated = ((a * p + b * r, a * q + b * s), (c * p + d * r, c * q + d * s))
     return all((x * d - y * c) % determinant == 0 and (-x * b + y * a) % determinant == 0 for x, y in rotated)
+
+
+def _lengths(config: Config) -> list[str]:
+    """What lengths in moiré periods are in nm: 10 is hardly ever meant to be ten of them."""
+    found = []
+    for name, about in parameters().items():
+        scale = config.system.laboratory(name, about.unit) if about.unit == "a_M" else None
+        if scale is None or not config.system.reads(name):
+            continue
+        ends = config.family.ranges.get(name) or (config.system.constant(name),)
+        numbers = [f"{scale.convert(end):.4g}" for end in dict.fromkeys(ends) if end is not None]
+        found += [f'{name} is {" to ".join(numbers)} nm (write "10 nm" for a length in nm)'] if numbers else []
+    return found
