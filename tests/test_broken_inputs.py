@@ -146,7 +146,7 @@ def check_configurations(
     chance = random.Random(seed)
     codes: Counter[int] = Counter()
 
-    def no_training(config: Config, out: Path, *, resume: bool) -> bool:
+    def no_training(config: Config, out: Path, *, resume: bool, source: str | None = None) -> bool:
         assert config.fingerprint() and config.notes()
         if config.system.cells <= 225:  # larger ones are sound, and slow
             config.hamiltonian()

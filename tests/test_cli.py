@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +36,7 @@ from qernel.storage import open as open_results
 from qernel.storage import to_json
 from qernel.training.display import TrainingProgress
 from qernel.training.progress import COMPLETE, TIME_LIMIT, Progress
+from qernel.training.report import Report
 
 SOURCE = Path(__file__).parents[1] / "src"
 
@@ -579,28 +580,14 @@ def test_demo_of_a_stopped_model_says_so_and_goes_on(
 # Progress
 
 
-class FakeReport(NamedTuple):
-    """Stands in for `qernel.training.run.Report`."""
-
-    stage: str
-    iteration: int
-    iterations: int
-    seconds: float
-    points: Any
-    energy: Any
-    error: Any
-    acceptance: Any
-    order_parameter: Any
-
-
 def reports() -> list[Any]:
     """A run of 100 iterations in 50 seconds."""
     nothing = np.zeros(0)
-    first = FakeReport("compiling", 0, 100, 0.0, np.zeros((0, 1)), nothing, nothing, nothing, nothing)
+    first = Report("compiling", 0, 100, 0.0, np.zeros((0, 1)), nothing, nothing, nothing, nothing)
     points = np.array([[0.5], [0.9], [1.3]])
     energy, error = np.array([-14.0, -16.0, -19.0]), np.full(3, 0.02)
     rest = [
-        FakeReport("training", i, 100, 0.5 * i, points, energy, error, np.full(3, 0.5), np.full(3, 0.1))
+        Report("training", i, 100, 0.5 * i, points, energy, error, np.full(3, 0.5), np.full(3, 0.1))
         for i in range(1, 101)
     ]
     return [first, *rest]
@@ -613,6 +600,18 @@ def test_progress_without_a_terminal_is_a_line_every_ten_seconds(capsys: pytest.
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 6 and lines[0].startswith("compiling") and lines[-1].startswith("training 100/100")
     assert "training 40/100, 30 s left, E/N = -14.000(20) E0 at λ = 0.500" in lines[2]
+
+
+def test_compilation_is_announced_and_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    first, *rest = reports()
+    with TrainingProgress() as progress:
+        progress(first)
+        assert capsys.readouterr().err == (
+            "compiling the step, about a minute, or seconds if it was compiled before ...\n"
+        )
+        for report in rest[:2]:
+            progress(report._replace(first=43.2))
+    assert capsys.readouterr().err.splitlines()[0] == "compiled in 43 s"
 
 
 def test_time_left_respects_the_limit() -> None:

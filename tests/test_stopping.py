@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from qernel.cli.entry import LONG
 from qernel.cli.parser import build_parser
 from qernel.errors import StopRequested
 from qernel.estimators.chains import ChainSampler
-from qernel.stopping import check, stop_signals
+from qernel.measure import Model, State
+from qernel.stopping import PATIENCE, check, stop_signals, stoppable
 from runs import newest, settings
 
 TESTS = Path(__file__).parent
@@ -118,6 +121,88 @@ def test_a_second_one_ends_whatever_is_done() -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130 and err.endswith("\nqernel: stopped at once\n")
+
+
+WAITING = WORK.replace(
+    '    print("begun", flush=True)\n',
+    """    import time
+    from qernel.stopping import expendable
+    kept = {"lost": None, "kept": lambda number: f"signal {number}, all is kept"}[sys.argv[2]]
+    with expendable(lambda _: "never said"), expendable(kept):
+        print("begun", flush=True)
+        compiled(float(sys.argv[1]))
+        if len(sys.argv) > 3:
+            try:
+                check()
+            except StopRequested:
+                time.sleep(4.0)
+                sys.exit(5)
+""",
+)
+
+
+def waiting(*arguments: str) -> tuple[int, str, float]:
+    """Exit code, what was said, and how long it took after a signal."""
+    process = started(WAITING, *arguments)
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGTERM)
+    begin = time.monotonic()
+    _, err = process.communicate(timeout=100)
+    return process.returncode, err, time.monotonic() - begin
+
+
+def test_what_loses_nothing_is_ended_in_the_middle() -> None:
+    code, err, seconds = waiting("1000", "kept")
+    assert code == 143 and err.endswith("\nqernel: signal 15, all is kept\n")
+    assert PATIENCE < seconds < PATIENCE + 10
+
+
+def test_what_has_something_to_lose_is_not() -> None:
+    """It goes on past the patience there is with others, and ends when it asks."""
+    code, err, _ = waiting(str(2 * PATIENCE), "lost")
+    assert code == 143 and err.endswith("\ncompiled\n")
+
+
+def test_what_ends_by_itself_is_left_alone() -> None:
+    code, err, _ = waiting("0.1", "kept", "slowly")
+    assert code == 5 and "all is kept" not in err
+
+
+def test_a_run_that_is_being_compiled_ends(tmp_path: Path) -> None:
+    """With its first state on the disk."""
+    (tmp_path / "it.toml").write_text(settings(iterations=3).to_toml())
+    program = RUN.replace("time.sleep(0.01)", "time.sleep(1000)")
+    process = started(program, "train", str(tmp_path / "it.toml"), "--out", str(tmp_path / "run"))
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith("compiling the step, about a minute"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped at iteration 0 of 5, everything is saved; to go on: qernel train" in err and "--resume" in err
+    assert int(newest(tmp_path / "run").stem[-9:]) == 0
+
+
+def test_a_verb_in_a_notebook_stops_between_two_pieces() -> None:
+    """Not in the middle of a callback, where the exception would be swallowed."""
+    pieces: list[int] = []
+
+    @stoppable
+    def work(least: int, *, most: int) -> int:
+        for piece in range(most):
+            check()
+            pieces.append(piece)
+            if piece == least:
+                os.kill(os.getpid(), signal.SIGINT)
+                with suppress(KeyboardInterrupt):
+                    time.sleep(0.05)
+        return most
+
+    with pytest.raises(StopRequested):
+        work(3, most=10)
+    assert pieces == [0, 1, 2, 3] and work(7, most=5) == 5
+    for verb in (Model.query, Model.scan, Model.map, Model.observe, Model.diagnose, State.energy, State.sample):
+        assert signature(verb).parameters and verb.__wrapped__  # type: ignore[attr-defined]
 
 
 def test_nohup_is_respected() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from qernel.errors import Interrupted, RunError, StopRequested
 from qernel.files import occupied, require_writable, write_atomically
 from qernel.records import read_json
+from qernel.stopping import expendable
 from qernel.storage import to_json
 from qernel.training.lock import LOCK_FILE, locked
 
@@ -106,11 +107,15 @@ def resumable(
     Raises:
         Interrupted: when it is stopped, with the command that goes on.
     """
+
+    def stopped(number: int) -> Interrupted:
+        return Interrupted("stopped", out, number, command, kept())
+
     try:
-        yield
+        with expendable(lambda number: str(stopped(number))):
+            yield
     except KeyboardInterrupt as stop:
-        number = stop.signal if isinstance(stop, StopRequested) else signal.SIGINT
-        raise Interrupted("stopped", out, number, command, kept()) from None
+        raise stopped(stop.signal if isinstance(stop, StopRequested) else signal.SIGINT) from None
 
 
 def refuse_occupied(out: Path) -> None:

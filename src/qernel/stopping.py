@@ -6,7 +6,8 @@ Ctrl-C, SIGTERM, a closed terminal (SIGHUP) and SIGUSR2, which batch systems are
 Python runs handlers in the main thread, between two of its own instructions: not while XLA compiles or computes, and
 then perhaps inside a callback of JAX, where an exception is swallowed or leaves a computation behind that nobody waits
 for. So a handler only takes a note, and long work asks for it with `check`. A thread that the C library wakes says at
-once that the request has been heard, and ends the process if it is repeated.
+once that the request has been heard, and ends the process if it is repeated, or if work that has nothing to lose
+(`expendable`) has not asked within `PATIENCE`: it compiles, or computes a very long piece.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from functools import wraps
+from typing import NoReturn, ParamSpec, TypeVar
 
 from qernel.errors import StopRequested
 
@@ -27,8 +29,18 @@ _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR2", 
 
 _HANGUP = getattr(signal, "SIGHUP", None)
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+PATIENCE = 2.0
+"""Seconds that work with nothing to lose has for ending by itself."""
+
 _ECHO_S = 0.2
 """Shells, launchers and ``timeout`` pass on a signal that has reached us already: it comes twice within moments."""
+
+
+Sentence = Callable[[int], str]
+"""What is said when work ends, given the number of the signal."""
 
 
 class _Requests:
@@ -38,7 +50,9 @@ class _Requests:
         self.received: list[int] = []
         self._own_process = own_process
         self._first = 0.0
-        self._heard = False
+        self._heard = 0
+        self.obeyed = False
+        self.kept: Sentence | None = None
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         self._listener = threading.Thread(target=self._listen, name="qernel signals", daemon=True)
@@ -79,14 +93,27 @@ class _Requests:
 
     def _listen(self) -> None:
         with suppress(OSError):  # closed
-            while numbers := self._reader.recv(64):
+            while True:
+                try:
+                    numbers = self._reader.recv(64)
+                except TimeoutError:
+                    self._end_what_waits()
+                    continue
+                if not numbers:
+                    return
                 for number in numbers:
                     if number in _STOPPING:
                         self._hear(number)
+                        self._reader.settimeout(0.1 if self._own_process else None)
+
+    def _end_what_waits(self) -> None:
+        kept = self.kept
+        if kept is not None and not self.obeyed and time.monotonic() - self._first > PATIENCE:
+            end_process(kept(self._heard), 128 + self._heard)
 
     def _hear(self, number: int) -> None:
         if not self._heard:
-            self._heard, self._first = True, time.monotonic()
+            self._heard, self._first = number, time.monotonic()
             name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
             say(f"{name}: stopping after the present step (again: at once)")
         elif self._again(number):
@@ -97,7 +124,7 @@ class _Requests:
 
     def _again(self, number: int) -> bool:
         """Whether a signal means at once; a terminal that closes may say so several times."""
-        return self._heard and number != _HANGUP and time.monotonic() - self._first > _ECHO_S
+        return bool(self._heard) and number != _HANGUP and time.monotonic() - self._first > _ECHO_S
 
 
 _present: _Requests | None = None
@@ -135,10 +162,43 @@ def stop_signals(*, own_process: bool = False) -> Iterator[list[int]]:
         requests.end(before)
 
 
+def stoppable(work: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Work that a signal ends between two of its pieces (`check`), also where no command runs it: in a notebook.
+
+    Inside, Ctrl-C raises `StopRequested`, a KeyboardInterrupt, where nothing is half done; anywhere else it might come
+    in the middle of a call of JAX.
+    """
+
+    @wraps(work)
+    def stopped(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with stop_signals():
+            return work(*args, **kwargs)
+
+    return stopped
+
+
 def rearm() -> None:
     """Put the handlers of `stop_signals` back where a library has replaced them."""
     if _present is not None:
         _present.install()
+
+
+@contextmanager
+def expendable(kept: Sentence | None) -> Iterator[None]:
+    """Work that loses nothing if the process is ended in the middle of it: what is to be kept lies on the disk.
+
+    Args:
+        kept: given the number of the signal, what is said then; None: the work inside has something to lose.
+    """
+    if _present is None:
+        yield
+        return
+    before, _present.kept = _present.kept, kept
+    try:
+        yield
+    finally:
+        if _present is not None:
+            _present.kept = before
 
 
 def check() -> None:
@@ -148,6 +208,7 @@ def check() -> None:
         StopRequested: inside `stop_signals`, once a signal has come.
     """
     if _present is not None and _present.received:
+        _present.obeyed = True
         raise StopRequested(_present.received[0])
 
 

@@ -14,10 +14,13 @@ from qernel import runtime
 from qernel.cli.parser import build_parser
 from qernel.cli.shared import streams
 from qernel.errors import ConfigError, Interrupted, QernelError, QernelWarning, StopRequested
-from qernel.stopping import stop_signals
+from qernel.stopping import expendable, stop_signals
 
 FAILED, MISUSED, STOPPED, PIPE = 1, 2, 130, 141
 """Exit codes: a defect of ours; something the user can put right; Ctrl-C; the reader of our output has left."""
+
+NOTHING = "stopped, nothing was written"
+"""What a command says that was asked to stop before it had a result."""
 
 LONG = ("train", "demo", "query", "scan", "observe", "diagnose", "hf", "compare", "interpolate", "bench")
 """Commands that take a request to stop when a piece of work is done (`qernel.stopping`)."""
@@ -75,7 +78,7 @@ def _dispatch(arguments: list[str], *, own_process: bool) -> int:
     options.line = ["qernel", *arguments]
     if options.command not in LONG:
         return _run(options)
-    with stop_signals(own_process=own_process):
+    with stop_signals(own_process=own_process), expendable(lambda _: NOTHING):
         return _run(options)
 
 
@@ -104,7 +107,7 @@ def _report(error: BaseException, command: str) -> int:
         print(f"\nqernel: {error}", file=sys.stderr)
         return 128 + error.signal
     if isinstance(error, StopRequested):
-        print("\nqernel: stopped, nothing was written", file=sys.stderr)
+        print(f"\nqernel: {NOTHING}", file=sys.stderr)
         return 128 + error.signal
     if isinstance(error, KeyboardInterrupt):
         print("\nqernel: interrupted", file=sys.stderr)

@@ -19,11 +19,13 @@ from qernel.hartree_fock.search import CUTOFF
 from qernel.measure.branches import RECORD, HartreeFock
 from qernel.measure.solutions import enough_waves
 from qernel.progress import Told, shown
+from qernel.stopping import stoppable
 
 if TYPE_CHECKING:
     from qernel.measure.model import Model
 
 
+@stoppable
 def hartree_fock(
     source: Config | Model | Mapping[str, Any] | str | Path,
     values: npt.ArrayLike,

@@ -16,6 +16,7 @@ from qernel.errors import RunError
 from qernel.measure.diagnose import diagnose
 from qernel.measure.energies import Energies
 from qernel.measure.summary import summary
+from qernel.stopping import stoppable
 from qernel.text import html_facts
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class State:
 
         return PointAmplitude(self.model.wavefunction, self.point, self.model.config.train.precision)
 
+    @stoppable
     def energy(
         self,
         samples: int | None = None,
@@ -174,6 +176,7 @@ class State:
         """
         return summary(self, records, seed, log_weights)
 
+    @stoppable
     def sample(
         self, samples: int | None = None, *, walkers: int | None = None, seed: int | None = None
     ) -> npt.NDArray[np.float64]:
@@ -189,6 +192,7 @@ class State:
         records = self.records(samples, walkers, seed, energies=False, progress=None)
         return np.stack([record.positions for record in records], axis=1)
 
+    @stoppable
     def observe(
         self,
         *observables: str | Observable,

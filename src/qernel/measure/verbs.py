@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy.typing as npt
 
 from qernel.progress import shown
+from qernel.stopping import stoppable
 
 if TYPE_CHECKING:
     import xarray
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from qernel.progress import Told
 
 
+@stoppable
 def query(
     model: Model,
     values: npt.ArrayLike,
@@ -70,6 +72,7 @@ def query(
         return answered(Shelf.of(model), wanted, lambda: model, tell=tell).results
 
 
+@stoppable
 def scan(
     model: Model,
     values: npt.ArrayLike,
@@ -129,6 +132,7 @@ def scan(
         )
 
 
+@stoppable
 def map(
     model: Model,
     values: npt.ArrayLike,
@@ -170,6 +174,7 @@ def map(
         return mapped(points(model, values, **where), over, out=folder, tell=tell, **(options or {}))
 
 
+@stoppable
 def observe(
     model: Model,
     values: npt.ArrayLike,
@@ -211,6 +216,7 @@ def observe(
         return observations(points(model, values, **where), observables, out=folder, tell=tell)
 
 
+@stoppable
 def diagnose(
     model: Model,
     values: npt.ArrayLike,

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from qernel.estimators.quantity import parenthesis
-from qernel.progress import LINE_SECONDS, Cell, bar, in_notebook
+from qernel.progress import LINE_SECONDS, Cell, bar, in_notebook, line
 from qernel.text import duration
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from qernel.training.report import Report
+
+
+_WORTH_SAYING = 1.0
+"""Seconds of compilation."""
 
 
 class TrainingProgress:
@@ -59,6 +63,8 @@ class TrainingProgress:
         """Show a report."""
         self.last = report
         if report.points.size:
+            if not self._history and report.first > _WORTH_SAYING:
+                self._say(f"compiled in {duration(report.first)}")
             self._first = self._first if self._history else report.seconds
             self._history.append((report.iteration, report.seconds))
         if self._live is not None:
@@ -71,7 +77,13 @@ class TrainingProgress:
         done = report.iteration >= report.iterations
         if report.seconds >= self._next_line or done:
             self._next_line = report.seconds + LINE_SECONDS
-            print(self._line(report), file=sys.stderr, flush=True)
+            line(self._line(report))
+
+    def _say(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(text)
+        elif self._cell is None:
+            line(text)
 
     @property
     def seconds_left(self) -> float | None:
@@ -87,7 +99,7 @@ class TrainingProgress:
     def _line(self, report: Report) -> str:
         """One line with the ends of the λ range."""
         if not report.points.size:
-            return f"{report.stage} ..."
+            return f"{_stage(report)}, or seconds if it was compiled before ..."
         left = self.seconds_left
         parts = [f"{report.stage} {report.iteration}/{report.iterations}"]
         parts += [] if left is None else [f"{duration(left)} left"]
@@ -106,7 +118,7 @@ class TrainingProgress:
         left = self.seconds_left
         self._bar.update(
             self._bar.task_ids[0],
-            description=report.stage,
+            description=_stage(report),
             completed=report.iteration,
             total=report.iterations,
             left="" if left is None else f"{duration(left)} left",
@@ -124,3 +136,8 @@ class TrainingProgress:
                 f"{report.order_parameter[group]:.3f}",
             )
         return Group(self._bar, table)
+
+
+def _stage(report: Report) -> str:
+    """What is done, in words."""
+    return "compiling the step, about a minute" if report.stage == "compiling" else report.stage

@@ -22,6 +22,7 @@ from qernel.config.earlier import meanings
 from qernel.errors import ConfigError, DamagedFile, RunError
 from qernel.files import PARTIAL, occupied, require_writable, set_aside, write_atomically
 from qernel.sampling.devices import walker_mesh
+from qernel.stopping import expendable
 from qernel.training.checkpoint import CONFIG_FILE as CONFIG_FILE
 from qernel.training.checkpoint import Checkpoints, Loaded
 from qernel.training.events import EventLog
@@ -78,7 +79,8 @@ class RunFolder:
             self._save_model(state, GOING_ON)
         self._open_metrics(state)
         try:
-            yield
+            with expendable(None):
+                yield
         except BaseException:
             self._close_metrics(quietly=True)  # the error on its way says more than one of closing
             raise

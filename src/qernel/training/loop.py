@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,7 +12,7 @@ from jax.sharding import Mesh
 
 from qernel.config.sections import TrainConfig
 from qernel.errors import Interrupted, RunError
-from qernel.stopping import stop_signals
+from qernel.stopping import expendable, stop_signals
 from qernel.training import processes
 from qernel.training.folder import RunFolder
 from qernel.training.guard import Fault, Guard
@@ -56,6 +58,7 @@ class Loop:
         self._mesh = mesh
         self._iteration = int(state.iteration)
         self._total = train.burn_in + train.iterations
+        self._compiling = True
 
     def run(self, watchdog: Watchdog, after_step: Callable[[int, float], bool] | None) -> None:
         """Step to the end; ``after_step`` as of `qernel.training.run.train`.
@@ -64,7 +67,6 @@ class Loop:
             RunError: if the run is given up.
             Interrupted: after a signal, in the process that writes.
         """
-        self._reporter.begin(self._iteration)
         limit, every = self._train.time_limit_s, self._train.checkpoint_every
         with stop_signals() as stopped, watchdog:
             ended = COMPLETE if self._iteration >= self._total else GOING_ON
@@ -83,9 +85,7 @@ class Loop:
                     self._save(GOING_ON)
                     if self._folder is None:
                         return
-                    raise Interrupted(
-                        f"stopped at iteration {self._iteration} of {self._total}", self._folder.path, stop
-                    )
+                    raise self._interrupted(self._folder.path, stop)
                 elif over:
                     ended = TIME_LIMIT
                 elif self._iteration % every == 0 and self._guard.settled:
@@ -94,10 +94,15 @@ class Loop:
             self._go_back()
         self._save(ended)
 
+    def _interrupted(self, path: Path, number: int) -> Interrupted:
+        return Interrupted(f"stopped at iteration {self._iteration} of {self._total}", path, number)
+
     def _advanced(self, watchdog: Watchdog) -> StepInfo | None:
         """One iteration, recorded; None if it was a fault, after which the run goes on from an earlier state."""
-        self._state, device_info = self._step(self._state)
-        info: StepInfo = jax.device_get(device_info)
+        with self._first_step() if self._compiling else nullcontext():
+            self._state, device_info = self._step(self._state)
+            info: StepInfo = jax.device_get(device_info)
+        self._compiling = False
         watchdog.beat()
         self._iteration += 1
         last = self._iteration == self._total
@@ -108,6 +113,11 @@ class Loop:
             if self._folder is not None:
                 self._folder.record(self._iteration, info, routed)
         return info
+
+    def _first_step(self) -> AbstractContextManager[None]:
+        """The step that is compiled: the state before it lies on the disk, and other processes end by themselves."""
+        path = None if self._folder is None or processes.several() else self._folder.path
+        return expendable(None if path is None else lambda number: str(self._interrupted(path, number)))
 
     def _confirmed(self, watchdog: Watchdog) -> bool:
         """Whether the energies of the last state are possible; if not, the run goes on from an earlier one.

@@ -18,7 +18,10 @@ _SMOOTHING = 20
 
 
 class Report(NamedTuple):
-    """Progress of a run: means over recent iterations per group ``[G]``, energies per electron in E0."""
+    """Progress of a run: means over recent iterations per group ``[G]``, energies per electron in E0.
+
+    ``first`` is how many seconds passed before the first step was complete: nearly all of them compilation.
+    """
 
     stage: str
     iteration: int
@@ -29,6 +32,7 @@ class Report(NamedTuple):
     error: npt.NDArray[np.float64]
     acceptance: npt.NDArray[np.float64]
     order_parameter: npt.NDArray[np.float64]
+    first: float = 0.0
 
 
 class Reporter:
@@ -60,6 +64,7 @@ class Reporter:
 
     def begin(self, iteration: int) -> None:
         """Say that the first step is being compiled."""
+        self._start = self._last = time.monotonic()
         self._send("compiling", iteration, 0.0)
 
     def step(self, iteration: int, info: StepInfo, *, last: bool) -> None:
@@ -90,6 +95,7 @@ class Reporter:
                 self._mean("error"),
                 self._mean("acceptance"),
                 self._mean("order_parameter"),
+                0.0 if self._first is None else self._first - self._start,
             )
         )
 

@@ -248,8 +248,9 @@ def _loop(
     step, routed = training_step(config, template), routing_of(template)
     mesh = walker_mesh(train.walkers)
     state = jax.device_put(state, layout(state, mesh))
+    reporter = Reporter(report, train.burn_in + train.iterations, train.burn_in)
+    reporter.begin(int(state.iteration))
     if int(state.iteration) == 0 and train.crystal_from is not None:
         state = state._replace(walkers=_settled(config, template, state, mesh))
     guard = Guard(state, walkers=train.walkers, burn_in=train.burn_in, hamiltonian=template.hamiltonian)
-    reporter = Reporter(report, train.burn_in + train.iterations, train.burn_in)
     Loop(train, state, step, routed, guard, reporter, folder, mesh).run(watchdog, after_step)
