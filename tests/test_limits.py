@@ -29,7 +29,7 @@ BOUND = bounds(HAMILTONIAN, [0.9]).total
 
 
 def test_what_no_iteration_may_show() -> None:
-    watch = Limits(HAMILTONIAN)
+    watch = Limits(lambda _: HAMILTONIAN)
     assert watch.judge(measured()) is None
     assert watch.judge(measured(median=np.array([-14.0, BOUND + 0.5]))) is None
     assert watch.judge(measured(median=np.array([1e9, np.nan]))) is None, "high energies are for the monitor"
@@ -47,7 +47,7 @@ def test_what_no_iteration_may_show() -> None:
 @pytest.mark.parametrize(("mean", "seen"), [(-3.0, True), (-0.1, False), (4.0, False)])
 def test_a_negative_kinetic_energy_beyond_its_error(mean: float, seen: bool) -> None:
     noise = np.random.default_rng(3).standard_normal((limits.WINDOW, GROUPS))
-    watch = Limits(HAMILTONIAN)
+    watch = Limits(lambda _: HAMILTONIAN)
     found = [watch.judge(measured(kinetic=np.array([4.0, mean]) + x)) for x in noise]
     assert all(one is None for one in found[:-1]) and (found[-1] is not None) == seen
     if found[-1] is not None:
@@ -60,7 +60,7 @@ def test_a_negative_kinetic_energy_beyond_its_error(mean: float, seen: bool) -> 
 )
 def test_walkers_that_do_not_sample(acceptance: float, width: float, words: str) -> None:
     """Only once the step width has had the time to adapt."""
-    watch = Limits(HAMILTONIAN)
+    watch = Limits(lambda _: HAMILTONIAN)
     info = measured(acceptance=np.array([0.5, acceptance]), width=np.array([0.3, width]))
     found = [watch.judge(info) for _ in range(limits.ADAPTION)]
     assert all(one is None for one in found[:-1])

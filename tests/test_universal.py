@@ -197,5 +197,5 @@ def test_functions_of_a_neighbour_are_in_units_of_their_spread() -> None:
         number = family.electrons[kind]
         here = slice(4 * kind, 4 * kind + 4)
         np.testing.assert_allclose(number * found.mean(0)[: vicinity.scalars][here], vicinity.mean[here], rtol=1e-3)
-        squares = number * (found**2).mean(0).reshape(3, 2, 4)[:, kind]
+        squares = number * (found**2).mean(0).reshape(5, 2, 4)[:, kind]
         np.testing.assert_allclose(squares, 1.0, rtol=1e-2)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from qernel.cluster.studies import Study
+from qernel.config.systems import shared_walkers
 from qernel.errors import ConfigError
 from qernel.runtime import MAX_DEVICES
 
@@ -72,7 +73,7 @@ def devices_per_process(studies: Iterable[Study], resources: Resources) -> int:
     Raises:
         ConfigError: if there is no such number.
     """
-    walkers = math.gcd(*(study.config.train.walkers for study in studies))
+    walkers = math.gcd(*(shared_walkers(study.config) for study in studies))
     least = resources.processes * max(resources.gpus_per_task, 1)
     if walkers % least:
         what = f"{resources.processes} processes" + (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def members(config: Config) -> tuple[Config, ...]:
             )
         )
     return tuple(found)
+
+
+def shared_walkers(config: Config) -> int:
+    """The number that devices have to divide evenly: of walkers per group, the greatest common divisor of systems."""
+    return math.gcd(*(one.train.walkers for one in members(config)))
 
 
 def resolved(config: Config) -> list[dict[str, Any]]:

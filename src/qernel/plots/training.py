@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -91,12 +92,14 @@ def training_curves(metrics: Mapping[str, Any]) -> Figure:
 
     A grid of at most 24 depths gives one line for each, with its error band; otherwise, as when λ is
     drawn afresh at every step, every row becomes a point. The vertical range is that of the last
-    three quarters of the training: the descent from the initial state leaves through the top.
+    three quarters of the training: the descent from the initial state leaves through the top. Several systems have
+    lines, or points, of their own kind.
 
     Args:
         metrics: columns of equal length, one row per step and λ: ``step`` (or ``iteration``, as in the metrics file
-            of a run); ``lam`` in units of V0; ``energy`` per electron and its one-sigma ``error`` in E0; and, if
-            there is one, ``order_parameter`` (dimensionless). A pandas data frame will do, and so will a dictionary.
+            of a run); ``lam`` in units of V0; ``energy`` per electron and its one-sigma ``error`` in E0; and, if there
+            are any, ``order_parameter`` (dimensionless) and ``system``, a number. A pandas data frame will do, and so
+            will a dictionary.
     """
     if "step" not in metrics and "iteration" in metrics:
         metrics = {name: metrics[name] for name in metrics} | {"step": metrics["iteration"]}
@@ -104,7 +107,8 @@ def training_curves(metrics: Mapping[str, Any]) -> Figure:
     if missing:
         raise ValueError(f"metrics lacks the columns {', '.join(missing)}: it has {', '.join(map(str, metrics))}")
     names = ["step", "lam", "energy", "error"] + ["order_parameter"] * ("order_parameter" in metrics)
-    columns = equal_columns(**{name: metrics[name] for name in names})
+    systems = {"system": metrics["system"]} if "system" in metrics else {}
+    columns = equal_columns(**{name: metrics[name] for name in names}, **systems)
     step, lam = columns["step"], columns["lam"]
     settled = step >= step.min() + 0.25 * np.ptp(step)
 
@@ -116,11 +120,11 @@ def training_curves(metrics: Mapping[str, Any]) -> Figure:
         fig: Figure = figure(5.6, 2.9 if panels == 1 else 4.9)
         all_axes = fig.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
         shades = ScalarMappable(Normalize(*widened(lam)), sequential())
-        _curves(all_axes[0], shades, step, lam, columns["energy"], columns["error"])
+        _every_system(all_axes[0], shades, columns, "energy", columns["error"])
         _show_settled(all_axes[0], columns["energy"][settled])
         all_axes[0].set_ylabel("energy per electron  ($E_0$)")
         if panels == 2:
-            _curves(all_axes[1], shades, step, lam, columns["order_parameter"], None)
+            _every_system(all_axes[1], shades, columns, "order_parameter", None)
             all_axes[1].set_ylabel("order parameter")
             if columns["order_parameter"].min() >= 0.0:
                 all_axes[1].set_ylim(bottom=0.0)
@@ -135,11 +139,41 @@ def training_curves(metrics: Mapping[str, Any]) -> Figure:
     return fig
 
 
-def _curves(axes: Axes, shades: Any, x: FloatArray, lam: FloatArray, y: FloatArray, error: FloatArray | None) -> None:
-    """A line for each λ of a grid, or a point for each row."""
+_KINDS = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))
+"""Lines and points of the systems of a run, one after the other, from the beginning again beyond these."""
+
+
+def _every_system(
+    axes: Axes, shades: Any, columns: Mapping[str, FloatArray], name: str, error: FloatArray | None
+) -> None:
+    """`_curves` of one column, those of each system by themselves, with a legend where there are several."""
+    systems = columns.get("system", np.zeros(len(columns[name])))
+    numbers = np.unique(systems)
+    for number, kind in zip(numbers, itertools.cycle(_KINDS)):
+        own = systems == number
+        spread = None if error is None else error[own]
+        _curves(axes, shades, columns["step"][own], columns["lam"][own], columns[name][own], spread, kind)
+        if len(numbers) > 1:
+            label = f"system {number:.0f}" if number else "[system]"
+            axes.plot([], [], linestyle=kind[0], marker=kind[1], markersize=2.0, color="0.4", label=label)
+    if len(numbers) > 1:
+        axes.legend()
+
+
+def _curves(
+    axes: Axes,
+    shades: Any,
+    x: FloatArray,
+    lam: FloatArray,
+    y: FloatArray,
+    error: FloatArray | None,
+    kind: tuple[str, str],
+) -> None:
+    """A line for each λ of a grid, or a point for each row, of one kind of both."""
+    line, marker = kind
     depths = np.unique(np.round(lam, 9))
     if depths.size > 24:
-        axes.scatter(x, y, s=3.0, c=shades.to_rgba(lam), linewidths=0, rasterized=True)
+        axes.scatter(x, y, s=3.0, c=shades.to_rgba(lam), marker=marker, linewidths=0, rasterized=True)
         return
     for depth in depths:
         rows = np.flatnonzero(np.abs(lam - depth) < 1e-8)
@@ -148,7 +182,7 @@ def _curves(axes: Axes, shades: Any, x: FloatArray, lam: FloatArray, y: FloatArr
         if error is not None:
             spread = error[rows]
             axes.fill_between(x[rows], y[rows] - spread, y[rows] + spread, color=color, alpha=0.25, linewidth=0)
-        axes.plot(x[rows], y[rows], color=color, linewidth=0.9)
+        axes.plot(x[rows], y[rows], color=color, linewidth=0.9, linestyle=line)
 
 
 def _show_settled(axes: Axes, y: FloatArray) -> None:

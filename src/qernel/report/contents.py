@@ -95,8 +95,10 @@ def _last_records(columns: dict[str, list[float]]) -> Table:
         if iteration == last:
             record = {name: column[index] for name, column in columns.items()}
             bad = record.get("bad_walkers", 0.0)
+            system = [f"{record['system']:.0f}"] if "system" in record else []
             rows.append(
                 [
+                    *system,
                     f"{record['lam']:.3f}",
                     parenthesis(record["energy"], record["error"]),
                     f"{record['order_parameter']:.3f}",
@@ -105,8 +107,10 @@ def _last_records(columns: dict[str, list[float]]) -> Table:
                 ]
             )
     caption = f"Iteration {last:.0f}: one row for each group of walkers; the error is that of the group alone"
-    head = ["λ", "energy per electron (E0)", "|ρ_K|²", "acceptance", "walkers lost"]
-    return Table(caption, head, sorted(rows, key=lambda row: float(row[0])))
+    systems = ["system"] if "system" in columns else []
+    caption += "; system 0 is [system], others are the entries of [[family.systems]]" if systems else ""
+    head = [*systems, "λ", "energy per electron (E0)", "|ρ_K|²", "acceptance", "walkers lost"]
+    return Table(caption, head, sorted(rows, key=lambda row: [float(cell) for cell in row[: 1 + len(systems)]]))
 
 
 def _numbers(data: xarray.Dataset) -> list[Table]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qernel import runtime
 from qernel.config import Config
+from qernel.config.systems import shared_walkers
 
 
 def share_out(*configs: Config, walkers: int | None = None, joining: bool = False) -> None:
@@ -15,6 +16,6 @@ def share_out(*configs: Config, walkers: int | None = None, joining: bool = Fals
         joining: see `qernel.runtime.configure`.
     """
     first = configs[0]
-    devices = runtime.usable_devices(first.train.walkers, walkers or first.sample.walkers)
+    devices = runtime.usable_devices(shared_walkers(first), walkers or first.sample.walkers)
     undivided = all(config.train.laplacian != "folx" for config in configs)
     runtime.configure(devices, undivided=undivided, joining=joining)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -97,15 +98,16 @@ class TrainingProgress:
         return left if self._limit is None else max(0.0, min(left, self._first + self._limit - end))
 
     def _line(self, report: Report) -> str:
-        """One line with the ends of the λ range."""
+        """One line with the ends of the λ range, in every system."""
         if not report.points.size:
             return f"{_stage(report)}, or seconds if it was compiled before ..."
         left = self.seconds_left
         parts = [f"{report.stage} {report.iteration}/{report.iterations}"]
         parts += [] if left is None else [f"{duration(left)} left"]
-        for group in dict.fromkeys((0, len(report.points) - 1)):
+        for group in _ends(report.systems or [""] * len(report.points)):
             energy = parenthesis(float(report.energy[group]), float(report.error[group]))
-            parts.append(f"E/N = {energy} E0 at λ = {report.points[group, 0]:.3f}")
+            of = f" of {report.systems[group]}" if report.systems else ""
+            parts.append(f"E/N{of} = {energy} E0 at λ = {report.points[group, 0]:.3f}")
         low, high = float(report.acceptance.min()), float(report.acceptance.max())
         return ", ".join([*parts, f"acceptance {low:.2f} to {high:.2f}"])
 
@@ -126,16 +128,26 @@ class TrainingProgress:
         if not report.points.size:
             return self._bar
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for title in ("λ", "energy per electron (E0)", "acceptance", "|ρ_K|²"):
-            table.add_column(title, justify="right")
+        for title in (*["system"] * bool(report.systems), "λ", "energy per electron (E0)", "acceptance", "|ρ_K|²"):
+            table.add_column(title, justify="left" if title == "system" else "right")
         for group, point in enumerate(report.points):
             table.add_row(
+                *report.systems[group : group + 1],
                 f"{point[0]:.3f}",
                 parenthesis(float(report.energy[group]), float(report.error[group])),
                 f"{report.acceptance[group]:.2f}",
                 f"{report.order_parameter[group]:.3f}",
             )
         return Group(self._bar, table)
+
+
+def _ends(systems: Sequence[str]) -> list[int]:
+    """The first and the last group of every system."""
+    return [
+        group
+        for group, name in enumerate(systems)
+        if group in (0, len(systems) - 1) or systems[group - 1] != name or systems[group + 1] != name
+    ]
 
 
 def _stage(report: Report) -> str:

@@ -10,6 +10,7 @@ checkpoints, running average and model files have them, and outside training not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -74,23 +75,32 @@ def open_experts(functions: WalkerFunctions, mesh: Mesh, parameters: Array, walk
     return opened
 
 
-def routing_of(template: Wavefunction) -> Callable[[TrainState, Array], Routing] | None:
+def routing_of(*templates: Wavefunction) -> Callable[[TrainState, Array], Routing] | None:
     """What measures the routing of a training state at the points ``[G, p]`` of its groups; None without experts.
 
     It is a computation of its own, so that a training step does not depend on whether somebody looks.
+
+    Args:
+        templates: the wavefunction in every system of the run.
     """
-    layers = mixtures(template)
+    layers = mixtures(templates[0])
     if not layers:
         return None
-    functions = walker_functions(template, laplacian="forward")
+    everywhere = [walker_functions(template, laplacian="forward") for template in templates]
     limit = min(layer.active for layer in layers)
 
     def measure(state: TrainState, points: Array) -> Routing:
-        mesh = walker_mesh(state.walkers.log_modulus.shape[1])
-        opened = open_experts(functions, mesh, state.parameters, state.walkers, points)
-        routing = Routing(opened.mean(1), left_out(opened, limit))
+        systems = [one.walkers for one in state.placed]
+        mesh = walker_mesh(math.gcd(*(walkers.log_modulus.shape[1] for walkers in systems)))
+        ends = np.cumsum([len(walkers.log_modulus) for walkers in systems])[:-1]
+        found = []
+        for functions, walkers, own in zip(everywhere, systems, jnp.split(points, ends), strict=True):
+            opened = open_experts(functions, mesh, state.parameters, walkers, own)
+            found.append(Routing(opened.mean(1), left_out(opened, limit)))
+        routing = jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
         # Whole in every process.
-        return jax.lax.with_sharding_constraint(routing, NamedSharding(mesh, REPLICATED))
+        whole: Routing = jax.lax.with_sharding_constraint(routing, NamedSharding(mesh, REPLICATED))
+        return whole
 
     return jax.jit(measure)
 

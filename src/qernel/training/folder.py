@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import equinox as eqx
+import numpy as np
 
 from qernel.config import Config, load_config
 from qernel.config.earlier import meanings
+from qernel.config.systems import shared_walkers
 from qernel.errors import ConfigError, DamagedFile, RunError
 from qernel.files import PARTIAL, occupied, require_writable, set_aside, write_atomically
 from qernel.sampling.devices import walker_mesh
@@ -56,6 +58,8 @@ class RunFolder:
         self._config = config
         self._wavefunction = parameter_layout(template).rebuild
         self._parameters = template.hamiltonian.parameters
+        groups = [one.train.groups for one in config.members]
+        self._systems = np.repeat(np.arange(len(groups)), groups).tolist() if len(groups) > 1 else []
         self._active, self._overflow = config.model.active_experts, False
         self._experts = [len(layer.experts_in) for layer in mixtures(template)]
         self._metrics: MetricsFile | None = None
@@ -138,7 +142,7 @@ class RunFolder:
 
     @property
     def _devices(self) -> str:
-        mesh = walker_mesh(self._config.train.walkers)
+        mesh = walker_mesh(shared_walkers(self._config))
         kind = mesh.devices.flat[0].device_kind
         return f"{mesh.size} {kind} device{'s' * (mesh.size > 1)}"
 
@@ -217,6 +221,7 @@ class RunFolder:
             exchange=train.exchange > 0,
             experts=self._experts,
             every=train.record_every,
+            systems=self._systems,
         )
         self._say_notices()
 

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from qernel.errors import RunError
-from qernel.hamiltonian.family import Hamiltonian
 from qernel.optimise.base import Tuning
 from qernel.training.limits import Limits
+from qernel.training.members import Groups
 from qernel.training.monitor import Memory, Monitor, Suspicion
 from qernel.training.state import TrainState
 from qernel.training.step import StepInfo
@@ -69,16 +69,16 @@ class Guard:
 
     Args:
         state: the state the run starts from, taken for good.
-        walkers: walkers per group.
+        groups: their walkers, and the systems whose bounds the energies have to keep.
         burn_in: iterations before the first update.
-        hamiltonian: whose bounds the energies have to keep.
     """
 
-    def __init__(self, state: TrainState, *, walkers: int, burn_in: int, hamiltonian: Hamiltonian):
+    def __init__(self, state: TrainState, *, groups: Groups, burn_in: int):
         self.good = state
         self._burn_in = burn_in
-        self._monitor = Monitor(walkers)
-        self._limits = Limits(hamiltonian)
+        self._groups = groups
+        self._monitor = Monitor(groups.walkers)
+        self._limits = Limits(groups.hamiltonian)
         # An iteration measures the state it begins from: what it led to is known to be sound one iteration later.
         self._passed: Passed | None = None
         first = Snapshot(int(state.iteration), state, self._monitor.memory())
@@ -158,7 +158,8 @@ class Guard:
         self._tries += 1
         self._last_fault = iteration
         self._strikes = 0
-        where = f"at iteration {iteration} in the group at λ = {float(info.point[suspicion.group, 0]):.4g}"
+        of = self._groups.of(suspicion.group)
+        where = f"at iteration {iteration} in the group{of} at λ = {float(info.point[suspicion.group, 0]):.4g}"
         if self._tries > TRIES:
             if self._passed is not None:
                 self.good = self._passed.state

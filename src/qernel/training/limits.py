@@ -13,6 +13,7 @@ Here the standard is the Hamiltonian (`qernel.hamiltonian.bounds`). Looked at ar
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -38,10 +39,10 @@ class Limits:
     """Judges iterations, from the first update on.
 
     Args:
-        hamiltonian: of the run.
+        hamiltonian: of a group, by its number.
     """
 
-    def __init__(self, hamiltonian: Hamiltonian):
+    def __init__(self, hamiltonian: Callable[[int], Hamiltonian]):
         self._hamiltonian = hamiltonian
         self._kinetic: deque[Array] = deque(maxlen=WINDOW)
         self._acceptance: deque[Array] = deque(maxlen=WINDOW)
@@ -64,7 +65,7 @@ class Limits:
         return None
 
     def _below(self, info: StepInfo, group: int, point: Array) -> str:
-        least = bounds(self._hamiltonian, point)
+        least = bounds(self._hamiltonian(group), point)
         slack = SLACK * least.scale
         potential = float(info.moire[group]) + float(info.interaction[group])
         if potential < least.potential - slack:
@@ -98,9 +99,10 @@ class Limits:
         acceptance = float(np.mean([values[group] for values in self._acceptance]))
         if acceptance < STUCK:
             return f"{acceptance:.1%} of the moves are accepted: the walkers stand still"
-        largest = self._hamiltonian.supercell.inscribed_radius
+        hamiltonian = self._hamiltonian(group)
+        largest = hamiltonian.supercell.inscribed_radius
         # Alone of its spin and without forces, an electron is everywhere alike.
-        alone = max(self._hamiltonian.electrons) < 2
+        alone = max(hamiltonian.electrons) < 2
         if acceptance > 1 - STUCK and float(info.width[group]) > 0.99 * largest and not alone:
             return f"{acceptance:.1%} of the widest moves are accepted: the wavefunction is the same everywhere"
         return ""

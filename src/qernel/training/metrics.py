@@ -1,5 +1,8 @@
 """The metrics file: one tidy CSV row per recorded iteration and λ group.
 
+Where one wavefunction is trained in several systems, their groups follow each other, and ``system`` is 0 for [system]
+and the number of the entry for those of [[family.systems]].
+
 ``pandas.read_csv("RUN/metrics.csv")`` opens it. Energies are per electron in E0; the error of a row is
 that of the mean over the group's independent walkers at that iteration. For wavefunctions with experts,
 ``load_bB_eE`` is the fraction of walkers that expert E of block B acts on, and ``dropped`` the number of walkers whose
@@ -42,6 +45,7 @@ PLACES: Final = {"iteration": "of the training, the first is 1", "group": "of wa
 """The first columns; the parameters of the group follow."""
 
 SOMETIMES: Final = {
+    "system": "which one the group is in, with [[family.systems]]; the first, [system], is 0",
     "exchange_acceptance": "accepted fraction of swaps with the next group, with train.exchange",
     "load_bB_eE": "fraction of walkers that expert E of block B acts on",
     "dropped": "walkers whose local energy left an active expert out; 0, or active_experts is too small",
@@ -73,6 +77,7 @@ class MetricsFile:
             empty in the last group and in iterations without swaps.
         experts: how many there are in each block.
         every: iterations between those that are recorded.
+        systems: number of the system of each group, where there are several; it is a column then.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class MetricsFile:
         exchange: bool = False,
         experts: Sequence[int] = (),
         every: int | None = None,
+        systems: Sequence[int] = (),
     ):
         self.notices: list[str] = []
         self._path = path
@@ -91,7 +97,9 @@ class MetricsFile:
         routing = [f"load_b{b}_e{e}" for b, count in enumerate(experts, 1) for e in range(1, count + 1)]
         self._later = _later()
         routing += ["dropped"] if routing else []
-        names = [*PLACES, *parameters, *self._columns, *routing, *self._later]
+        self._systems = [[number] for number in systems]
+        names = [*PLACES, *["system"] * bool(self._systems), *parameters]
+        names += [*self._columns, *routing, *self._later]
         header = ",".join(names).encode() + b"\r\n"
         write_atomically(path, header + b"".join(self._kept(names, iteration, every)))
         self._open()
@@ -134,7 +142,8 @@ class MetricsFile:
                 load = np.asarray(routing.load)[group].ravel()
                 values += [*(f"{part:.4g}" for part in load), f"{int(np.asarray(routing.dropped)[group])}"]
             values += [f"{column[group]:.7g}" for column in later]
-            writer.writerow([iteration, group, *(f"{p:.7g}" for p in point), *values])
+            system = self._systems[group] if self._systems else []
+            writer.writerow([iteration, group, *system, *(f"{p:.7g}" for p in point), *values])
         self._handle.flush()  # whoever watches the training reads whole iterations, as they come
 
     def flush(self) -> None:

@@ -57,10 +57,10 @@ class Monitor:
     """Remembers good iterations and judges the next one.
 
     Args:
-        walkers: walkers per group.
+        walkers: walkers per group: of all groups, or of each ``[G]``.
     """
 
-    def __init__(self, walkers: int):
+    def __init__(self, walkers: int | npt.NDArray[np.int64]):
         self._walkers = walkers
         self._medians: deque[Array] = deque(maxlen=WINDOW)
         self._spreads: deque[Array] = deque(maxlen=WINDOW)
@@ -76,8 +76,9 @@ class Monitor:
         median, spread = np.asarray(info.median, np.float64), np.asarray(info.deviation, np.float64)
         lost = np.asarray(info.bad_walkers)
         if (2 * lost > self._walkers).any() or not np.isfinite(median).all():
-            group = int(np.argmax(lost))
-            return Suspicion(group, f"{lost[group]} of {self._walkers} walkers have no finite energy")
+            group = int(np.argmax(lost / self._walkers))
+            walkers = np.broadcast_to(self._walkers, lost.shape)[group]
+            return Suspicion(group, f"{lost[group]} of {walkers} walkers have no finite energy")
         if info.skipped:
             return Suspicion(
                 int(np.argmax(lost if lost.any() else spread)), "the update of the parameters is not finite"

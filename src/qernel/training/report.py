@@ -21,6 +21,7 @@ class Report(NamedTuple):
     """Progress of a run: means over recent iterations per group ``[G]``, energies per electron in E0.
 
     ``first`` is how many seconds passed before the first step was complete: nearly all of them compilation.
+    ``systems`` names the system of each group; it is empty where there is one.
     """
 
     stage: str
@@ -33,6 +34,7 @@ class Report(NamedTuple):
     acceptance: npt.NDArray[np.float64]
     order_parameter: npt.NDArray[np.float64]
     first: float = 0.0
+    systems: tuple[str, ...] = ()
 
 
 class Reporter:
@@ -42,10 +44,18 @@ class Reporter:
         report: receives the reports; None: nobody.
         iterations: at which iteration the run ends.
         burn_in: iterations before the first update.
+        systems: see `Report`.
     """
 
-    def __init__(self, report: Callable[[Report], None] | None, iterations: int, burn_in: int):
+    def __init__(
+        self,
+        report: Callable[[Report], None] | None,
+        iterations: int,
+        burn_in: int,
+        systems: tuple[str, ...] = (),
+    ):
         self._report = report
+        self._systems = systems
         self._iterations = iterations
         self._burn_in = burn_in
         self._recent: deque[StepInfo] = deque(maxlen=_SMOOTHING)
@@ -96,6 +106,7 @@ class Reporter:
                 self._mean("acceptance"),
                 self._mean("order_parameter"),
                 0.0 if self._first is None else self._first - self._start,
+                self._systems,
             )
         )
 

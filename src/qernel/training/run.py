@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +14,12 @@ from jax.sharding import Mesh
 
 from qernel import runtime
 from qernel.config import Config
+from qernel.config.sections import TrainConfig
+from qernel.config.systems import shared_walkers
 from qernel.errors import RunError, resume_command
 from qernel.estimators.batched import walker_functions
 from qernel.files import require_writable
+from qernel.hamiltonian.family import Hamiltonian
 from qernel.optimise import build_optimiser
 from qernel.sampling.devices import WALKERS, over_walkers, walker_mesh
 from qernel.sampling.metropolis import Walkers
@@ -29,10 +33,11 @@ from qernel.training.folder import RunFolder, new_folder, require_unused
 from qernel.training.guard import Guard
 from qernel.training.lock import locked
 from qernel.training.loop import Loop
+from qernel.training.members import Member, groups_of, members_of
 from qernel.training.report import Report, Reporter
 from qernel.training.size import require_memory
 from qernel.training.start import Start, require_no_origin
-from qernel.training.state import TrainState, as_configured, layout
+from qernel.training.state import Placed, TrainState, as_configured, layout
 from qernel.training.step import StepInfo, make_step
 from qernel.training.watchdog import Watchdog
 from qernel.wavefunction import Wavefunction, build, parameter_layout
@@ -71,7 +76,7 @@ def train(
         Interrupted: after Ctrl-C, SIGTERM, SIGUSR2 or SIGHUP, with a checkpoint written.
     """
     runtime.refuse_forked()
-    processes.check_shares(config.train.walkers)
+    processes.check_shares(shared_walkers(config))
     if not _accepted(out, resume):
         return out
     require_memory(config)
@@ -186,40 +191,54 @@ def training_step(
     config: Config, template: Wavefunction, *, devices: int | None = None
 ) -> Callable[[TrainState], tuple[TrainState, StepInfo]]:
     """The training iteration of a configuration, on so many devices (None: all there are)."""
-    return make_step(template, config.train, expert_balance=config.model.expert_balance, devices=devices)
+    others = members_of(config, template)[1:]
+    balance = config.model.expert_balance
+    return make_step(template, config.train, others=others, expert_balance=balance, devices=devices)
 
 
 def initial_state(config: Config, template: Wavefunction) -> TrainState:
-    """The state a run starts from: initial parameters, walkers as `start_walkers` places them."""
-    train, hamiltonian = config.train, template.hamiltonian
+    """The state a run starts from: initial parameters, walkers as `start_walkers` places them in every system."""
     parameters, _, trainable = parameter_layout(template)
-    walker_key, key = jax.random.split(jax.random.fold_in(jax.random.key(train.seed), 1))
-    fractions = jnp.full((train.groups, len(hamiltonian.parameters)), 0.5, parameters.dtype)
+    walker_key, key = jax.random.split(jax.random.fold_in(jax.random.key(config.train.seed), 1))
+    placed = [
+        _placed(jax.random.fold_in(walker_key, number), one.hamiltonian(), one.train, parameters.dtype)
+        if number
+        else _placed(walker_key, template.hamiltonian, one.train, parameters.dtype)
+        for number, one in enumerate(config.members)
+    ]
+    return TrainState(
+        parameters=parameters,
+        average=parameters,
+        optimiser=build_optimiser(config.train).init(parameters[:trainable]),
+        walkers=placed[0].walkers,
+        fractions=placed[0].fractions,
+        key=jax.random.key_data(key),
+        iteration=jnp.zeros((), jnp.int32),
+        tuning=as_configured(),
+        others=tuple(placed[1:]),
+    )
+
+
+def _placed(key: Array, hamiltonian: Hamiltonian, train: TrainConfig, dtype: Any) -> Placed:
+    """The first walkers of a system."""
+    fractions = jnp.full((train.groups, len(hamiltonian.parameters)), 0.5, dtype)
     walkers = start_walkers(
-        walker_key,
+        key,
         hamiltonian,
         family_points(hamiltonian, fractions, train),
         train.walkers,
         crystal_from=train.crystal_from,
         spread_until=train.spread_until,
         seed=train.seed,
-        dtype=parameters.dtype,
+        dtype=dtype,
     )
-    return TrainState(
-        parameters=parameters,
-        average=parameters,
-        optimiser=build_optimiser(train).init(parameters[:trainable]),
-        walkers=walkers,
-        fractions=fractions,
-        key=jax.random.key_data(key),
-        iteration=jnp.zeros((), jnp.int32),
-        tuning=as_configured(),
-    )
+    return Placed(walkers, fractions)
 
 
-def _settled(config: Config, template: Wavefunction, state: TrainState, mesh: Mesh) -> Walkers:
+def _settled(member: Member, parameters: Array, placed: Placed, mesh: Mesh) -> Placed:
     """The walkers of a new run, crystals in the registries that ψ holds (`qernel.sampling.starts.settle`)."""
-    train, hamiltonian = config.train, template.hamiltonian
+    _, template, train = member
+    hamiltonian = template.hamiltonian
     functions = walker_functions(template, laplacian=train.laplacian, chunk=train.chunk)
     population = Population.of(functions.log_modulus, hamiltonian)
 
@@ -230,8 +249,7 @@ def _settled(config: Config, template: Wavefunction, state: TrainState, mesh: Me
         found: Walkers = over_walkers(population.settled, mesh, WALKERS)(parameters, walkers, points, keys)
         return found
 
-    found: Walkers = settled(state.parameters, state.walkers, state.fractions)
-    return found
+    return placed._replace(walkers=settled(parameters, *placed))
 
 
 def _loop(
@@ -245,12 +263,15 @@ def _loop(
 ) -> None:
     """Step to the end; ``folder`` is None in processes that do not write."""
     train = config.train
-    step, routed = training_step(config, template), routing_of(template)
-    mesh = walker_mesh(train.walkers)
+    members = members_of(config, template)
+    groups = groups_of(members)
+    step, routed = training_step(config, template), routing_of(*(one.wavefunction for one in members))
+    mesh = walker_mesh(shared_walkers(config))
     state = jax.device_put(state, layout(state, mesh))
-    reporter = Reporter(report, train.burn_in + train.iterations, train.burn_in)
+    reporter = Reporter(report, train.burn_in + train.iterations, train.burn_in, groups.named)
     reporter.begin(int(state.iteration))
     if int(state.iteration) == 0 and train.crystal_from is not None:
-        state = state._replace(walkers=_settled(config, template, state, mesh))
-    guard = Guard(state, walkers=train.walkers, burn_in=train.burn_in, hamiltonian=template.hamiltonian)
+        placed = zip(members, state.placed, strict=True)
+        state = state.moved([_settled(one, state.parameters, there, mesh) for one, there in placed])
+    guard = Guard(state, groups=groups, burn_in=train.burn_in)
     Loop(train, state, step, routed, guard, reporter, folder, mesh).run(watchdog, after_step)

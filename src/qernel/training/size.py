@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from qernel.config import Config, ModelConfig
+from qernel.config.sections.systems import MaybeSystems
 from qernel.errors import RunError
 from qernel.estimators.memory import available_memory
 from qernel.wavefunction import Wavefunction, outline
@@ -37,6 +38,16 @@ def numbers(wavefunction: Wavefunction) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(wavefunction))
 
 
+def score_rows(config: Config) -> int:
+    """Rows in the natural-gradient problem of the only system of a configuration."""
+    return config.train.groups * config.train.walkers * (2 if config.is_complex else 1)
+
+
+def walkers_in_words(config: Config) -> str:
+    """Groups and walkers of every system, such as "8×32 + 8×16"."""
+    return " + ".join(f"{one.train.groups}×{one.train.walkers}" for one in config.members)
+
+
 def least_memory(config: Config, parameters: int) -> float:
     """Bytes on the devices of this process below which no iteration is possible.
 
@@ -45,7 +56,7 @@ def least_memory(config: Config, parameters: int) -> float:
         parameters: how many numbers the wavefunction has.
     """
     train = config.train
-    rows = train.groups * train.walkers * (2 if config.is_complex else 1) / jax.process_count()
+    rows = sum(score_rows(one) for one in config.members) / jax.process_count()
     return jnp.dtype(train.precision).itemsize * parameters * (_VECTORS * jax.local_device_count() + rows)
 
 
@@ -53,17 +64,14 @@ def require_memory(config: Config) -> None:
     """Refuse a model that cannot be trained on this machine, before anything is made.
 
     Raises:
-        RunError: if its parameters and their derivatives for every walker alone take more memory than there is, or if
-            there are several systems.
+        RunError: if its parameters and their derivatives for every walker alone take more memory than there is.
     """
-    if len(config.systems) > 1:
-        raise RunError("family.systems cannot be trained by this version: leave it out")
     parameters, available = numbers(shapes(config)), available_memory()
     need = least_memory(config, parameters)
     if available is not None and need > available:
         raise RunError(
             f"not enough memory: {parameters:,} parameters and their derivatives for "
-            f"{config.train.groups}×{config.train.walkers} walkers take at least {need / 1e9:.3g} GB of the "
+            f"{walkers_in_words(config)} walkers take at least {need / 1e9:.3g} GB of the "
             f"{available / 1e9:.3g} GB there are: {remedy(config, need, available)}"
         )
 
@@ -77,8 +85,11 @@ def remedy(config: Config, need: float, available: float) -> str:
         available: bytes.
     """
     train, parameters = config.train, numbers(shapes(config))
-    fewest = train.model_copy(update={"groups": 1, "walkers": 2 * jax.device_count()})
-    saved = least_memory(config, parameters) - least_memory(config.model_copy(update={"train": fewest}), parameters)
+    fewest = {
+        "train": train.model_copy(update={"groups": 1, "walkers": 2 * jax.device_count()}),
+        "family": config.family.model_copy(update={"systems": _as_first(config.family.systems)}),
+    }
+    saved = least_memory(config, parameters) - least_memory(config.model_copy(update=fewest), parameters)
     if need - saved <= available:
         return "fewer train.groups or train.walkers need less"
     model, usual = config.model, ModelConfig()
@@ -91,6 +102,11 @@ def remedy(config: Config, need: float, available: float) -> str:
         return "fewer walkers are not enough: use a smaller model or fewer electrons"
     key = max(excess, key=lambda name: excess[name])
     return f"fewer walkers are not enough, give a smaller model.{key} than {getattr(model, key):g}"
+
+
+def _as_first(systems: MaybeSystems) -> MaybeSystems:
+    """Further systems with the groups and walkers of the first."""
+    return systems and tuple(one.model_copy(update={"groups": None, "walkers": None}) for one in systems)
 
 
 def _halved(value: float) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,13 @@ from qernel.sampling.devices import REPLICATED, WALKERS
 from qernel.sampling.metropolis import Walkers
 
 _RELAXATION = 1.001
+
+
+class Placed(NamedTuple):
+    """The walkers of one system, and where its groups are; as in `TrainState`."""
+
+    walkers: Walkers
+    fractions: Array
 
 
 class TrainState(NamedTuple):
@@ -28,6 +36,7 @@ class TrainState(NamedTuple):
         key: data of the random key.
         iteration: how many updates have been made.
         tuning: factors on learning rate and damping, float64 scalars; other than 1 after a numerical fault.
+        others: walkers and fractions of the further systems that the wavefunction is trained in.
     """
 
     parameters: Array
@@ -38,6 +47,17 @@ class TrainState(NamedTuple):
     key: Array
     iteration: Array
     tuning: Tuning
+    others: tuple[Placed, ...] = ()
+
+    @property
+    def placed(self) -> tuple[Placed, ...]:
+        """Walkers and fractions of every system, in the order of `qernel.config.Config.systems`."""
+        return Placed(self.walkers, self.fractions), *self.others
+
+    def moved(self, placed: Sequence[Placed]) -> Self:
+        """The state with other walkers and fractions of its systems."""
+        (walkers, fractions), *others = placed
+        return self._replace(walkers=walkers, fractions=fractions, others=tuple(others))
 
 
 def as_configured() -> Tuning:
@@ -57,4 +77,5 @@ def layout(state: TrainState, mesh: Mesh) -> TrainState:
     """
     replicated = NamedSharding(mesh, REPLICATED)
     everywhere: TrainState = jax.tree.map(lambda _: replicated, state)
-    return everywhere._replace(walkers=Walkers(*(NamedSharding(mesh, spec) for spec in WALKERS)))  # type: ignore[arg-type]
+    split = Walkers(*(NamedSharding(mesh, spec) for spec in WALKERS))  # type: ignore[arg-type]
+    return everywhere.moved([one._replace(walkers=split) for one in everywhere.placed])

@@ -7,35 +7,25 @@ score rows of every walker → per-group clipping, centring and balancing → op
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh, NamedSharding
 
 from qernel.config.sections import TrainConfig
-from qernel.estimators.batched import WalkerFunctions, walker_functions
-from qernel.estimators.local_energy import LocalEnergy
-from qernel.estimators.order_parameter import crystal_order
 from qernel.optimise import Schedule, build_optimiser
-from qernel.sampling.devices import REPLICATED, SPLIT, over_walkers, walker_mesh
-from qernel.sampling.metropolis import Walkers
-from qernel.sampling.moves import Gaussian
-from qernel.sampling.population import ADVANCED, Advanced, Population
-from qernel.training.expert_load import nudged, open_experts, steered_places
-from qernel.training.filling import drift_fractions, family_points
+from qernel.sampling.devices import REPLICATED, walker_mesh
+from qernel.training.expert_load import nudged, steered_places
+from qernel.training.members import Member
 from qernel.training.state import TrainState, layout, relaxed
-from qernel.training.system import centred_system, split_over_parameters
+from qernel.training.system import Batch, joint_system, split_over_parameters
+from qernel.training.walk import Moved, Walk
 from qernel.wavefunction import Wavefunction
-
-_ACCEPTANCE = 0.5
-"""Acceptance that the step width aims at."""
-
-_ADAPTION = 0.1
-"""Change of log width in an iteration for each unit of acceptance."""
 
 
 class StepInfo(NamedTuple):
@@ -107,120 +97,72 @@ def moved_on(
     return new, usable
 
 
-def energies_per_group(energies: LocalEnergy, count: int) -> dict[str, Array]:
-    """Energies of `StepInfo` per electron, over the finite walkers of each group.
-
-    Args:
-        energies: of every walker ``[G, W]``.
-        count: number of electrons.
-    """
-    finite = jnp.isfinite(energies.total)
-    # The root in double precision, as counts have it, and only then the precision of the energies.
-    freedom = ((finite.sum(1) - 1).astype(jnp.float64) ** 0.5).astype(energies.total.real.dtype)
-
-    def per_electron(energy: Array) -> Array:
-        return jnp.mean(energy.real, axis=1, where=finite) / count
-
-    return {
-        "energy": per_electron(energies.total),
-        # Walkers are independent chains, so one instant has no autocorrelation to correct for.
-        "error": jnp.std(energies.total.real, axis=1, where=finite) / count / freedom,
-        "median": jnp.nanmedian(jnp.where(finite, energies.total.real, jnp.nan), axis=1) / count,
-        **{name: per_electron(getattr(energies, name)) for name in ("kinetic", "moire", "interaction")},
-    }
-
-
-def sampled(
-    functions: WalkerFunctions,
-    population: Population,
-    shared: tuple[Array, Array],
-    walkers: Walkers,
-    points: Array,
-    keys: Array,
-    *,
-    moves: int,
-    exchange_every: int,
-) -> tuple[Advanced, LocalEnergy, Array]:
-    """What each device does with its walkers: move them, swap them between groups where it is time, measure them.
-
-    Args:
-        functions: of the wavefunction.
-        population: how its walkers move.
-        shared: parameters, and the iteration.
-        walkers: before.
-        points: of the groups ``[G, p]``.
-        keys: of the walkers ``[G, W]``.
-        moves: see ``train.moves``.
-        exchange_every: see ``train.exchange``.
-
-    Returns:
-        The walkers and how their moves went, local energies ``[G, W]`` and score rows (`WalkerFunctions`).
-    """
-    parameters, iteration = shared
-    swap = (iteration + 1) % exchange_every == 0 if exchange_every else False
-    advanced = population.advanced(parameters, walkers, points, keys, moves=moves, swap=swap)
-    positions = advanced.walkers.positions
-    energies = functions.local_energy(parameters, positions, points)
-    return advanced, energies, functions.scores(parameters, positions, points)
-
-
 def make_step(
-    template: Wavefunction, train: TrainConfig, *, expert_balance: float = 0.0, devices: int | None = None
+    template: Wavefunction,
+    train: TrainConfig,
+    *,
+    others: Sequence[Member] = (),
+    expert_balance: float = 0.0,
+    devices: int | None = None,
 ) -> Callable[[TrainState], tuple[TrainState, StepInfo]]:
     """The jitted training iteration of one ansatz.
 
     Args:
         template: any instance of the ansatz; only its structure is used.
         train: how to train.
+        others: further systems that the same numbers are trained in; their rows join those of the first in one solve.
         expert_balance: logits by which router biases move towards equal load at the first update, where they are
             steered (`qernel.training.expert_load`).
         devices: how many devices share the walkers; None: all there are.
     """
-    hamiltonian = template.hamiltonian
-    functions = walker_functions(template, laplacian=train.laplacian, chunk=train.chunk)
-    population = Population.of(functions.log_modulus, hamiltonian)
+    walks = [Walk.of(template, train), *(Walk.of(one.wavefunction, one.train) for one in others)]
     optimiser = build_optimiser(train)
     places, rate = steered_places(template), Schedule(expert_balance, train.decay)
-    measure = partial(sampled, functions, population, moves=train.moves, exchange_every=train.exchange)
 
     def step(state: TrainState) -> tuple[TrainState, StepInfo]:
-        key, drift_key, sweep_key = jax.random.split(jax.random.wrap_key_data(state.key), 3)
-        fractions = drift_fractions(drift_key, state.fractions, train.drift)
-        points = family_points(hamiltonian, fractions, train)
-        keys = jax.random.split(sweep_key, state.walkers.log_modulus.shape)
-        mesh = walker_mesh(keys.shape[1], devices)
-        advanced, energies, scores = over_walkers(measure, mesh, (ADVANCED, SPLIT, SPLIT))(
-            (state.parameters, state.iteration), state.walkers, points, keys
-        )
-        accepted = {name: of_walkers.mean(1) for name, of_walkers in advanced.acceptance.items()}
-        acceptance = accepted.pop(Gaussian.name)
-        width = population.adapted(advanced.walkers.width, acceptance, target=_ACCEPTANCE, rate=_ADAPTION)
-        walkers = advanced.walkers._replace(width=width)
-        rows, residuals, deviation, bad = centred_system(energies.total, scores, clip=train.clip, balance=train.balance)
-        rows, residuals = split_over_parameters(rows, mesh), residuals.reshape(-1)
+        key, *random = jax.random.split(jax.random.wrap_key_data(state.key), 3)
+        mesh = walker_mesh(math.gcd(*(one.walkers.log_modulus.shape[1] for one in state.placed)), devices)
+        moved = [
+            walk.moved(state, placed, _keys(random, number), mesh)
+            for number, (walk, placed) in enumerate(zip(walks, state.placed, strict=True))
+        ]
+        sizes = [walk.hamiltonian.count / walks[0].hamiltonian.count for walk in walks]
+        batches = [Batch(one.energies.total, one.scores, size) for one, size in zip(moved, sizes, strict=True)]
+        systems = joint_system(batches, clip=train.clip, balance=train.balance)
+        rows = _joined([split_over_parameters(one.rows, mesh) for one in systems])
+        residuals = _joined([one.residuals.reshape(-1) for one in systems])
         update, optimiser_state = optimiser.update(rows, residuals, state.optimiser, state.tuning)
         nudge = None
         if places.size:
-            load = open_experts(functions, mesh, state.parameters, walkers, points).mean((0, 1))
+            load = _load(walks, state, moved, mesh)
             nudge = partial(nudged, places=places, load=load, rate=rate(state.iteration - train.burn_in))
         new, usable = moved_on(
             state, update, optimiser_state, burn_in=train.burn_in, average=train.average, nudge=nudge
         )
-        new = new._replace(walkers=walkers, fractions=fractions, key=jax.random.key_data(key))
+        new = new.moved([one.placed for one in moved])._replace(key=jax.random.key_data(key))
         new = jax.lax.with_sharding_constraint(new, layout(new, mesh))
-        info = StepInfo(
-            point=points,
-            **energies_per_group(energies, hamiltonian.count),
-            deviation=deviation / hamiltonian.count,
-            order_parameter=crystal_order(walkers.positions, hamiltonian.supercell).mean(1),
-            acceptance=acceptance,
-            other_acceptance=accepted,
-            exchange_acceptance=advanced.swapped.mean(1),
-            width=width,
-            bad_walkers=bad,
-            skipped=~usable,
-        )
+        found = [w.info(m, s.deviation, s.dropped) for w, m, s in zip(walks, moved, systems, strict=True)]
+        info = StepInfo(**jax.tree.map(lambda *parts: _joined(parts), *found), skipped=~usable)
         # Whole in every process.
         return new, jax.lax.with_sharding_constraint(info, NamedSharding(mesh, REPLICATED))
 
     return jax.jit(step)
+
+
+def _keys(random: Sequence[Array], number: int) -> tuple[Array, Array]:
+    """The random keys of one of the systems; those of the first are the ones that it has alone."""
+    drift, sweep = (jax.random.fold_in(key, number) if number else key for key in random)
+    return drift, sweep
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+
+
+def _load(walks: Sequence[Walk], state: TrainState, moved: Sequence[Moved], mesh: Mesh) -> Array:
+    """Fraction of the walkers that each expert acts on, averaged over the groups of all systems."""
+    loads = [walk.load(state, one, mesh) for walk, one in zip(walks, moved, strict=True)]
+    if len(loads) == 1:
+        return loads[0]
+    groups = [len(one.points) for one in moved]
+    return jnp.average(jnp.stack(loads), axis=0, weights=jnp.asarray(groups, loads[0].dtype))

@@ -16,6 +16,7 @@ from qernel.benchmark.flops import matmul_flops, matmul_rate
 from qernel.config import Config
 from qernel.estimators.batched import WalkerFunctions, walker_functions, walkers_at_once
 from qernel.estimators.memory import available_memory, live_bytes
+from qernel.training.size import score_rows, walkers_in_words
 from qernel.wavefunction import outline, parameter_count, parameter_layout
 
 EFFICIENCY = {"forward": 0.3, "folx": 0.2, "loop": 0.1}
@@ -34,6 +35,26 @@ _DOUBLE = 0.5
 """Speed of double precision against single."""
 
 
+class Share(NamedTuple):
+    """Rough needs of the groups of one system, without the solve that all share.
+
+    Attributes:
+        label: the system for people.
+        walkers: groups and walkers in words.
+        rows: in the natural-gradient problem.
+        seconds: of its walkers in an iteration.
+        stored: bytes of its score rows.
+        working: bytes at the worse of two moments, local energies and score rows, rows included.
+    """
+
+    label: str
+    walkers: str
+    rows: int
+    seconds: float
+    stored: float
+    working: float
+
+
 class Estimate(NamedTuple):
     """Rough needs of a training run.
 
@@ -46,6 +67,7 @@ class Estimate(NamedTuple):
         total: seconds of the whole run, with burn-in and without compilation.
         speed: floating-point operations per second of a single-precision matrix product, all devices.
         devices: how many devices share the walkers.
+        shares: of every system.
     """
 
     parameters: int
@@ -56,15 +78,42 @@ class Estimate(NamedTuple):
     total: float
     speed: float
     devices: int
+    shares: tuple[Share, ...]
 
 
 def estimate(config: Config) -> Estimate:
     """The needs of ``config`` on this machine."""
-    train, model = config.train, config.model
-    hamiltonian = config.hamiltonian()
+    train, devices = config.train, jax.device_count()
     dtype = jnp.dtype(train.precision)
+    template = outline(config.model, config.hamiltonian(), dtype=dtype)
+    layout = parameter_layout(template)
+    speed = matmul_rate(devices)
+    slow = 1.0 if train.precision == "float32" else _DOUBLE
+    shares = tuple(_share(one, speed * slow * EFFICIENCY[train.laplacian]) for one in config.members)
+    rows = sum(one.rows for one in shares)
+    seconds = sum(one.seconds for one in shares)
+    if train.optimiser == "spring":
+        solve = 2 * rows**2 * layout.trainable / slow + rows**3 / 3 / _DOUBLE
+        seconds += solve / (speed * SOLVE_EFFICIENCY)
+    memory = dtype.itemsize * _STATES * layout.parameters.size * devices + _peak(config, shares)
+    return Estimate(
+        parameters=parameter_count(template),
+        memory=memory,
+        program=_PROGRAM if jax.default_backend() == "cpu" else 0.0,
+        available=available_memory(),
+        iteration=seconds,
+        total=seconds * (train.burn_in + train.iterations),
+        speed=speed,
+        devices=devices,
+        shares=shares,
+    )
 
-    template = outline(model, hamiltonian, dtype=dtype)
+
+def _share(config: Config, speed: float) -> Share:
+    """Of the only system of a configuration; ``speed`` is what the wavefunction reaches."""
+    train, hamiltonian = config.train, config.hamiltonian()
+    dtype = jnp.dtype(train.precision)
+    template = outline(config.model, hamiltonian, dtype=dtype)
     layout = parameter_layout(template)
     parameters = jax.ShapeDtypeStruct(layout.parameters.shape, dtype)
     positions = jnp.zeros((1, 1, hamiltonian.count, 2), dtype)
@@ -78,27 +127,11 @@ def estimate(config: Config) -> Estimate:
 
     derivatives, scores = operations(functions.local_energy), operations(functions.scores)
     walker = (train.moves + 1) * operations(functions.log_modulus) + derivatives + scores
-    walkers = train.groups * train.walkers
-    rows = walkers * (2 if config.is_complex else 1)
-    size = layout.trainable
-
-    speed = matmul_rate(jax.device_count())
-    slow = 1.0 if train.precision == "float32" else _DOUBLE
-    seconds = walkers * walker / (speed * slow * EFFICIENCY[train.laplacian])
-    if train.optimiser == "spring":
-        solve = 2 * rows**2 * size / slow + rows**3 / 3 / _DOUBLE
-        seconds += solve / (speed * SOLVE_EFFICIENCY)
-    memory = dtype.itemsize * _STATES * parameters.size * jax.device_count() + _peak(config, size, functions, arguments)
-    return Estimate(
-        parameters=parameter_count(template),
-        memory=memory,
-        program=_PROGRAM if jax.default_backend() == "cpu" else 0.0,
-        available=available_memory(),
-        iteration=seconds,
-        total=seconds * (train.burn_in + train.iterations),
-        speed=speed,
-        devices=jax.device_count(),
-    )
+    seconds = train.groups * train.walkers * walker / speed
+    rows = score_rows(config)
+    stored = dtype.itemsize * rows * layout.trainable
+    working = _working(config, layout.trainable, stored, functions, arguments)
+    return Share(config.system.label, walkers_in_words(config), rows, seconds, stored, working)
 
 
 _PROGRAM = 1.6e9
@@ -108,12 +141,10 @@ _STATES = 6
 """Vectors of all parameters before and after a step: the parameters, their average, the direction."""
 
 
-def _peak(config: Config, size: int, functions: WalkerFunctions, arguments: Sequence[Any]) -> float:
-    """Bytes at the worst of three moments of an iteration: local energies, score rows, the solve."""
+def _working(config: Config, size: int, stored: float, functions: WalkerFunctions, arguments: Sequence[Any]) -> float:
+    """Bytes at the worse of two moments of an iteration in one system: local energies, score rows."""
     train, devices = config.train, jax.device_count()
     parts = 2 if config.is_complex else 1
-    rows = train.groups * train.walkers * parts
-    stored = jnp.dtype(train.precision).itemsize * rows * size
     share = max(train.walkers // devices, 1)
 
     def working(function: Callable[..., Any], laplacian: bool, result: int = 0) -> float:
@@ -124,5 +155,13 @@ def _peak(config: Config, size: int, functions: WalkerFunctions, arguments: Sequ
     # The rows of a group are gathered before they join those of the others. A trace has each twice, joined and shaped.
     row = 2 * jnp.dtype(train.precision).itemsize * parts * size
     scores = stored * (1 + 1 / train.groups) + working(functions.scores, False, row)
-    solve = copies(devices) * stored + (2 * 8 * rows**2 if train.optimiser == "spring" else 0)  # the kernel, factorised
-    return max(working(functions.local_energy, True), scores, solve)
+    return max(working(functions.local_energy, True), scores)
+
+
+def _peak(config: Config, shares: Sequence[Share]) -> float:
+    """Bytes at the worst moment of an iteration: in one of the systems, while rows of all others wait, or the solve."""
+    stored, rows = sum(one.stored for one in shares), sum(one.rows for one in shares)
+    kernel = 2 * 8 * rows**2 if config.train.optimiser == "spring" else 0  # factorised
+    # Rows of several systems are joined for the solve.
+    solve = (copies(jax.device_count()) + (len(shares) > 1)) * stored + kernel
+    return max(solve, *(one.working + stored - one.stored for one in shares))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qernel import runtime
 from qernel.cli.shared.options import add_config
 from qernel.config import Config, load_config
+from qernel.config.systems import shared_walkers
 from qernel.hamiltonian.terms import parameter
 from qernel.text import duration, size
 
@@ -29,9 +30,11 @@ def run(options: argparse.Namespace) -> int:
     """Print the resolved configuration and, as comments, what follows from it: the output is a configuration too."""
     config = load_config(options.config, options.set)
     print(config.to_toml().rstrip(), flush=True)  # the rest takes a few seconds
-    runtime.configure(runtime.usable_devices(config.train.walkers))
+    runtime.configure(runtime.usable_devices(shared_walkers(config)))
     _comment("notes", iter(config.notes()))
     _comment("units", _units(config, config.hamiltonian()))
+    if len(config.systems) > 1:
+        _comment("systems", _systems(config))
     _comment("cost (rough)", _cost(config))
     return 0
 
@@ -59,6 +62,13 @@ def _units(config: Config, hamiltonian: Hamiltonian) -> Iterator[str]:
     yield f"r_s = {spacing:.4g} a_M, the radius of the disc of one electron"
 
 
+def _systems(config: Config) -> Iterator[str]:
+    """Every system that the weights are trained in, with what differs between them."""
+    for one in config.members:
+        words = f"area {one.hamiltonian().supercell.area:.6g} a_M², {'complex' if one.is_complex else 'real'} ψ"
+        yield f"{one.system.label}: {one.train.groups}×{one.train.walkers} walkers, {words}"
+
+
 def _numbers(hamiltonian: Hamiltonian) -> Iterator[str]:
     """What the terms read besides λ: a value, or an interval."""
     ranges = dict(zip(hamiltonian.parameters, hamiltonian.ranges, strict=True))
@@ -75,19 +85,23 @@ def _numbers(hamiltonian: Hamiltonian) -> Iterator[str]:
 def _cost(config: Config) -> Iterator[str]:
     from qernel.cli.commands.estimate import estimate
     from qernel.estimators.memory import available_memory
-    from qernel.training.size import least_memory, numbers, remedy, shapes
+    from qernel.training.size import least_memory, numbers, remedy, shapes, walkers_in_words
     from qernel.wavefunction import parameter_count
 
     train, empty = config.train, shapes(config)
     yield f"parameters: {parameter_count(empty)}"
     least, most = least_memory(config, numbers(empty)), available_memory()
     if most is not None and least > _HOPELESS * most:  # it would take minutes to tell by how much
-        yield f"memory: more than {size(least)} for {train.groups}×{train.walkers} walkers, of {size(most)} there is"
+        yield f"memory: more than {size(least)} for {walkers_in_words(config)} walkers, of {size(most)} there is"
         yield f"that does not fit: {remedy(config, least, most)}"
         return
     need = estimate(config)
     devices = f"{need.devices} device{'s' * (need.devices != 1)}"
-    memory = f"memory: about {size(need.memory)} for {train.groups}×{train.walkers} walkers"
+    if len(need.shares) > 1:
+        for one in need.shares:
+            time = f"{_brief(one.seconds)} an iteration without the solve"
+            yield f"{one.label}: {one.rows} rows, about {size(one.working)}, {time}"
+    memory = f"memory: about {size(need.memory)} for {walkers_in_words(config)} walkers"
     memory += f" and {size(need.program)} for the program" if need.program else ""
     yield memory if need.available is None else f"{memory}, of {size(need.available)} there is"
     if need.available is not None and need.memory + need.program > need.available:

@@ -43,6 +43,17 @@ from qernel.wavefunction.parts.neighbour_attention import NeighbourAttention
 _LABELS = 2
 """Numbers in a label."""
 
+_DISPLACED = 0.01
+"""What an amount of 1 displaces, in units of n^(−1/2).
+
+Of all updates that explain the local energies of a few hundred walkers equally well, natural gradient takes the one
+with the smallest numbers: units decide who moves first. log ψ changes by k_F a coordinate for every electron, so that
+in a_M the many numbers of the backflow fitted noise, and the first updates made the variance ten times larger.
+"""
+
+_DRESSED = 0.1
+"""The unit of what dresses orbitals, for the same reason."""
+
 
 class Block(eqx.Module):
     """h ← h + attention(FiLM h);  h ← h + experts(FiLM h)."""
@@ -156,9 +167,10 @@ class Lem(Wavefunction):
         return features, opened
 
     def _displaced(self, features: Any, seen: Seen, positions: Array | Jet, condition: Array) -> Any:
-        """x ``[N, 2]``: along v_k and ∇c_a, by amounts that are zero at the start."""
+        """x ``[N, 2]``: along the vectors of the surroundings, by amounts that are zero at the start."""
         amounts = contract("nc,cv->nv", features, self.backflow_features) + self.backflow(condition)
-        return positions + contract("nxv,nv->nx", seen.vectors, amounts)
+        unit = _DISPLACED / self.hamiltonian.density**0.5
+        return positions + contract("nxv,nv->nx", seen.vectors, unit * amounts)
 
     def _determinants(self, features: Any, coordinates: Any, point: Array, condition: Array) -> tuple[Array, Any]:
         """(sign, log) of the weighted sum of determinants."""
@@ -168,7 +180,7 @@ class Lem(Wavefunction):
         for start, stop in spin_blocks(self.hamiltonian.electrons):
             own, x = electrons(features, start, stop), electrons(coordinates, start, stop)
             found, labels = self._orbitals(x.value if isinstance(x, Jet) else x, point, condition)
-            weights = jnp.einsum("dcm,dmj->dcj", self.dressing[kinds], jnp.asarray(labels, features.dtype))
+            weights = _DRESSED * jnp.einsum("dcm,dmj->dcj", self.dressing[kinds], jnp.asarray(labels, features.dtype))
             basis: Any = Displaced(found, x) if isinstance(x, Jet) else found.value
             species.append(readout_log_det(own, weights, jnp.ones((count, stop - start), features.dtype), basis))
         (sign, log), *others = species

@@ -1,12 +1,14 @@
 """What a network may see of a configuration: numbers that all symmetries of the Hamiltonian leave as they are.
 
-Each electron i has the one-body factors c_a(r_i) of `many_body.Potential`, what surrounds it (`vicinity`), s_k and v_k,
-and products of these. Translations by the moiré lattice, rotations and reflections of the potential and the exchange
-of electrons change none of them but by the order of the electrons; nothing knows where the origin is.
+Each electron i has the one-body factors c_a(r_i) of `many_body.Potential`, what surrounds it (`vicinity`), s_k, v_k and
+t_k, what surrounds its neighbours, w_kl = Σ_j b_k(r_ij) v_l(j), and products of these. Translations by the moiré
+lattice, rotations and reflections of the potential and the exchange of electrons change none of them but by the order
+of the electrons; nothing knows where the origin is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +19,7 @@ from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Jet, columns, concatenate, contract, pointwise
-from qernel.laplacian.pairs import PairFunctions, gathered
+from qernel.laplacian.pairs import PairFunctions, gathered, messages
 from qernel.wavefunction.parts.many_body import Potential, potential_of
 from qernel.wavefunction.parts.vicinity import Vicinity
 
@@ -27,7 +29,8 @@ class Seen(NamedTuple):
 
     Attributes:
         scalars: invariants of every electron ``[N, f]``.
-        vectors: v_k and ∇c_a of every electron ``[N, 2, K + A]``, which rotate with the configuration.
+        vectors: v_k, w_kl, t_k·v_l, ∇c_a and t_k·∇c_a of every electron ``[N, 2, n]``; they rotate with the
+            configuration.
         pairs: the scalar functions of all pairs (`Vicinity`).
     """
 
@@ -62,12 +65,15 @@ class Invariants:
     def count(self) -> int:
         """Number f of invariants of an electron."""
         k, a = self.vicinity.scalars, self.potential.factors
-        return a + k + a * (a + 1) // 2 + k * (k + 1) + 2 * a * k
+        pairs = k * (k + 1) // 2
+        alone = a + a * (a + 1) // 2 + 3 * a * k + a * k * k
+        return k + 3 * pairs + k * pairs + alone
 
     @property
     def vectors(self) -> int:
         """Number of vectors of an electron."""
-        return self.vicinity.scalars + self.potential.factors
+        k, a = self.vicinity.scalars, self.potential.factors
+        return k + 2 * k * k + a + a * k
 
     def __call__(self, positions: Array | Jet) -> Seen:
         """Of positions ``[N, 2]`` in a_M, or of their seed jet."""
@@ -75,31 +81,45 @@ class Invariants:
         x = positions.value if isinstance(positions, Jet) else positions
         k, a = self.vicinity.scalars, self.potential.factors
         functions = self.vicinity(x)
+        pairs = functions.chosen(slice(0, k))
         near = gathered(functions, carried=carried)
         s = bounded(columns(near, 0, k, (k,)) + jnp.asarray(-self.vicinity.mean, x.dtype))
-        v = _shortened(columns(near, k, 3 * k, (2, k)))
-        scalars, vectors = [s], [v]
+        v, t = (_shortened(columns(near, m * k, (m + 2) * k, (2, k))) for m in (1, 3))
+        w, turned = _shortened(_passed(pairs, v)), _shortened(_turned(t, v))
+        first, second = np.triu_indices(k)
+        bent = _summed(_picked(turned, (np.arange(k)[:, None] * k + first).ravel()) * _picked(v, np.tile(second, k)))
+        # Of the third order, and so without the long tails that would let few configurations decide an update.
+        bent = (1.0 / _MOST) * bent
+        scalars = [s, _products(s, s), _summed(_products(v, v)), _summed(_products(t, t)), bent]
+        vectors = [v, w, turned]
         if a:
             factors = self._factors(positions)
-            c, gradients = columns(factors, 0, a, (a,)), columns(factors, a, 3 * a, (2, a))
-            scalars = [c, s, _products(c, c), _outer(c, s), _dots(gradients, v)]
-            vectors.append(gradients)
-        scalars += [_products(s, s), _summed(_products(v, v))]
-        return Seen(concatenate(scalars), concatenate(vectors), functions.chosen(slice(0, k)))
+            c = columns(factors, 0, a, (a,))
+            g, h = (columns(factors, m * a, (m + 2) * a, (2, a)) for m in (1, 3))
+            scalars += [c, _products(c, c), _outer(c, s), _dots(g, v), _dots(h, t), _dots(g, w)]
+            vectors += [g, _shortened(_turned(t, g))]
+        return Seen(concatenate(scalars), concatenate(vectors), pairs)
 
     def _factors(self, positions: Array | Jet) -> Any:
-        """c_a and the components of ∇c_a, each of unit spread over the cell: ``[N, 3 A]``, local."""
+        """c_a and the components of ∇c_a and ∇∇c_a, each of unit spread over the cell: ``[N, 5 A]``, local."""
         waves, weights, phases = self.potential
-        spread = np.sqrt(0.5 * (weights**2).sum())
-        slope = np.sqrt(0.25 * ((weights[:, None] * waves) ** 2).sum())
         angles = contract("nx,xg->ng", positions, jnp.asarray(waves.T, positions.dtype))
         angles = angles + jnp.asarray(phases, positions.dtype)
-        even, odd, nothing = weights / spread, weights / slope, np.zeros_like(weights)
+        lengths = np.linalg.norm(waves, axis=1)
+        flat, slope, bend = (
+            np.sqrt(share * (weights**2 * lengths**m).sum()) for m, share in ((0, 0.5), (2, 0.25), (4, 0.25))
+        )
+        even, nothing = weights / flat, np.zeros_like(weights)
+        from_cos, from_sin = [even, nothing], [nothing, even]
         # ∇ cos = −g sin, ∇ sin = g cos.
-        from_cos = np.stack([even, nothing, *(part for g in waves.T for part in (nothing, odd * g))], axis=1)
-        from_sin = np.stack([nothing, even, *(part for g in waves.T for part in (-odd * g, nothing))], axis=1)
+        for g in waves.T:
+            from_cos += [nothing, g * weights / slope]
+            from_sin += [-g * weights / slope, nothing]
+        for gg in (waves[:, 0] ** 2 - waves[:, 1] ** 2, 2.0 * waves[:, 0] * waves[:, 1]):
+            from_cos += [-gg * weights / bend, nothing]
+            from_sin += [nothing, -gg * weights / bend]
         cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
-        tables = [jnp.asarray(table, positions.dtype) for table in (from_cos, from_sin)]
+        tables = [jnp.asarray(np.stack(table, axis=1), positions.dtype) for table in (from_cos, from_sin)]
         return contract("ng,gf->nf", cos, tables[0]) + contract("ng,gf->nf", sin, tables[1])
 
 
@@ -123,7 +143,7 @@ def _shortened(v: Any) -> Any:
 
 def _picked(x: Any, index: np.ndarray) -> Any:
     """Entries of the last axis."""
-    return Jet(x.data[..., index], x.owners) if isinstance(x, Jet) else x[..., index]
+    return _reshaped(x, lambda data: data[..., index])
 
 
 def _products(a: Any, b: Any) -> Any:
@@ -134,15 +154,42 @@ def _products(a: Any, b: Any) -> Any:
 
 def _summed(x: Any) -> Any:
     """The sum over the components of ``[N, 2, m]``."""
-    if isinstance(x, Jet):
-        return Jet(x.data.sum(-2), x.owners)
-    return x.sum(-2)
+    return _reshaped(x, lambda data: data.sum(-2))
 
 
 def _outer(a: Any, b: Any) -> Any:
     """a_k b_l, the second index fastest."""
     k, m = np.divmod(np.arange(a.shape[-1] * b.shape[-1]), b.shape[-1])
     return _picked(a, k) * _picked(b, m)
+
+
+def _reshaped(x: Any, change: Callable[[Array], Array]) -> Any:
+    """The same change of the shape of everything that x carries."""
+    return Jet(change(x.data), x.owners) if isinstance(x, Jet) else change(x)
+
+
+def _components(x: Any) -> tuple[Any, Any]:
+    """Both components of ``[N, 2, m]``."""
+    return _reshaped(x, lambda data: data[..., 0, :]), _reshaped(x, lambda data: data[..., 1, :])
+
+
+def _turned(t: Any, v: Any) -> Any:
+    """t_k·v_l of tensors and vectors ``[N, 2, m]``, as ``[N, 2, k l]``, the second index fastest."""
+    (even, odd), (x, y) = (_components(part) for part in (t, v))
+    both = concatenate([_outer(even, x) + _outer(odd, y), _outer(odd, x) + (-1.0) * _outer(even, y)])
+    return columns(both, 0, both.shape[-1], (2, both.shape[-1] // 2))
+
+
+def _passed(pairs: PairFunctions, v: Any) -> Any:
+    """Σ_j b_k(r_ij) v_l(j) of vectors ``[N, 2, m]``, as ``[N, 2, k m]``."""
+    heard = messages(pairs, _reshaped(v, lambda data: data.reshape(*data.shape[:-2], -1)))
+    size = v.shape[-1]
+
+    def change(data: Array) -> Array:
+        parts = data.reshape(*data.shape[:-1], 2, size)
+        return jnp.moveaxis(parts, -2, -3).reshape(*data.shape[:-2], 2, -1)
+
+    return _reshaped(heard, change)
 
 
 def _dots(a: Any, b: Any) -> Any:
