@@ -31,6 +31,12 @@ def dataset() -> xarray.Dataset:
         "gate": {"block": 2, "expert": 3},
         "gate_active": {"block": 2, "expert": 3},
         "momentum_distribution": {"spin": 2, "k": 6},
+        "variational_energy": {},
+        "gain": {},
+        "variational_variance": {},
+        "time_step_energy": {"step": 3},
+        "time_step_tau": {"step": 3},
+        "fit_coefficient": {"power": 2},
     }
     data: dict[str, Any] = {}
     for name, axes in sizes.items():

@@ -62,6 +62,6 @@ def test_every_verb_has_an_example() -> None:
     where = {"load": "measure.library", "train": "measure.train", "hartree_fock": "measure.mean_field"}
     where |= {"transition": "transition.verb", "grow": "measure.grow"}
     verbs = [getattr(import_module(f"qernel.{module}"), name) for name, module in where.items()]
-    verbs += [getattr(Model, name) for name in ("at", "query", "scan", "map", "observe", "diagnose")]
+    verbs += [getattr(Model, name) for name in ("at", "query", "scan", "map", "observe", "diagnose", "project")]
     verbs += [getattr(State, name) for name in ("energy", "observe", "sample", "chains", "log_psi")]
     assert not [verb for verb in verbs if ">>> " not in (verb.__doc__ or "")]

@@ -24,7 +24,7 @@ DATA = dataset()
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("accuracy", "interpolation")])
 def test_every_kind_is_drawn_from_its_file(kind: str) -> None:
     figures = draw(kind, DATA)
-    expected = {"": 1, "lam0.4": 1, "lam1": 1, "lam1.4": 1, "up": 1, "down": 1}
+    expected = {"": 1, "lam0.4": 1, "lam1": 1, "lam1.4": 1, "gain": 1, "up": 1, "down": 1}
     assert figures and set(figures) <= set(expected)
     for figure in figures.values():
         figure.draw_without_rendering()

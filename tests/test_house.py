@@ -24,6 +24,7 @@ UPWARDS = {
     ("qernel.measure.branches", "plots"),  # so does what is measured
     ("qernel.measure.scan", "plots"),
     ("qernel.measure.scan", "transition"),
+    ("qernel.measure.projections", "plots"),
     ("qernel.measure.map", "plots"),
     ("qernel.measure.map", "transition"),
     ("qernel.transition.analysis", "plots"),  # and what is found in it

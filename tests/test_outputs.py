@@ -39,6 +39,7 @@ LINES = {
     "scan": "run --lam 0.7",
     "observe": "run --lam 0.7 --observable energy",
     "diagnose": "run --lam 0.7",
+    "project": "run --lam 0.7",
     "bench": "--electrons 2",
     "submit": "tiny.toml --dry-run",
     "plot": "density results.nc",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,8 +17,10 @@ import numpy as np
 import pytest
 
 from qernel.cli.entry import main
+from qernel.comparison.conditions import check_equal
+from qernel.comparison.interpolation import plan
 from qernel.config import Config, load_config
-from qernel.errors import ConfigError, Interrupted, RunError
+from qernel.errors import ConfigError, Interrupted, QernelError, RunError
 from qernel.estimators.batched import walker_functions
 from qernel.lattice import FloatArray
 from qernel.plots.training import read_metrics, training_curves
@@ -115,6 +119,20 @@ def test_systems_that_do_not_go_together(systems: list[Any], sections: dict[str,
 def test_another_density_is_worth_a_remark() -> None:
     assert len(several(LARGE).notes()) == 1
     assert "filling 1/3 in N=3, 3×3" in several({"electrons": 3}).notes()[-1]
+
+
+def test_the_configuration_in_the_documents() -> None:
+    """And that what compares models refuses it, because it counts in one system."""
+    text = (Path(__file__).parents[1] / "docs" / "running.md").read_text("utf-8")
+    (block,) = re.findall(r"^```toml\n(.*?family\.systems.*?)^```", text, re.DOTALL | re.MULTILINE)
+    config = load_config(tomllib.loads(block))
+    labels = [system.label for system in config.systems]
+    assert labels == ["N=6, 3×3", "N=24, 6×6, twist (1/2, 0)", "N=6, 3×3, twist (1/3, -1/3)"]
+    assert [one.is_complex for one in config.members] == [False, False, True]
+    assert [(one.train.groups, one.train.walkers) for one in config.members] == [(8, 32), (4, 16), (4, 32)]
+    for refused in (lambda: check_equal([("a", config), ("b", config)]), lambda: plan(config, [2.0], 10, 1)):
+        with pytest.raises(QernelError, match="compared in one system"):
+            refused()
 
 
 # The joint problem

@@ -35,18 +35,23 @@ class Parts:
 
     def __init__(self, tell: Told | None, count: int) -> None:
         self._tell, self._count = tell, count
-        self._index, self._what = -1, ""
+        self._index, self._what, self._found = -1, "", ""
 
     def begin(self, what: str) -> None:
         """Say that the next part begins."""
         self._index += 1
         self._what = what + (f" ({self._index + 1} of {self._count})" if self._count > 1 else "")
+        self._found = ""
         self(0.0)
+
+    def found(self, text: str) -> None:
+        """What the present part has found so far, which is told with it from now on."""
+        self._found = f", {text}"
 
     def __call__(self, fraction: float) -> None:
         """Tell the fraction done of the present part."""
         if self._tell is not None:
-            self._tell(self._what, (max(self._index, 0) + fraction) / self._count)
+            self._tell(self._what + self._found, (max(self._index, 0) + fraction) / self._count)
 
 
 class Cell:

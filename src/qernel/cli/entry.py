@@ -22,7 +22,7 @@ FAILED, MISUSED, STOPPED, PIPE = 1, 2, 130, 141
 NOTHING = "stopped, nothing was written"
 """What a command says that was asked to stop before it had a result."""
 
-LONG = ("train", "demo", "query", "scan", "observe", "diagnose", "hf", "compare", "interpolate", "bench")
+LONG = ("train", "demo", "query", "scan", "observe", "diagnose", "project", "hf", "compare", "interpolate", "bench")
 """Commands that take a request to stop when a piece of work is done (`qernel.stopping`)."""
 
 LARGE = ("train", "demo", "compare", "interpolate", "bench")
@@ -94,7 +94,8 @@ _LESS = {
     "hf": "use a smaller --cutoff, a smaller supercell or fewer electrons",
     "bench": "give fewer --electrons, or --set train.walkers to fewer",
     **dict.fromkeys(
-        ("query", "scan", "observe", "diagnose"), "use fewer --walkers or --samples, a coarser grid or a lower cut-off"
+        ("query", "scan", "observe", "diagnose", "project"),
+        "use fewer --walkers or --samples, a coarser grid or a lower cut-off",
     ),
     **dict.fromkeys(("plot", "transition", "export", "extrapolate"), "use a smaller file of results"),
 }

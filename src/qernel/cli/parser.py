@@ -17,6 +17,7 @@ COMMANDS = {
     "extrapolate": "energies of several wavefunctions, continued to zero variance",
     "observe": "densities, correlations, occupations, ... of a trained wavefunction",
     "diagnose": "which parameters could still lower the variance of a trained wavefunction",
+    "project": "diffusion Monte Carlo energies with the nodes of a trained wavefunction",
     "plot": "a figure from a file of results or from a run's metrics",
     "report": "one HTML file with figures, tables and provenance",
     "explore": "a page in the browser with a λ slider: density, energies, training",
@@ -45,6 +46,7 @@ examples:
   qernel scan runs/two --lam 0.4:1.4:21 --over U 8 10 12
                                                    a map over two parameters, in runs/two/map
   qernel hf n6 --lam 0.4:1.4:11 --out hf-n6        Hartree–Fock, to compare with
+  qernel project runs/n6 --lam 1                   diffusion Monte Carlo with the nodes of the model
   qernel observe runs/n6 --lam 1 --observable density structure_factor
                                                    arrays with errors, in runs/n6/observe/observables.nc
   qernel explore runs/n6                           a page in the browser with a λ slider

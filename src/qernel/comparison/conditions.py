@@ -42,6 +42,19 @@ class Budget(NamedTuple):
     seconds: float | None
 
 
+def require_one_system(label: str, config: Config) -> None:
+    """Refuse a run in several systems: energies and costs of one are compared.
+
+    Raises:
+        QernelError: if there are several.
+    """
+    if len(config.systems) > 1:
+        raise QernelError(
+            f"{label} has family.systems, and models are compared in one system: leave them out "
+            "(--set family.systems=none)"
+        )
+
+
 def check_equal(
     configs: Sequence[tuple[str, Config]], allowed: Sequence[str] = (), counted: Sequence[str] = ()
 ) -> None:
@@ -55,6 +68,8 @@ def check_equal(
     Raises:
         QernelError: naming every key that differs, with both values, or an allowed key that does not exist.
     """
+    for label, config in configs:
+        require_one_system(label, config)
     first_label, first = configs[0]
     tables = [(label, _conditions(config, (*allowed, *counted))) for label, config in configs]
     known = {f"{section}.{key}" for section, model in _sections(first) for key in type(model).model_fields}

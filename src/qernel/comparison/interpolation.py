@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from qernel.comparison.conditions import Budget, Entry
+from qernel.comparison.conditions import Budget, Entry, require_one_system
 from qernel.config import Config
 from qernel.config.sections import FamilyConfig
 from qernel.errors import QernelError
@@ -67,8 +67,10 @@ def plan(
         single_iterations: updates of each single-λ model; None: as many as make both kinds cost the same.
 
     Raises:
-        QernelError: if there is nothing to interpolate or extrapolate, or no update is left for a single-λ model.
+        QernelError: if there is nothing to interpolate or extrapolate, no update is left for a single-λ model, or there
+            are several systems.
     """
+    require_one_system(config.name or "the configuration", config)
     points = tuple(sorted(set(lam)))
     regions = tuple(region(config.family, value) for value in points)
     low, high = config.family.lam

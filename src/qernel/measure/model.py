@@ -195,7 +195,7 @@ class Model:
 
     on = place.on
     query, scan, map, observe = verbs.query, verbs.scan, verbs.map, verbs.observe
-    diagnose = verbs.diagnose
+    diagnose, project = verbs.diagnose, verbs.project
 
     def sampled_like(self, other: Model) -> Model:
         """This model, sampled by what is compiled for another one of the same configuration, if it is of the same.

@@ -15,6 +15,7 @@ from qernel.along import named
 from qernel.errors import RunError
 from qernel.measure.diagnose import diagnose
 from qernel.measure.energies import Energies
+from qernel.measure.project import project
 from qernel.measure.summary import summary
 from qernel.stopping import stoppable
 from qernel.text import html_facts
@@ -226,6 +227,7 @@ class State:
         return observe(self, observables, samples=samples, walkers=walkers, seed=seed, progress=progress)
 
     diagnose = diagnose
+    project = project
 
     def chains(
         self, samples: int | None = None, *, walkers: int | None = None, seed: int | None = None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qernel.measure.map import Map
     from qernel.measure.model import Model
     from qernel.measure.points import Where
+    from qernel.measure.projections import Projections
     from qernel.measure.scan import Scan
     from qernel.observables import Observable
     from qernel.progress import Told
@@ -253,3 +254,47 @@ def diagnose(
     folder = None if out is None else Path(out)
     with shown(progress) as tell:
         return diagnoses(points(model, values, **where), groups=groups, out=folder, tell=tell)
+
+
+@stoppable
+def project(
+    model: Model,
+    values: npt.ArrayLike,
+    *,
+    time_steps: Sequence[float] | float = (),
+    time: float | None = None,
+    fit: str = "linear",
+    out: str | Path | None = None,
+    progress: Told | bool | None = None,
+    **where: Unpack[Where],
+) -> Projections:
+    """Diffusion Monte Carlo energies with the nodes or the phase of ψ, as ``qernel project`` finds them.
+
+    Args:
+        model: to project.
+        values: of the parameter.
+        time_steps: in 1/E0; default: at each value one that accepts 99% of the steps, its half and its quarter.
+        time: imaginary time at each time step in 1/E0 (8).
+        fit: of the energies against the time step: ``linear`` or ``quadratic``.
+        out: folder for the files; a projection that was stopped goes on where it was when it is asked for again.
+        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
+            called with what is projected and the fraction done.
+        where: as of `query`; as many walkers are projected as there are chains.
+
+    Raises:
+        QernelError: as `query`, and for time steps, a time or a fit that make no sense.
+        RunError: as `query`, and if ``out`` holds another projection.
+        Interrupted: when a projection into a folder is stopped.
+
+    >>> import qernel
+    >>> found = qernel.load("n6").project(1.0, time_steps=0.01, time=0.1, samples=4, walkers=16)
+    >>> found.found[0].gain.value < 0.5
+    True
+    """
+    from qernel.measure.points import points
+    from qernel.measure.project import projections
+
+    folder = None if out is None else Path(out)
+    with shown(progress) as tell:
+        asked = points(model, values, **where)
+        return projections(asked, time_steps=time_steps, time=time, fit=fit, out=folder, tell=tell)

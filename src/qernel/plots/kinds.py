@@ -178,6 +178,12 @@ def _routing(data: xarray.Dataset) -> Figures:
     return {"": routing_curves(data[along.name].values, *columns, axis=along, title=titled(data, fixed(data)))}
 
 
+def _projection(data: xarray.Dataset) -> Figures:
+    from qernel.plots.projection import time_step_figures
+
+    return time_step_figures(data, axis(data))
+
+
 def _transition(data: xarray.Dataset) -> Figures:
     from qernel.plots.transition import transition_figure
     from qernel.transition import analyse
@@ -247,6 +253,7 @@ KINDS: dict[str, Kind] = {
         _routing,
         "experts against λ: gates, how often active",
     ),
+    "projection": Kind(("time_step_energy", "gain"), _projection, "projected energies against the time step; gains"),
     "momentum_distribution": Kind(("momentum_distribution",), _momentum, "n(k) against |k|, a colour for each λ"),
 }
 """Figures of a file of results, by name; others are `VERSUS_LAM`, `TRANSITION`, `PHASE_MAP`, and those of a run."""

@@ -21,6 +21,8 @@ from qernel.lattice import FloatArray
 PIECES = 16
 """Stretches of a series that count as chains: their means see whatever is longer than autocorrelation can show."""
 
+_LONG_PIECES = 4
+
 _MEMORY = 5.0
 """Weights of so many autocorrelation times are multiplied."""
 
@@ -95,6 +97,14 @@ class Mean(NamedTuple):
     summary: Summary
     generations: int
 
+    def over(self, electrons: int) -> Self:
+        """The same per electron."""
+        summary = self.summary
+        scaled = summary._replace(
+            mean=summary.mean / electrons, error=summary.error / electrons, variance=summary.variance / electrons**2
+        )
+        return self._replace(value=self.value / electrons, summary=scaled)
+
     @property
     def error(self) -> float:
         """Standard error, which knows of autocorrelation: that within stretches, or their scatter if it is larger."""
@@ -134,7 +144,7 @@ def weighted_mean(series: Series, values: FloatArray, generations: int) -> Mean:
     weights /= weights.mean()
     ratio = values[generations:] / series.weight[generations:]
     value = float((weights * ratio).mean())
-    return Mean(value, summarise(_pieces(weights * (ratio - value))), generations)
+    return Mean(value, _summary(weights * (ratio - value)), generations)
 
 
 def memory(series: Series) -> int:
@@ -151,13 +161,29 @@ def _products(series: Series, generations: int) -> FloatArray:
     return sums[generations:count] - sums[: count - generations]
 
 
-def _pieces(values: FloatArray) -> FloatArray:
-    """A series as `PIECES` stretches of equal length; the first few values are left over.
+def _summary(values: FloatArray) -> Summary:
+    """Of a series in stretches of equal length; the first few values are left over.
+
+    R̂ is that of a few long stretches: many short ones differ though nothing is wrong.
 
     Raises:
         ValueError: if it is too short.
     """
     if len(values) < _SHORTEST:
         raise ValueError(f"{len(values)} generations: the error of a mean needs at least {_SHORTEST}")
-    length = len(values) // PIECES
-    return values[len(values) - PIECES * length :].reshape(PIECES, length)
+    whole = values[len(values) % PIECES :]
+    return summarise(whole.reshape(PIECES, -1))._replace(rhat=summarise(whole.reshape(_LONG_PIECES, -1)).rhat)
+
+
+def population_bias(series: Series, generations: int) -> tuple[float, float]:
+    """What undoing the bias of a fixed number of walkers changes in the energy, plain − weighted, and its error."""
+    plain = series.since(generations)
+    parts = []
+    for log in (np.zeros(len(plain.weight)), _products(series, generations)):
+        weights = np.exp(log - log.max()) * plain.weight
+        weights /= weights.mean()
+        ratio = plain.energy / plain.weight
+        value = float((weights * ratio).mean())
+        parts.append((value, weights * (ratio - value)))
+    (first, one), (second, other) = parts
+    return first - second, _summary(one - other).error

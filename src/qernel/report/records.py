@@ -1,4 +1,4 @@
-"""Sections of the JSON records that commands leave: Hartree–Fock, transitions, comparisons, tangent tests.
+"""Sections of the JSON records that commands leave: Hartree–Fock, transitions, comparisons, tangent tests, projections.
 
 A new kind of record is a function from its content and path to sections, and a line in `RECORDS`.
 """
@@ -120,6 +120,26 @@ def _diagnosis(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     yield Section("Tangent test", [Table(caption, head, rows), _provenance(data)])
 
 
+def _projection(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
+    along = named(next(iter(data["results"][0])))
+    rows, steps = [], []
+    for one in data["results"]:
+        value = f"{one[along.name]:g}"
+        pairs = [one[name] for name in ("variational", "projected", "gain", "interaction")]
+        numbers = [parenthesis(pair["value"], pair["error"]) for pair in pairs]
+        rows.append([value, *numbers, f"{one['fit']['chi2']:.2g}/{one['fit']['dof']}", ", ".join(one["warnings"])])
+        for step in one["time_steps"]:
+            pairs = [step[name] for name in ("energy", "population_bias")]
+            found = [parenthesis(pair["value"], pair["error"]) for pair in pairs]
+            steps.append([value, f"{step['tau']:g}", *found, f"{step['acceptance']:.2%}", f"{step['crossings']:.2%}"])
+    head = [along.symbol, "variational", "projected", "gain", "interaction", "χ²/dof", "doubts"]
+    tables = [Table("Per electron in E0; projected energies are upper bounds with the nodes or phase of ψ", head, rows)]
+    head = [along.symbol, "τ (1/E0)", "energy", "population bias", "accepted", "refused at nodes"]
+    tables.append(Table("At each time step", head, steps))
+    images, left_out = stored({path.with_suffix(".png"): "Energies against the time step"}, path.parent)
+    yield Section("Projection", [*tables, _provenance(data)], images, sentences=left_out)
+
+
 def _comparison(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     rows = []
     for model in data["models"]:
@@ -168,5 +188,6 @@ RECORDS: dict[str, Callable[[Mapping[str, Any], Path], Iterator[Section]]] = {
     "hartree_fock.json": _hartree_fock,
     "comparison.json": _comparison,
     "diagnosis.json": _diagnosis,
+    "projection.json": _projection,
 }
 """Records by file name."""

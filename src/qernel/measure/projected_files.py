@@ -1,0 +1,64 @@
+"""The file of a projection: what a scan has along the parameter, and every time step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qernel.measure import files
+from qernel.storage import to_json
+
+if TYPE_CHECKING:
+    import xarray
+
+    from qernel.measure.projections import Projections
+
+STEP = "step"
+"""Axis of the time steps, which may be others at another point; the largest first."""
+
+
+def dataset(found: Projections) -> xarray.Dataset:
+    """Projected energies as those of a scan, with moiré and interaction energy as 2·mixed − variational; beside them
+    ``variational_*``, and ``time_step_*`` along `STEP`."""
+    where, along = found.points, found.points.axis.name
+    whole = files.dataset(where.model, {"projected": [one.energies for one in found.found]}, where.at, along=along)
+    data: dict[str, Any] = {}
+
+    def add(name: str, dims: Any, values: Any, errors: Any, text: str) -> None:
+        data[name] = (dims, values, {"units": "E0", "long_name": text, "ancillary_variables": f"{name}_error"})
+        data[f"{name}_error"] = (dims, errors, {"units": "E0", "long_name": f"one standard error of {name}"})
+
+    for name in ("energy", "moire", "interaction"):
+        numbers = [getattr(one.variational, name) for one in found.found]
+        text = f"{name} per electron of the wavefunction itself"
+        add(f"variational_{name}", along, [q.value for q in numbers], [q.error for q in numbers], text)
+        steps = [[step.energies[name] for step in one.steps] for one in found.found]
+        values, errors = ([[getattr(mean, part) for mean in row] for row in steps] for part in ("value", "error"))
+        add(f"time_step_{name}", (along, STEP), values, errors, f"mixed estimate of {name} per electron")
+    plain = [[step.plain for step in one.steps] for one in found.found]
+    values, errors = ([[getattr(mean, part) for mean in row] for row in plain] for part in ("value", "error"))
+    add("time_step_unweighted", (along, STEP), values, errors, "energy per electron without products of weights")
+    gains = [one.gain for one in found.found]
+    add("gain", along, [q.value for q in gains], [q.error for q in gains], "variational less projected energy")
+    variances = [one.variance for one in found.found]
+    about = {"units": "E0^2", "long_name": "Var(Re E_L)/N of the wavefunction itself"}
+    data["variational_variance"] = (along, variances, about)
+    for name, unit, text in _DETAILS:
+        rows = [[getattr(step, name) for step in one.steps] for one in found.found]
+        data[f"time_step_{name}"] = ((along, STEP), rows, {"units": unit, "long_name": text})
+    coefficients = [one.fits["energy"].coefficients for one in found.found]
+    if any(coefficients):
+        power = {"units": "E0^(1 + power)", "long_name": "coefficients of tau^power in the fitted energy"}
+        data["fit_coefficient"] = ((along, "power"), np.array(coefficients), power)
+    origin = {"request": to_json(found.request), "history": found.command, "fit": found.fit}
+    return whole.assign(data).assign_attrs(origin)
+
+
+_DETAILS = (
+    ("tau", "1/E0", "time step"),
+    ("acceptance", "1", "accepted fraction of the steps"),
+    ("crossings", "1", "fraction of the steps refused at a node"),
+    ("left_out", "1", "fraction of the series before walkers had settled"),
+    ("autocorrelation", "1/E0", "autocorrelation time of the energy"),
+)
