@@ -13,6 +13,8 @@ from scipy.stats import binom
 
 from qernel.cli import main
 from qernel.estimators.extrapolate import NEEDED, States, extrapolate
+from qernel.estimators.extrapolate_projected import NEEDED as PROJECTED
+from qernel.estimators.extrapolate_projected import Pairs, meeting
 from qernel.storage import save
 
 TRUE, SLOPE = -17.5, 0.12
@@ -121,3 +123,55 @@ def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
         assert main(["extrapolate", *line]) == 2, line
         out, err = capsys.readouterr()
         assert out == "" and words in err and err.count("\n") == 1, err
+
+
+RATIO = 0.55
+
+
+def projected(seed: int, gaps: np.ndarray) -> Pairs:
+    """States of which projection takes the same share of the distance to TRUE, measured with errors."""
+    rng = np.random.default_rng(seed)
+    errors = np.full(len(gaps), 0.002), np.full(len(gaps), 0.003)
+    energies = (
+        TRUE + share * gaps + size * rng.normal(size=len(gaps))
+        for share, size in zip((RATIO, 1.0), errors, strict=True)
+    )
+    one, other = energies
+    return Pairs(one, errors[0], other, errors[1])
+
+
+def test_projected_and_variational_energies_meet_at_the_truth() -> None:
+    gaps = np.array([0.2, 0.14, 0.09, 0.05])
+    found = [meeting(1.0, projected(seed, gaps), "abcd", resamples=200) for seed in range(80)]
+    assert all(one.energy is not None for one in found)
+    held = sum(abs(one.energy.value - TRUE) < one.energy.error for one in found if one.energy)
+    low, high = binom.ppf([0.005, 0.995], 80, 0.68)
+    assert low <= held <= high
+    off = [(one.energy.value - TRUE) / one.energy.error for one in found if one.energy]
+    assert abs(np.mean(off)) < 0.5 and np.mean([one.ratio.value for one in found]) == pytest.approx(RATIO, abs=0.02)
+    # States as far from the truth as each other: any line goes through them.
+    alike = meeting(1.0, projected(0, np.full(3, 0.1)), "abc")
+    assert alike.energy is None and alike.as_dict()["energy"] is None
+
+
+def test_the_command_takes_files_of_both_kinds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs, states = projected(1, np.array([0.2, 0.1, 0.05])), made_up(1, np.array([0.9, 0.6, 0.4]))
+    files = []
+    for index in range(3):
+        columns = {name: ("lam", [column[index]]) for name, column in zip(PROJECTED, pairs, strict=True)}
+        for stem, data in (
+            ("projection", xarray.Dataset(columns, {"lam": [1.0]}, ATTRIBUTES)),
+            ("observables", results(states, index, [1.0])),
+        ):
+            files.append(str(tmp_path / f"run{index}" / f"{stem}.nc"))
+            save(data, files[-1])
+    out = tmp_path / "out"
+    assert main(["extrapolate", *files, "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "where both meet" in text and "at zero variance" in text
+    record = json.loads((out / "extrapolation.json").read_text("utf-8"))
+    (first,), (second,) = record["results"], record["projected"]
+    assert second["energy"]["value"] == pytest.approx(TRUE, abs=4 * second["energy"]["error"])
+    assert [row["name"] for row in second["states"]] == ["run0", "run1", "run2"] and first["dof"] == second["dof"] == 1
+    assert main(["extrapolate", *files[:3]]) == 2
+    assert "is the only file of qernel observe, and one gives no line" in capsys.readouterr().err

@@ -13,6 +13,7 @@ import pytest
 from jax import Array
 
 from ansatz_cases import FAMILY, SMALL, derivatives, energies, evaluate, perturbed, random_points, random_positions
+from qernel.config import Config
 from qernel.hamiltonian.bands import one_body_bands
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.pairs import PairFunctions, gathered, messages
@@ -199,3 +200,18 @@ def test_functions_of_a_neighbour_are_in_units_of_their_spread() -> None:
         np.testing.assert_allclose(number * found.mean(0)[: vicinity.scalars][here], vicinity.mean[here], rtol=1e-3)
         squares = number * (found**2).mean(0).reshape(5, 2, 4)[:, kind]
         np.testing.assert_allclose(squares, 1.0, rtol=1e-2)
+
+
+@pytest.mark.parametrize("cells", [2, 4])
+def test_orbitals_at_the_border_of_the_zone_are_independent(cells: int) -> None:
+    """Without a potential e^{iGr/2} and e^{−iGr/2} are degenerate, and their real parts the same function."""
+    config = Config(
+        system={"electrons": 5, "supercell": [[cells, 0], [0, cells]], "lattice": "square", "V0": 0.0, "U": 1.0},
+        model={"ansatz": "lem", "width": 8, "determinants": 1},
+    )
+    family = config.hamiltonian()
+    count = {2: 5, 4: 13}[cells]
+    sea = Sea(family, count, (1, 1), 250.0, True)
+    places = np.stack(np.meshgrid(*[np.arange(12) / 12 * cells] * 2), axis=-1).reshape(-1, 2)
+    found = np.asarray(sea.expanded(jnp.asarray(places), jnp.asarray([1.0])).value)
+    np.testing.assert_allclose(found.T @ found / len(places), np.eye(count), atol=1e-6)

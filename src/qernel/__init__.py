@@ -20,6 +20,7 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0.0.0"
 
 _PUBLIC = {
+    "ask": "qernel.ask",
     "load": "qernel.measure",
     "open": "qernel.storage",
     "shipped": "qernel.measure",

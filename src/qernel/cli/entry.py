@@ -22,7 +22,10 @@ FAILED, MISUSED, STOPPED, PIPE = 1, 2, 130, 141
 NOTHING = "stopped, nothing was written"
 """What a command says that was asked to stop before it had a result."""
 
-LONG = ("train", "demo", "query", "scan", "observe", "diagnose", "project", "hf", "compare", "interpolate", "bench")
+LONG = (
+    *("ask", "train", "demo", "query", "scan", "observe", "diagnose", "project", "hf"),
+    *("compare", "interpolate", "bench"),
+)
 """Commands that take a request to stop when a piece of work is done (`qernel.stopping`)."""
 
 LARGE = ("train", "demo", "compare", "interpolate", "bench")

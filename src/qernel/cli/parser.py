@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import qernel
 
 COMMANDS = {
+    "ask": "liquid or crystal: a material in nm and meV, answered in a sentence",
     "train": "train one wavefunction over a range of λ",
     "grow": "start a run from the network of a trained model",
     "query": "energies of a trained wavefunction at given λ",
@@ -39,6 +40,7 @@ _EPILOG = """\
 λ is the factor on the moiré depth V0; energies are per electron in E0 = ħ²/(m* a_M²).
 
 examples:
+  qernel ask --material WSe2/WS2 --depth 5meV      liquid or crystal, in laboratory units
   qernel train n6                                  train the preset n6 into runs/n6
   qernel train my.toml --set train.walkers=64      train a configuration of your own, with one change
   qernel query runs/n6 --lam 0.5 1.05              energies at two λ

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 NEEDED = ("energy", "energy_error", "energy_variance", "energy_variance_error")
 
+MADE = "qernel observe --observable energy v_score"
+
 _SAME = ("electrons_up", "electrons_down", "moire_cells", "twist_momentum")
 """Attributes in which files of one Hamiltonian agree; one that is absent says something too."""
 
@@ -118,14 +120,14 @@ def extrapolate(
     if len(states.energies) < 2:
         raise ValueError(f"{len(states.energies)} states: a line needs two")
     rng = np.random.default_rng([seed, 8])
-    level, slope, chi2 = _line(states)
+    level, slope, chi2 = line(states)
     draws = []
     for _ in range(resamples):
         energies, variances = (
             values + errors * rng.normal(size=len(values))
             for values, errors in ((states.energies, states.energy_errors), (states.variances, states.variance_errors))
         )
-        draws.append(_line(states._replace(energies=energies, variances=variances))[:2])
+        draws.append(line(states._replace(energies=energies, variances=variances))[:2])
     dof = len(states.energies) - 2
     wider = np.sqrt(max(1.0, chi2 / dof)) if dof else 1.0
     # Half the central 68%: two states of nearly equal variance can give a line that is nearly vertical.
@@ -136,8 +138,8 @@ def extrapolate(
     return Extrapolation(lam, states, tuple(names), energy, Quantity(slope, float(slope_error), "1/E0"), chi2, dof)
 
 
-def _line(states: States) -> tuple[float, float, float]:
-    """Value at zero, slope and χ² of the line."""
+def line(states: States) -> tuple[float, float, float]:
+    """Value at zero, slope and χ² of the line through energies against variances, with errors of both."""
     slope = 0.0
     for _ in range(_ROUNDS):
         errors = np.hypot(states.energy_errors, slope * states.variance_errors)
@@ -156,46 +158,67 @@ def read_states(paths: Sequence[str | Path]) -> list[tuple[float, States, tuple[
     Raises:
         RunError: if a file lacks what is needed, or they are not of one Hamiltonian or have no λ in common.
     """
+    found = by_lam(paths, NEEDED, MADE)
+    if not found:
+        raise RunError(
+            f"the {len(paths)} files have no λ in common: measure two or more wavefunctions at the same λ, with {MADE}"
+        )
+    return [(lam, States(*np.array(rows).T), names) for lam, rows, names in found]
+
+
+def by_lam(
+    paths: Sequence[str | Path], needed: Sequence[str], made: str
+) -> list[tuple[float, list[list[float]], tuple[str, ...]]]:
+    """λ, and for each of at least two files that have it the numbers needed there, and their names.
+
+    Args:
+        paths: .nc files.
+        needed: two numbers along λ, each followed by its error.
+        made: the command that makes such files.
+
+    Raises:
+        RunError: if a file lacks what is needed, or they are not of one Hamiltonian.
+    """
     files = [open_results(path) for path in paths]
     for path, data in zip(paths, files, strict=True):
         with resting_on(path):
-            _check(path, data, files[0], paths[0])
+            _check(path, data, files[0], paths[0], needed, made)
     names = [_name(path) for path in paths]
     table: dict[float, list[tuple[str, list[float]]]] = {}
     for path, name, data in zip(paths, names, files, strict=True):
         with resting_on(path):
             depths = np.atleast_1d(data["lam"].values).tolist()
-            columns = [np.broadcast_to(data[part].values, len(depths)).tolist() for part in NEEDED]
+            columns = [np.broadcast_to(data[part].values, len(depths)).tolist() for part in needed]
         for index, lam in enumerate(depths):
             row = [float(column[index]) for column in columns]
-            if not np.isfinite(row).all() or min(row[1], row[3]) <= 0:
-                raise RunError(f"{path} has no energy and variance with errors at λ = {lam:g}: measure it again")
+            if not np.isfinite(row).all() or min(row[1::2]) <= 0:
+                first, second = (name.removeprefix("energy_").replace("_", " ") for name in needed[::2])
+                raise RunError(f"{path} has no {first} and {second} with errors at λ = {lam:g}: measure it again")
             table.setdefault(round(lam, 9), []).append((name, row))
-    found = [
-        (lam, States(*np.array([row for _, row in rows]).T), tuple(name for name, _ in rows))
+    return [
+        (lam, [row for _, row in rows], tuple(name for name, _ in rows))
         for lam, rows in sorted(table.items())
         if len(rows) > 1
     ]
-    if not found:
-        raise RunError(
-            f"the {len(paths)} files have no λ in common: measure two or more wavefunctions at the same λ, with qernel "
-            "observe --observable energy v_score"
-        )
-    return found
 
 
 def _name(path: str | Path) -> str:
-    """The folder of a file that ``qernel observe`` named, else the file."""
+    """The folder of a file that a command named, else the file."""
     path = Path(path)
-    return path.parent.name if path.stem == "observables" and path.parent.name else path.stem
+    return path.parent.name if path.stem in ("observables", "projection") and path.parent.name else path.stem
 
 
-def _check(path: str | Path, data: xarray.Dataset, reference: xarray.Dataset, first: str | Path) -> None:
-    missing = [name for name in NEEDED if name not in data or set(data[name].dims) - {"lam"}]
+def _check(
+    path: str | Path,
+    data: xarray.Dataset,
+    reference: xarray.Dataset,
+    first: str | Path,
+    needed: Sequence[str],
+    made: str,
+) -> None:
+    missing = [name for name in needed if name not in data or set(data[name].dims) - {"lam"}]
     if missing or "lam" not in data:
-        raise RunError(
-            f"{path} lacks {', '.join(missing) or 'lam'}: use files of qernel observe --observable energy v_score"
-        )
+        raise RunError(f"{path} lacks {', '.join(missing) or 'lam'}: use files of {made}")
     # Files of earlier versions do not say every term and parameter.
     said = [name for name in (*parameters(), "terms") if name in data.attrs and name in reference.attrs]
     for name in (*said, *_SAME):

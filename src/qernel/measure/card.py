@@ -11,6 +11,9 @@ from qernel.errors import RunError
 from qernel.estimators.quantity import Quantity
 from qernel.files import read_bytes
 
+CARD_FILE = "card.json"
+"""Its name beside a model."""
+
 Line = Annotated[str, Field(min_length=1)]
 
 

@@ -12,15 +12,13 @@ from qernel.config import Config
 from qernel.config.earlier import as_stored
 from qernel.errors import RunError
 from qernel.files import readable_name
-from qernel.measure.card import read_card
+from qernel.measure.card import CARD_FILE, read_card
 from qernel.measure.model import Model
 from qernel.measure.shelf import models_folder, shipped
 from qernel.training.names import MODEL_FILE
 from qernel.training.progress import Progress
 from qernel.training.run import initial_wavefunction
 from qernel.training.tensors import TensorFile, fit, read_tensors
-
-_CARD_FILE = "card.json"
 
 
 def load(run: str | Path) -> Model:
@@ -44,7 +42,7 @@ def load(run: str | Path) -> Model:
     template = initial_wavefunction(config, start=False)
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
     wavefunction = eqx.combine(fit(path, file.tensors, arrays), static)
-    card, training = read_card(path.parent / _CARD_FILE), Progress.from_header(file.metadata)
+    card, training = read_card(path.parent / CARD_FILE), Progress.from_header(file.metadata)
     named = path.parent if path.name == MODEL_FILE else path.with_suffix("")
     return Model(readable_name(named.resolve()), config, wavefunction, card, training=training, folder=path.parent)
 

@@ -25,6 +25,7 @@ from qernel.training.names import MODEL_FILE
 
 if TYPE_CHECKING:
     from qernel.hamiltonian.family import Hamiltonian
+    from qernel.measure.card import Card
     from qernel.measure.model import Model
     from qernel.measure.place import Moved
 
@@ -82,6 +83,13 @@ class Shelf:
     def ranges(self) -> dict[str, tuple[float, float]]:
         """The interval each conditioning parameter was trained on, λ first."""
         return self.config.family.ranges
+
+    @property
+    def card(self) -> Card | None:
+        """What is known about it, where a card lies beside it."""
+        from qernel.measure.card import CARD_FILE, read_card
+
+        return None if self.folder is None else read_card(self.folder / CARD_FILE)
 
     @cached_property
     def hamiltonian(self) -> Hamiltonian:

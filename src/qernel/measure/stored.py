@@ -82,11 +82,16 @@ class Results:
         found = of_these_weights(paths, self._model.weights)
         return [(path, data) for path, data in found if all(name in data for name in ENERGIES) and self._ours(data)]
 
+    def along(self, name: str, others: Mapping[str, float]) -> list[xarray.Dataset]:
+        """The results along a parameter, at values of all others."""
+        return [data for _, data in self._fitting(name, others)]
+
+    def _fitting(self, name: str, others: Mapping[str, float]) -> list[tuple[Path, xarray.Dataset]]:
+        return [(path, data) for path, data in self.files if axis(data).name == name and same_elsewhere(data, others)]
+
     def at(self, along: str, value: float, others: Mapping[str, float]) -> Energies | None:
         """The answer with the smallest error that was measured at a point, else the best one between points."""
-        fitting = [
-            (path, data) for path, data in self.files if axis(data).name == along and same_elsewhere(data, others)
-        ]
+        fitting = self._fitting(along, others)
         for find in (self._exact, self._between):
             answers = [found for path, data in fitting if (found := find(path, data, along, value)) is not None]
             if answers:

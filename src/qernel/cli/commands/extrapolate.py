@@ -13,6 +13,7 @@ from qernel.text import columns
 
 if TYPE_CHECKING:
     from qernel.estimators.extrapolate import Extrapolation
+    from qernel.estimators.extrapolate_projected import Meeting
 
 NAME = "extrapolation"
 
@@ -32,10 +33,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Draw a straight line through energy against variance of the local energy of several wavefunctions at the same "
         "λ (a run at different stages, or networks of different size) and read off the energy at zero variance: an "
-        "estimate of the ground state, not a bound."
+        "estimate of the ground state, not a bound. Files of qernel project give a second one: where the line through "
+        "projected against variational energies meets equality."
     )
     parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="two or more .nc files of qernel observe --observable energy v_score"
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="two or more .nc files of qernel observe --observable energy v_score, or of qernel project; or of both",
     )
     add_resampling(parser)
     parser.add_argument("--out", metavar="DIR", help=f"folder to write: {NAME}.json and a figure")
@@ -43,30 +48,32 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fit at every λ, print the table or the JSON object, and write both where a folder is given."""
+    """Fit at every λ, print the tables or the JSON object, and write both where a folder is given."""
     from qernel.estimators.extrapolate import extrapolate, read_states
+    from qernel.estimators.extrapolate_projected import meeting, parted, read_pairs
 
     if len(options.files) < 2:
         raise QernelError(f"{options.files[0]} alone gives no line: name the files of two or more wavefunctions")
     paths = outputs.analysis_paths(options.out, NAME)
-    found = [
-        extrapolate(lam, states, names, resamples=options.resamples, seed=options.seed)
-        for lam, states, names in read_states(options.files)
-    ]
-    data = to_record(
-        {
-            "results": [one.as_dict() for one in found],
-            "files": options.files,
-            "resamples": options.resamples,
-            "seed": options.seed,
-            "units": {"energies": "E0 per electron", "variances": "E0^2 per electron", "slope": "1/E0"},
-        }
-    )
+    observed, projected = parted(options.files)
+    for files in (observed, projected):
+        if len(files) == 1:
+            kind = "qernel observe" if files is observed else "qernel project"
+            raise QernelError(f"{files[0]} is the only file of {kind}, and one gives no line: name two or more")
+    draws = {"resamples": options.resamples, "seed": options.seed}
+    found = [extrapolate(*one, **draws) for one in read_states(observed)] if observed else []
+    met = [meeting(*one, **draws) for one in read_pairs(projected)] if projected else []
+    units = {"energies": "E0 per electron", "variances": "E0^2 per electron", "slope": "1/E0"}
+    content = {"results": [one.as_dict() for one in found], "files": options.files, **draws, "units": units}
+    if met:
+        content["projected"] = [one.as_dict() for one in met]
+    data = to_record(content)
     if paths:
         from qernel.plots.extrapolation import extrapolation_figure
 
-        outputs.write_analysis(paths, data, extrapolation_figure(found))
-    print(data if options.json else table(found))
+        outputs.write_analysis(paths, data, extrapolation_figure(found, met))
+    tables = [table(found)] * bool(found) + [projected_table(met)] * bool(met)
+    print(data if options.json else "\n\n".join(tables))
     if paths and not options.json:
         print(f"\nwritten: {', '.join(str(path) for path in paths)}")
     return 0
@@ -90,3 +97,20 @@ def table(found: list[Extrapolation]) -> str:
         )
     note = "Energies per electron in E0, slope dE/dVar in 1/E0. At zero variance: an estimate, not an upper bound"
     return f"{columns(rows)}\n\n{note}; p: how often a line would fit worse by chance."
+
+
+def projected_table(met: list[Meeting]) -> str:
+    """A row for each λ, and what the last columns mean."""
+    rows = [["λ", "states", "lowest projected", "where both meet", "difference", "ratio", "p"]]
+    for one in met:
+        numbers = [
+            one.lowest.number,
+            one.energy.number if one.energy is not None else "ratio not below 1",
+            f"{one.energy.value - one.lowest.value:.4f}" if one.energy is not None else "",
+        ]
+        p = "" if one.p_value is None else f"{one.p_value:.2g}"
+        rows.append([f"{one.lam:g}", str(len(one.names)), *numbers, one.ratio.number, p])
+    note = (
+        "Energies per electron in E0; ratio (E_projected - E)/(E_variational - E), the same for all states, and E where"
+    )
+    return f"{columns(rows)}\n\n{note} both meet: an estimate, not an upper bound."

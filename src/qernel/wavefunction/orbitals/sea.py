@@ -137,8 +137,8 @@ def _states(sea: Sea) -> States:
         bands = _bands(sea, series.nodes[node])
         tables[node] = _aligned(bands, momentum, band, None if before is None else tables[before])
         if before is None and sea.real:
-            own = np.array([mirror[state] == state for state in kept])
-            tables[node][own] *= _real_phase(middle, np.array(kept)[own], tables[node][own])[:, None]
+            for rows in _levels(middle, mirror, kept):
+                tables[node][rows] = _made_real(middle.waves[kept[rows[0]]], tables[node][rows])
     coefficients: npt.NDArray[Any] = np.stack([tables[node] for node in range(series.terms)])
     used = np.flatnonzero(np.any(coefficients != 0, axis=(0, 1)))
     # The first wave of a state is k itself.
@@ -223,15 +223,33 @@ def _aligned(bands: Bands, momentum: Integers, band: Integers, before: ComplexAr
     return table
 
 
-def _real_phase(bands: Bands, states: Integers, table: ComplexArray) -> ComplexArray:
-    """What makes the functions of momenta that are their own opposite real: Σ c(Q) c(−Q) is the square of a phase."""
-    phases = np.ones(len(states), complex)
-    for row, state in enumerate(states):
-        waves = bands.waves[state]
-        opposite = np.abs(waves[:, None] + waves[None, :]).max(-1) < 1e-6
-        i, j = np.nonzero(opposite)
-        phases[row] = np.exp(-0.5j * np.angle((table[row, i] * table[row, j]).sum()))
-    return phases
+def _levels(bands: Bands, mirror: Integers, kept: list[int]) -> list[list[int]]:
+    """Places in ``kept`` of states at momenta that are their own opposite, those of one momentum and level together."""
+    found: dict[int, list[list[int]]] = {}
+    for row, state in enumerate(kept):
+        if mirror[state] != state:
+            continue
+        levels = found.setdefault(int(bands.momentum[state]), [])
+        if levels and bands.energies[state] - bands.energies[kept[levels[-1][-1]]] <= _SAME:
+            levels[-1].append(row)
+        else:
+            levels.append([row])
+    return [rows for levels in found.values() for rows in levels]
+
+
+def _made_real(waves: FloatArray, table: ComplexArray) -> ComplexArray:
+    """Real functions that span the same level ``[m, g]``, for waves Q ``[g, 2]`` that come with −Q: c(−Q) = c(Q)*.
+
+    Waves that meet at the border of the Brillouin zone are degenerate without a potential, and the real part of one is
+    that of the other: real and imaginary parts of all are taken, and of these as many as are independent.
+    """
+    count = len(table)
+    opposite = np.abs(waves[:, None] + waves[None, :]).max(-1) < 1e-6
+    mirrored = (table @ opposite).conj()
+    parts = np.concatenate([table + mirrored, -1j * (table - mirrored)])
+    rows = np.linalg.svd(np.concatenate([parts.real, parts.imag], axis=1))[2][:count]
+    size = table.shape[1]
+    return np.asarray(rows[:, :size] + 1j * rows[:, size:])
 
 
 def _phases(coordinates: Array, waves: FloatArray) -> Array:
