@@ -51,7 +51,7 @@ suppress_warnings = ["myst.header"]
 # Notebooks run where they stand, one after the other, with one thread; what fails there fails the build.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 170
+nb_execution_timeout = 1200
 nb_execution_in_temp = True
 nb_merge_streams = True
 
