@@ -19,10 +19,12 @@ UNFINISHED = "unfinished"
 def default_folder(model: Model, run: str, what: str) -> Path:
     """``RUN/what`` for a run folder, ``NAME-what`` for a shipped model; ``what-54`` where it is asked with other
     electrons than those of its training."""
-    from qernel.training.folder import MODEL_FILE
+    from qernel.measure.shelf import shipped
+    from qernel.training.names import MODEL_FILE
 
     what += "" if model.moved is None else f"-{model.hamiltonian.count}"
-    return Path(run) / what if (Path(run) / MODEL_FILE).exists() else Path(f"{model.name}-{what}")
+    own = Path(run).is_dir() and (run not in shipped() or (Path(run) / MODEL_FILE).exists())
+    return Path(run) / what if own else Path(f"{model.name}-{what}")
 
 
 @contextmanager
