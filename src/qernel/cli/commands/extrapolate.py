@@ -23,6 +23,7 @@ COLUMNS: Final = {
     "at zero variance": "energy per electron in E0 where the line meets Var(E_L) = 0: an estimate, no upper bound",
     "difference": "at zero variance less the lowest, in E0",
     "slope": "dE/dVar of the line, in 1/E0",
+    "χ²/dof": "of the line",
     "p": "how often a line would fit worse by chance",
 }
 """Columns after λ, with their meaning."""
@@ -92,6 +93,7 @@ def table(found: list[Extrapolation]) -> str:
                 "does not fall" if one.energy is None else one.energy.number,
                 gain,
                 one.slope.number,
+                f"{one.chi2:.1f}/{one.dof}",
                 "" if one.p_value is None else f"{one.p_value:.2g}",
             ]
         )
