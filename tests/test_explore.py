@@ -451,7 +451,8 @@ def test_results_stored_along_another_parameter(run: Path, model: Model) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "electrons", "ends"), [("n6", 6, [0.2, 1.8]), ("n24", 24, [0.4, 1.6]), ("n54", 54, [0.4, 1.6]), ("lem", 24, [0.4, 1.6])]
+    ("name", "electrons", "ends"),
+    [("n6", 6, [0.2, 1.8]), ("n24", 24, [0.4, 1.6]), ("n54", 54, [0.4, 1.6]), ("lem", 24, [0.4, 1.6])],
 )
 def test_what_is_shipped_belongs_to_the_shipped_model(name: str, electrons: int, ends: list[float]) -> None:
     entry = catalogue([])[name]
