@@ -41,6 +41,11 @@ class Entry:
         return (self.folder / MODEL_FILE).exists()
 
     @property
+    def shipped(self) -> bool:
+        """Whether it came with the package, and is no run of one's own."""
+        return self.folder.resolve().parent == models_folder().resolve()
+
+    @property
     def metrics(self) -> Path | None:
         """The metrics file, if there is one."""
         path = self.folder / METRICS_FILE
