@@ -48,7 +48,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.mark.parametrize("name", sorted(path.parent.name for path in MODELS.glob("*/identity.json")))
+IDENTITIES = [
+    pytest.param(name, marks=[] if name == "n6" else [pytest.mark.slow])  # larger ones take their time to open
+    for name in sorted(path.parent.name for path in MODELS.glob("*/identity.json"))
+]
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
 def test_the_identity_of_a_shipped_model_is_its_own(name: str) -> None:
     """What is told without opening a model is what the open model says."""
     told, model = only(name), qernel.load(name)

@@ -417,12 +417,20 @@ def test_texts() -> None:
 # Models
 
 
-def test_models(capsys: pytest.CaptureFixture[str], model: FakeModel) -> None:
+def test_an_installation_without_models(capsys: pytest.CaptureFixture[str], model: FakeModel) -> None:
     assert main(["models", "--json"]) == 0
-    expected = {"name": "n6", "electrons": 6, "cells": 9, "lam": [0.4, 1.4], "parameters": 15760, "card": None}
-    assert json.loads(capsys.readouterr().out) == {"models": [expected]}
+    assert json.loads(capsys.readouterr().out) == {"models": []}
     assert main(["models"]) == 0
-    assert "0.4 to 1.4" in capsys.readouterr().out
+    assert "no shipped models" in capsys.readouterr().out
+
+
+def test_models_are_listed_without_what_computes() -> None:
+    """Importing it takes longer than half a second."""
+    code = (
+        "import sys; from qernel.cli import main; main(['models']); print(sorted({'jax', 'numpy'} & set(sys.modules)))"
+    )
+    done = python("-c", code)
+    assert done.stdout.splitlines()[-1] == "[]" and "next: qernel query n6 --lam 1" in done.stdout, done.stderr
 
 
 def test_a_query_in_a_gap_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,7 @@ def test_files_along_another_parameter() -> None:
 def test_a_single_number_against_lam() -> None:
     axes = draw("versus_lam", DATA, "order_parameter")[""].axes[0]
     np.testing.assert_allclose(axes.lines[0].get_ydata(), DATA["order_parameter"].values)
-    assert axes.get_ylabel() == "order parameter"
+    assert axes.get_ylabel() == "order parameter  $\\langle|\\rho_K|^2\\rangle$"
     with pytest.raises(QernelError, match="single numbers in the file are energy, interaction, order_parameter"):
         draw("versus_lam", DATA, "density")
     with pytest.raises(QernelError, match="needs --variable"):

@@ -98,6 +98,9 @@ def test_models_shows_accuracy_range_and_limits(card: Card, capsys: pytest.Captu
     assert main(["models", "--json"]) == 0
     entry, *larger = json.loads(capsys.readouterr().out)["models"]
     assert [entry["name"], *(other["name"] for other in larger)] == ["n6", "n24", "n54"]
+    models = [each.model() for each in catalogue([]).values()]
+    assert [each["parameters"] for each in (entry, *larger)] == [each.parameters for each in models]
+    assert [each["cells"] for each in (entry, *larger)] == [each.config.system.cells for each in models]
     assert entry["lam"] == [0.15, 1.85] and entry["electrons"] == 6 and entry["cells"] == 9
     assert entry["card"]["not_good_for"] == list(card.not_good_for)
     worst = max(entry["card"]["accuracy"], key=lambda row: row["excess"]["value"])

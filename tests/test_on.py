@@ -9,6 +9,7 @@ import importlib.util
 import json
 import pickle
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +29,10 @@ from qernel.hamiltonian.shells import shells
 from qernel.lattice import Supercell
 from qernel.measure import Model
 from qernel.measure.folder import default_folder
+from qernel.measure.kept_answers import Chains, keep, kept
 from qernel.measure.place import described, known
+from qernel.measure.shelf import Shelf
+from qernel.measure.stored import Results
 from qernel.provenance import weights_digest
 from qernel.storage import outside
 from qernel.training.run import initial_wavefunction
@@ -270,6 +274,12 @@ def test_the_configurations_of_the_study_belong_together() -> None:
 # What the commands say
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn elsewhere."""
+    monkeypatch.setattr("qernel.plots.style.save", lambda *_: [])
+
+
 @pytest.fixture(scope="module")
 def there() -> Model:
     return model().on(supercell=ROOT)
@@ -307,6 +317,22 @@ def test_results_say_what_was_not_trained(there: Model) -> None:
     assert [record["system"]["size_trained"] for record in found.records] == [False, False]
     tested = there.diagnose([0.9], groups=["pair"])
     assert "size not trained" in tested.table() and tested.as_dict()["system"]["electrons"] == 2
+
+
+@pytest.mark.filterwarnings("ignore::qernel.errors.QernelWarning")
+def test_stored_answers_are_those_of_the_system(there: Model, tmp_path: Path, undrawn: None) -> None:
+    """The weights are the same everywhere: what was measured of two electrons is no answer for six."""
+    here, home = (Shelf.of(replace(one, folder=tmp_path)) for one in (there, there.on(electrons=6)))
+    answer = there.query([0.9])[0]
+    keep(here, answer, Chains(4, 4, 0))
+    ((_, found),) = kept(here, answer.values)
+    assert found.energy.value == answer.energy.value and (found.size_trained, found.twist_trained) == (False, False)
+    assert not list(kept(home, answer.values))
+    there.scan([0.9], out=tmp_path / "scan-2")
+    scanned = Results(here).at("lam", 0.9, {"U": 10.0})
+    assert scanned is not None and scanned.energy.value == answer.energy.value and not scanned.size_trained
+    (tmp_path / "scan-2").rename(tmp_path / "scan-6")
+    assert Results(here).at("lam", 0.9, {"U": 10.0}) is Results(home).at("lam", 0.9, {"U": 10.0}) is None
 
 
 def test_where_it_is_trained_nothing_is_said(there: Model) -> None:

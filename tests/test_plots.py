@@ -11,6 +11,7 @@ import pytest
 from qernel import plots
 from qernel.lattice import Supercell
 from qernel.plots.comparison import accuracy_curves
+from qernel.plots.of_models import in_words
 
 LAM = np.array([1.0, 0.4, 0.2, 1.6, 1.8, 0.7])
 
@@ -33,6 +34,7 @@ def metrics(depths: np.ndarray) -> dict[str, np.ndarray]:
         "lam": lam,
         "energy": energy,
         "error": np.full(step.shape, 0.02),
+        "deviation": np.full(step.shape, 0.3),
         "order_parameter": 0.1 * lam,
     }
 
@@ -77,32 +79,55 @@ def test_phase_diagram_errors() -> None:
 
 
 def test_training_curves_on_a_grid() -> None:
-    energy, order, bar = plots.training_curves(metrics(np.linspace(0.4, 1.6, 4))).axes
-    assert len(energy.lines) == len(order.lines) == 4
-    assert all(len(line.get_xdata()) == 10 for line in energy.lines)
-    assert len({tuple(line.get_color()) for line in energy.lines}) == 4
-    assert "per electron" in energy.get_ylabel() and "E_0" in energy.get_ylabel()
+    """What is left of the energies is 50 exp(−step/5) less what its mean still is at the end, whatever λ is."""
+    fig = plots.training_curves(metrics(np.linspace(0.4, 1.6, 4)), electrons=6, title="mine")
+    energy, variance, order, bar = fig.axes
+    *lines, mean, zero = energy.lines
+    assert len(lines) == len(order.lines) - 1 == 4 and energy.get_title() == "mine"
+    left = 50.0 * np.exp(-np.arange(0, 100, 10) / 5.0)
+    for line in (*lines, mean):
+        np.testing.assert_allclose(line.get_ydata(), left, atol=1e-4)
+    assert len({tuple(line.get_color()) for line in lines}) == 4 and list(zero.get_ydata()) == [0.0, 0.0]  # type: ignore[arg-type]
+    np.testing.assert_allclose(variance.lines[0].get_ydata(), 6 * 0.3**2)  # type: ignore[arg-type]
+    assert variance.get_yscale() == "log" and "N$" in variance.get_ylabel() and "E_0^2" in variance.get_ylabel()
+    assert "bar{E}" in energy.get_ylabel() and "E_0" in energy.get_ylabel()
     assert "order parameter" in order.get_ylabel() and "step" in order.get_xlabel()
     assert "lambda" in bar.get_ylabel()
-    low, high = energy.get_ylim()
-    assert low < -20.2 and -17.8 < high < 0.0  # the last three quarters, not the start at +30
+    assert energy.get_ylim()[1] < 1.0  # the last three quarters, not the start at +50
 
 
 def test_training_curves_of_random_depths() -> None:
     table = metrics(np.random.default_rng(0).uniform(0.3, 1.6, 30))
-    del table["order_parameter"]
+    del table["order_parameter"], table["deviation"]
     energy, _ = plots.training_curves(table).axes
-    assert not energy.lines
-    assert len(energy.collections[0].get_offsets()) == 300
+    assert len(energy.lines) == 2  # the mean, and zero
+    offsets = np.asarray(energy.collections[0].get_offsets())
+    assert len(offsets) == 300 and np.abs(offsets[offsets[:, 0] >= 70, 1]).max() < 1e-3
+
+
+def test_training_curves_of_two_parameters() -> None:
+    """Ē knows of every parameter of the family, and a curved E(λ, U) leaves nothing."""
+    rng = np.random.default_rng(1)
+    lam, U = rng.uniform(0.3, 1.6, 400), rng.uniform(6.0, 10.0, 400)
+    table = {"step": np.repeat(np.arange(40), 10), "lam": lam, "U": U, "error": np.full(400, 0.01)}
+    energy = plots.training_curves(table | {"energy": -2.0 * lam - U + 0.3 * lam * U - lam**2}).axes[0]
+    assert np.abs(np.asarray(energy.collections[0].get_offsets())[:, 1]).max() < 1e-9
 
 
 def test_training_curves_accept_a_data_frame_and_one_row() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(metrics(np.array([1.0])))
-    assert len(plots.training_curves(frame).axes[0].lines) == 1
+    assert len(plots.training_curves(frame).axes[0].lines) == 3
     plots.training_curves(frame.head(1)).draw_without_rendering()
     with pytest.raises(ValueError, match="lacks the columns lam, error"):
         plots.training_curves(frame[["step", "energy"]])
+
+
+def test_series_of_models_are_named_in_words() -> None:
+    assert in_words("qernel") == "qernel"
+    assert in_words("psiformer (film = false, kv_heads = 2, orbitals = bloch)") == (
+        "psiformer with 2 heads of keys and values, orbitals bloch, without FiLM layers"
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,6 +201,7 @@ def test_style_is_ours_and_global_state_is_not_touched() -> None:
     code = """
 import sys
 from qernel import plots
+from qernel.plots.of_models import in_words
 assert "matplotlib" not in sys.modules, "importing must be cheap"
 import matplotlib
 matplotlib.rcParams["font.size"] = 20.0

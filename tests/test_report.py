@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import test_transition as transition
 from figure_data import dataset
 from qernel.cli import main
 from qernel.estimators.quantity import parenthesis
+from qernel.plots.convergence import settling
 from qernel.storage import save
+from qernel.text import typeset
 
 METRICS = """\
 iteration,group,lam,energy,error,order_parameter,acceptance,bad_walkers
@@ -52,6 +56,11 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
+
+
+def letters(page: Page) -> str:
+    """Everything that is read, without the spaces that elements are apart by."""
+    return "".join("".join(page.texts).split())
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +102,9 @@ def test_links_inside_lead_somewhere(page: Page) -> None:
 
 def test_figures_are_embedded(page: Page) -> None:
     images = page.all("img")
-    # Training; phase diagram; 4 maps for each of 3 λ; S(q), g(r), n(k) of two spins; routing; 3 single numbers.
-    assert len(images) == 1 + 1 + 12 + 4 + 1 + 3
+    # Training; phase diagram; 4 maps for each of 3 λ; S(q), g(r), n(k) of two spins; routing; projection against the
+    # time step, and gains; the four numbers that the phase diagram does not have.
+    assert len(images) == 1 + 1 + 12 + 4 + 1 + 2 + 4
     for image in images:
         assert image["alt"]
         assert base64.b64decode(str(image["src"]).partition(",")[2], validate=True).startswith(b"\x89PNG")
@@ -104,9 +114,57 @@ def test_numbers_and_warnings(page: Page) -> None:
     data = dataset()
     for index in range(3):
         assert parenthesis(float(data["energy"][index]), float(data["energy_error"][index])) in page.texts
-    assert "-19.410(20)" in page.texts and "-19.100(50)" not in page.texts  # the last iteration alone
+    minus = "\N{MINUS SIGN}"
+    assert f"{minus}19.410(20)" in page.texts and f"{minus}19.100(50)" not in page.texts  # the last iteration alone
     assert sum(cell.get("class") == "warning" for cell in page.all("td")) == 2  # R̂ = 1.2, and 3 walkers lost
     assert "1.200" in page.texts and "3" in page.texts
+
+
+def test_the_verdict_comes_first_and_nothing_is_nan(folder: Path, page: Page) -> None:
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    body = text[text.index("<body>") :]
+    assert body.index('class="verdict"') < body.index("<nav>") and not re.search(r">\s*!?nan\s*<", body)
+    assert "<sub>0</sub>)</th>" in body and "E0)</th>" not in body  # units are printed
+    rows = [row for row in re.findall(r"<tr>(.*?)</tr>", body) if row.startswith("<td>0.4</td>")]
+    assert len(rows) == 1 and rows[0].count("<td") > 4  # one row for each λ, with every number in it
+    said = "run has 20 iterations; too few of them are recorded to tell whether its energy has settled."
+    assert said in page.texts
+
+
+def test_a_scan_that_nobody_has_analysed_is(tmp_path: Path) -> None:
+    made_up = transition.dataset(transition.made_up("jump"))
+    save(made_up.assign_attrs({**dataset().attrs, **made_up.attrs, "model": "mine"}), tmp_path / "energies.nc")
+    assert main(["report", str(tmp_path)]) == 0
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    (verdict,) = [
+        text for text in page.texts if text.startswith("mine: The interaction energy per electron has a jump")
+    ]
+    assert "Made by qernel" not in "".join(page.texts[: page.texts.index(verdict)])
+    assert "Interaction energy with the fitted curves" in str(page.all("img"))
+    heads = [text for text in page.texts if text.startswith(("Transition, from", "Results in", "Origin of"))]
+    assert [head.split()[0] for head in heads] == ["Transition,", "Results", "Origin"] * 2  # links, then sections
+
+
+def metrics(last: float) -> dict[str, list[float]]:
+    """Forty recorded iterations of five λ, whose energy falls by ``last`` at three quarters of them."""
+    rng = np.random.default_rng(3)
+    rows = [(step, lam) for step in range(40) for lam in (0.4, 0.6, 0.8, 1.0, 1.2)]
+    fallen = [-17.0 - 4.0 * lam + 0.01 * rng.normal() - last * (step >= 30) for step, lam in rows]
+    return {
+        "iteration": [row[0] for row in rows],
+        "lam": [row[1] for row in rows],
+        "energy": fallen,
+        "error": [0.01] * 200,
+    }
+
+
+@pytest.mark.parametrize("fall", [0.0, 0.05])
+def test_a_training_that_still_falls_is_told_from_one_that_does_not(fall: float) -> None:
+    found = settling(metrics(fall))
+    assert found is not None
+    change, error = found
+    assert abs(change + fall) < 3 * error and 0.0005 < error < 0.003
+    assert settling({name: column[:20] for name, column in metrics(fall).items()}) is None
 
 
 def test_text_stays_text(page: Page) -> None:
@@ -150,8 +208,10 @@ def test_records_of_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     page = Page((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
     titles = [text for text in page.texts if text.startswith(("Transition", "Hartree"))]
     assert {"Transition, from energies.nc", "Hartree–Fock"} <= set(titles)
-    assert set(evidence) <= set(page.texts)
-    assert "-17.44289" in page.texts  # λ = 1
+    assert all(letters(Page(f"<p>{typeset(sentence)}</p>")) in letters(page) for sentence in evidence)
+    opening = letters(Page(f"<p>{typeset(evidence[0])}</p>"))
+    assert letters(page).index(opening) < letters(page).index("Madebyqernel")
+    assert "\N{MINUS SIGN}17.44289" in page.texts  # λ = 1
     captions = [image["alt"] for image in page.all("img")]
     for caption in ("Interaction energy with the fitted curves", "Branches against λ", "Density of the crystal"):
         assert captions.count(caption) == 1

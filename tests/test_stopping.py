@@ -233,6 +233,7 @@ def test_a_library_is_interrupted_by_the_second_one() -> None:
 
 
 BRIEF = {"validate", "transition", "extrapolate", "plot", "report", "export", "models", "submit", "explore", "grow"}
+BRIEF |= {"completion"}
 """Commands that write nothing before they are done, or end by themselves (the server of ``explore``)."""
 
 

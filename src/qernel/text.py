@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def describe(electrons: tuple[int, int], cells: int) -> str:
@@ -16,6 +16,31 @@ def describe(electrons: tuple[int, int], cells: int) -> str:
     up, down = electrons
     count = f"{up} electron{'s' * (up != 1)}" if not down else f"{up} up and {down} down electron{'s' * (down != 1)}"
     return f"{count} on {cells} moiré cell{'s' * (cells != 1)}"
+
+
+def closest(name: str, options: Iterable[str], cutoff: float = 0.65) -> str | None:
+    """The option that a misspelt name most likely meant; None if none is near.
+
+    >>> closest("obsrve", ["query", "observe"]), closest("x", ["query"])
+    ('observe', None)
+    """
+    import difflib
+
+    if len(name) > 60:
+        return None
+    folded = {option.lower(): option for option in options}
+    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=cutoff)
+    return folded[found[0]] if found else None
+
+
+def meant(name: str, options: Iterable[str]) -> str:
+    """A question to end a refusal of an unknown name with; empty if no option is near.
+
+    >>> meant("densty", ["density", "energy"])
+    '; did you mean density?'
+    """
+    found = closest(name, options)
+    return f"; did you mean {found}?" if found else ""
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
@@ -46,7 +71,7 @@ _PRINTED = tuple(
         (r"(?<![\w.)])-(?=[\d.])", "−"),
         (r"\b(\d[\d.]*(?:\(\d+\))?)e-0?(\d+)\b", "\\1·10<sup>−\\2</sup>"),
         (r"\b(\d[\d.]*(?:\(\d+\))?)e\+?0?(\d+)\b", r"\1·10<sup>\2</sup>"),
-        (r"\b([EV])0(?![\d.])", r"<i>\1</i><sub>0</sub>"),
+        (r"\b([EV])0(?!\w|\.\d)", r"<i>\1</i><sub>0</sub>"),
         (r"\ba_M(?![A-Za-z0-9_])", "<i>a</i><sub>M</sub>"),
         (r"\b(\w+)_(c|K|q|t)\b", r"\1<sub>\2</sub>"),
         (r"(?<=\S)\^(\d)\b", r"<sup>\1</sup>"),

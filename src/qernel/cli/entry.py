@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from qernel import runtime
+from qernel.cli.advice import advice
 from qernel.cli.parser import build_parser
 from qernel.cli.shared import streams
 from qernel.errors import ConfigError, Interrupted, QernelError, QernelWarning, StopRequested
@@ -89,6 +90,10 @@ def _run(options: argparse.Namespace) -> int:
     """Import what the command needs, and nothing else, and run it."""
     # Each command is the module of its name.
     code: int = import_module(f"qernel.cli.commands.{options.command}").run(options)
+    said = advice(options) if code == 0 and sys.stdout.isatty() else ""
+    if said:
+        # What validate prints is a configuration, in which all else is comments.
+        print(f"\n{'# ' * (options.command == 'validate')}{said}")
     return code
 
 

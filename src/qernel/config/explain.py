@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -15,6 +14,7 @@ from qernel.config.sections.base import Section
 from qernel.config.sections.entries import BAD_ENTRY
 from qernel.config.types import Expects
 from qernel.hamiltonian.terms import parameters
+from qernel.text import closest, meant
 
 TOP_LEVEL = ("name", "preset")
 """Keys outside sections."""
@@ -122,7 +122,8 @@ def _wrong(path: str, field: FieldInfo, detail: ErrorDetails, location: list[str
     shown = f"{path} = {show(value)}"
     choices = _choices(field)
     if choices:
-        return f"{shown} is not one of {', '.join(choices)}: {advice}"
+        near = meant(value, choices) if isinstance(value, str) else ""
+        return f"{shown} is not one of {', '.join(choices)}: {advice}{near}"
     if detail["type"] == "unusable":
         return f"{shown} {detail['msg']}: {advice}"
     if detail["type"] in _BOUNDS:
@@ -180,12 +181,8 @@ def _closest(name: Any, options: tuple[str, ...]) -> str | None:
     """The option a misspelt name most likely meant."""
     if not isinstance(name, str) or len(name) > 60:
         return None
-    folded = {option.lower(): option for option in options}
     alias = _aliases().get(name.lower())
-    if alias in options:
-        return alias
-    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.65)
-    return folded[found[0]] if found else None
+    return alias if alias in options else closest(name, options)
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from qernel.config.sections import MATERIAL_KEYS, REDUCED_KEYS, SECTIONS, range_
 from qernel.config.twist import belongs_to_run, doubts
 from qernel.errors import ConfigError, QernelWarning
 from qernel.files import read_bytes
+from qernel.text import meant
 
 MAX_BYTES = 1_000_000
 """A larger file is not a configuration."""
@@ -45,7 +46,9 @@ def preset_text(name: str) -> str:
     from importlib.resources import files
 
     if name not in presets():
-        raise ConfigError(f"preset = {show(name)} does not exist: use {', '.join(presets())}")
+        raise ConfigError(
+            f"preset = {show(name)} does not exist: use {', '.join(presets())}{meant(str(name), presets())}"
+        )
     return files("qernel.config").joinpath("presets", f"{name}.toml").read_text("utf-8")
 
 
@@ -132,7 +135,7 @@ def _read_file(path: Path) -> Table:
         if not path.exists():
             raise ConfigError(
                 f"there is no configuration file {shown}, and no preset of that name: "
-                f"presets are {', '.join(presets())}"
+                f"presets are {', '.join(presets())}{meant(path.name, presets())}"
             )
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{shown} is not a configuration: a TOML text file is expected")
@@ -181,6 +184,7 @@ def _parse_overrides(overrides: Sequence[str], faults: list[str]) -> tuple[Table
         if dot and section not in SECTIONS:
             faults.append(
                 f"override {show(override)}: section [{clean(section)}] is unknown, use {', '.join(SECTIONS)}"
+                + meant(section, SECTIONS)
             )
             continue
         if not dot and section in SECTIONS:

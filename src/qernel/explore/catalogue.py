@@ -13,7 +13,7 @@ from qernel.along import axis
 from qernel.errors import QernelError
 from qernel.files import readable_name
 from qernel.measure import Model, State, load, shipped
-from qernel.measure.shelf import models_folder
+from qernel.measure.library import model_file
 from qernel.measure.stored import OBSERVED, OWN, SCANNED, of_these_weights, same_elsewhere
 from qernel.provenance import weights_digest
 from qernel.training.folder import METRICS_FILE, MODEL_FILE
@@ -108,15 +108,12 @@ def catalogue(runs: Sequence[str]) -> dict[str, Entry]:
     Raises:
         RunError: if one of the runs is neither a run folder nor a shipped model.
     """
-    root = models_folder()
     entries: dict[str, Entry] = {}
     for run in [*dict.fromkeys(runs), *(name for name in shipped() if name not in runs)]:
         folder = Path(run)
         if not any((folder / file).exists() for file in (MODEL_FILE, METRICS_FILE)):
-            if run not in shipped():
-                load(run)  # says what is wrong with it
-            folder = root / run
-        base = readable_name(folder.resolve())
+            folder = model_file(run).parent
+        base = readable_name((Path(run) if Path(run).is_dir() else folder).resolve())
         name, number = base, 2
         while name in entries:
             name, number = f"{base} ({number})", number + 1

@@ -11,18 +11,26 @@ from qernel import outputs
 
 if TYPE_CHECKING:
     from qernel.measure.model import Model
+    from qernel.measure.shelf import Shelf
 
 UNFINISHED = "unfinished"
 """Folder of what a measurement has drawn, while it is under way."""
 
 
 def default_folder(model: Model, run: str, what: str) -> Path:
-    """``RUN/what`` for a run folder, ``NAME-what`` for a shipped model; ``what-54`` where it is asked with other
-    electrons than those of its training."""
-    from qernel.training.folder import MODEL_FILE
+    """``RUN/what`` for a run folder, ``NAME-what`` for a shipped model, with the name of `of_system`."""
+    from qernel.measure.shelf import shipped
+    from qernel.training.names import MODEL_FILE
 
-    what += "" if model.moved is None else f"-{model.hamiltonian.count}"
-    return Path(run) / what if (Path(run) / MODEL_FILE).exists() else Path(f"{model.name}-{what}")
+    what = of_system(model, what)
+    own = Path(run).is_dir() and (run not in shipped() or (Path(run) / MODEL_FILE).exists())
+    return Path(run) / what if own else Path(f"{model.name}-{what}")
+
+
+def of_system(model: Model | Shelf, what: str) -> str:
+    """The name of a folder of results: ``scan``, or ``scan-54`` where other electrons than those of [system] are asked
+    about."""
+    return what if model.moved is None else f"{what}-{model.config.system.count}"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from qernel import outputs, runtime
 from qernel.errors import RunError, warn
 from qernel.estimators.quantity import Quantity
 from qernel.measure.energies import DIAGNOSTICS, ENERGIES, ORDER, STORED, Energies
+from qernel.measure.place import known
 from qernel.records import read_json, to_record
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def _restored(model: Shelf, record: Mapping[str, Any], path: Path) -> Energies:
         return math.nan if value is None else float(value)
 
     parts: dict[str, Any] = {name: quantity(name) for name in ENERGIES}
+    trained = known(model)
     told: dict[str, Any] = {name: number(row[name]) for name in DIAGNOSTICS}
     return Energies(
         lam=float(row["lam"]),
@@ -133,6 +135,8 @@ def _restored(model: Shelf, record: Mapping[str, Any], path: Path) -> Energies:
         in_gap=bool(row["in_gap"]),
         impossible=str(row["impossible"]),
         values={name: float(value) for name, value in record["values"].items()},
+        size_trained=trained.size,
+        twist_trained=trained.twist,
         phase=str(row["phase"]),
         phase_why=str(row["phase_why"]),
         origin=STORED,

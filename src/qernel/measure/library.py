@@ -14,18 +14,23 @@ from qernel.errors import RunError
 from qernel.files import readable_name
 from qernel.measure.card import CARD_FILE, read_card
 from qernel.measure.model import Model
-from qernel.measure.shelf import models_folder, shipped
+from qernel.measure.shelf import models_folder, models_in, shipped
+from qernel.text import meant
 from qernel.training.names import MODEL_FILE
 from qernel.training.progress import Progress
 from qernel.training.run import initial_wavefunction
 from qernel.training.tensors import TensorFile, fit, read_tensors
+
+_NAMED = 8
+"""Models named in a sentence, at most."""
 
 
 def load(run: str | Path) -> Model:
     """Open a run folder, a model file or a shipped model.
 
     Args:
-        run: path of a run folder or of a model file, or a name from `shipped`.
+        run: path of a run folder or of a model file, of a folder with one model in its folders, or a name from
+            `shipped`.
 
     Returns:
         The model with its averaged parameters, even of a run that is still going on.
@@ -43,7 +48,8 @@ def load(run: str | Path) -> Model:
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
     wavefunction = eqx.combine(fit(path, file.tensors, arrays), static)
     card, training = read_card(path.parent / CARD_FILE), Progress.from_header(file.metadata)
-    named = path.parent if path.name == MODEL_FILE else path.with_suffix("")
+    asked = Path(run)
+    named = asked if asked.is_dir() else path.parent if path.name == MODEL_FILE else path.with_suffix("")
     return Model(readable_name(named.resolve()), config, wavefunction, card, training=training, folder=path.parent)
 
 
@@ -57,7 +63,7 @@ def configuration(run: str | Path) -> Config:
 
 
 def _read(run: str | Path) -> tuple[Path, Config, TensorFile]:
-    path = _file(run)
+    path = model_file(run)
     file = read_tensors(path)
     text = file.metadata.get("config")
     if text is None:
@@ -65,8 +71,12 @@ def _read(run: str | Path) -> tuple[Path, Config, TensorFile]:
     return path, as_stored(Config.model_validate(_parse(text, path)), str(path)), file
 
 
-def _file(run: str | Path) -> Path:
-    """The model file that is meant."""
+def model_file(run: str | Path) -> Path:
+    """The model file that is meant: of a run folder, of a folder with one model in folders of its own, or shipped.
+
+    Raises:
+        RunError: if there is none, or more than one.
+    """
     path = Path(run)
     if path.is_file():
         return path
@@ -74,9 +84,22 @@ def _file(run: str | Path) -> Path:
         return path / MODEL_FILE
     if str(run) in shipped():
         return models_folder() / str(run) / MODEL_FILE
+    inside = models_in(path) if path.is_dir() else []
+    if len(inside) == 1:
+        return inside[0] / MODEL_FILE
+    if inside:
+        raise RunError(f"{run} holds {len(inside)} models: name one of {', '.join(map(str, inside[:_NAMED]))}")
     known = ", ".join(shipped()) or "none"
     what = "holds no trained model yet" if path.is_dir() else "is neither a run folder nor a shipped model"
-    raise RunError(f"{run} {what}; shipped models: {known}")
+    raise RunError(f"{run} {what}; shipped models: {known}{meant(str(run), [*shipped(), *_beside(path)])}")
+
+
+def _beside(path: Path) -> list[str]:
+    """Folders of the same parent, for one that is misspelt."""
+    try:
+        return [str(path.with_name(entry.name)) for entry in path.parent.iterdir() if entry.is_dir()]
+    except (OSError, ValueError):
+        return []
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from qernel.measure import place, verbs
 from qernel.measure.card import Card
 from qernel.measure.state import State
 from qernel.provenance import identity
-from qernel.text import html_facts
+from qernel.text import html_facts, meant
 from qernel.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -136,7 +136,10 @@ class Model:
         ranges = self.ranges
         unknown = sorted(set(others) - set(ranges))
         if unknown:
-            raise RunError(f"{self.name} is not conditioned on {', '.join(unknown)}, only on {', '.join(ranges)}")
+            raise RunError(
+                f"{self.name} is not conditioned on {', '.join(unknown)}, only on {', '.join(ranges)}"
+                + meant(unknown[0], ranges)
+            )
         values = self.hamiltonian.middle | others | {"lam": lam}
         point = np.array([float(values[name]) for name in ranges])
         if not (np.abs(point) <= LARGEST).all():

@@ -14,6 +14,7 @@ from qernel.errors import QernelError, RunError, warn
 from qernel.estimators.doubts import listed
 from qernel.measure import place
 from qernel.provenance import identity
+from qernel.text import meant
 
 if TYPE_CHECKING:
     from qernel.config import Config
@@ -136,7 +137,7 @@ def points(
     """
     middle = dict(model.hamiltonian.middle)
     if along not in middle:
-        raise RunError(f"{model.name} is not conditioned on {along}, only on {', '.join(middle)}")
+        raise RunError(f"{model.name} is not conditioned on {along}, only on {', '.join(middle)}{meant(along, middle)}")
     del middle[along]
     for name in at or {}:
         if name == along:
@@ -146,7 +147,7 @@ def points(
             known = (
                 f"its other parameters are {', '.join(middle)}" if middle else f"{axis.symbol} is its only parameter"
             )
-            raise QernelError(f"{model.name} is not conditioned on {name}, {known}")
+            raise QernelError(f"{model.name} is not conditioned on {name}, {known}{meant(name, middle)}")
     asked = numbers(along, values)
     if not asked:
         raise QernelError(f"there is no value of {along} to measure at: give at least one")

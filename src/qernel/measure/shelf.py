@@ -12,18 +12,19 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qernel.config import Config
-from qernel.config.earlier import as_stored
 from qernel.files import read_bytes, regular
+from qernel.measure.card import CARD_FILE, Card, read_card
 from qernel.training.names import MODEL_FILE
 
 if TYPE_CHECKING:
+    from qernel.config import Config
     from qernel.hamiltonian.family import Hamiltonian
     from qernel.measure.card import Card
     from qernel.measure.model import Model
@@ -107,6 +108,9 @@ def shelved(run: str | Path) -> Shelf | None:
     folder = models_folder() / str(run)
     if (Path(run) / MODEL_FILE).exists() or str(run) not in shipped():
         return None
+    from qernel.config import Config
+    from qernel.config.earlier import as_stored
+
     try:
         identity = json.loads(read_bytes(folder / IDENTITY_FILE))
         header = _header(folder / MODEL_FILE)
@@ -116,6 +120,59 @@ def shelved(run: str | Path) -> Shelf | None:
         return Shelf(str(run), folder, config, str(identity["weights_sha256"]), int(identity["parameters"]))
     except (OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def models_in(folder: Path) -> list[Path]:
+    """Folders with a model, one or two levels below a folder, as the demo's is."""
+    found = [path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{MODEL_FILE}")]
+    return sorted(found)
+
+
+class Listed(NamedTuple):
+    """A shipped model in a list of them.
+
+    Attributes:
+        name: of the model.
+        electrons: of each spin species.
+        cells: moiré cells.
+        lam: the interval of λ it was trained on.
+        parameters: how many; None where there is no identity beside it.
+        card: what is known about it.
+    """
+
+    name: str
+    electrons: tuple[int, int]
+    cells: int
+    lam: tuple[float, float]
+    parameters: int | None
+    card: Card | None
+
+
+def listed() -> list[Listed]:
+    """All shipped models, from headers, identities and cards alone: reading configurations whole takes longer."""
+    found = []
+    for name in shipped():
+        folder = models_folder() / name
+        header = _header(folder / MODEL_FILE)
+        table = tomllib.loads(header["config"])
+        system, lam = table["system"], table["family"]["lam"]
+        electrons = system["electrons"]
+        (a, b), (c, d) = system["supercell"]
+        parameters = None
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            identity = json.loads(read_bytes(folder / IDENTITY_FILE))
+            parameters = int(identity["parameters"]) if identity["model_sha256"] == header["sha256"] else None
+        found.append(
+            Listed(
+                name,
+                (electrons, 0) if isinstance(electrons, int) else tuple(electrons),
+                abs(a * d - b * c),
+                tuple(lam) if isinstance(lam, list) else (lam, lam),
+                parameters,
+                read_card(folder / CARD_FILE),
+            )
+        )
+    return found
 
 
 def _header(path: Path) -> dict[str, str]:

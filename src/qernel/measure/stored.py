@@ -22,7 +22,9 @@ from qernel.estimators.doubts import stored_doubts
 from qernel.estimators.phases import stored_phase, stored_phases
 from qernel.estimators.quantity import Quantity
 from qernel.measure.energies import ENERGIES, INTERPOLATED, ORDER, STORED, Energies
+from qernel.measure.folder import of_system
 from qernel.measure.interpolate import between
+from qernel.measure.place import known
 from qernel.storage import IMPOSSIBLE, OUTSIDE
 from qernel.storage import open as open_results
 
@@ -78,9 +80,13 @@ class Results:
     def files(self) -> list[tuple[Path, xarray.Dataset]]:
         """Those with energies."""
         folder = self._model.folder
-        paths = [] if folder is None else [folder / name for name in (OWN, OBSERVED, SCANNED)]
+        paths = [] if folder is None else [folder / OWN, *(folder / self._place(name) for name in (OBSERVED, SCANNED))]
         found = of_these_weights(paths, self._model.weights)
         return [(path, data) for path, data in found if all(name in data for name in ENERGIES) and self._ours(data)]
+
+    def _place(self, name: str) -> Path:
+        path = Path(name)
+        return Path(of_system(self._model, path.parent.name), path.name)
 
     def along(self, name: str, others: Mapping[str, float]) -> list[xarray.Dataset]:
         """The results along a parameter, at values of all others."""
@@ -143,7 +149,7 @@ class Results:
         def number(name: str) -> float:
             return float(here[name]) if name in here else math.nan
 
-        found = stored_phase(here)
+        found, trained = stored_phase(here), known(self._model)
         parts: dict[str, Any] = {name: quantity(name) for name in ENERGIES}
         return Energies(
             lam=values["lam"],
@@ -158,6 +164,8 @@ class Results:
             order_parameter_rhat=number(f"{ORDER}_rhat"),
             in_gap=bool(here["in_gap"]) if "in_gap" in here else False,
             values={name: values[name] for name in self._model.ranges if name in values},
+            size_trained=trained.size,
+            twist_trained=trained.twist,
             phase=found.word,
             phase_why=found.why,
             origin=STORED,

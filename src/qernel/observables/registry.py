@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from qernel.errors import QernelError
+from qernel.text import meant
 
 if TYPE_CHECKING:
     from qernel.observables.base import Observable
@@ -94,7 +95,7 @@ def find(name: str) -> type[Observable]:
         except Exception as error:
             raise QernelError(f"the observable {name} of {entry.value} does not load: {error}") from error
         return loaded
-    raise QernelError(f"there is no observable {name}: choose from {', '.join(names())}")
+    raise QernelError(f"there is no observable {name}: choose from {', '.join(names())}{meant(name, names())}")
 
 
 def make(name: str, options: Mapping[str, Any] | None = None) -> Observable:
@@ -109,7 +110,8 @@ def make(name: str, options: Mapping[str, Any] | None = None) -> Observable:
     for key, value in given.items():
         field = next((field for field in known if field.name == key), None)
         if field is None:
-            there = ", ".join(field.name for field in known) or "none"
+            takes = [field.name for field in known]
+            there = (", ".join(takes) or "none") + meant(key, takes)
             raise QernelError(f"{name}.{key} = {value!r}: {name} has no such option; its options: {there}")
         given[key] = _like(f"{name}.{key}", value, field.default)
     return found(**given)

@@ -15,7 +15,7 @@ _PUBLIC = {
     "phase_map": "qernel.plots.over_two",
     "save": "qernel.plots.style",
     "transition_figure": "qernel.plots.transition",
-    "training_curves": "qernel.plots.training",
+    "training_curves": "qernel.plots.convergence",
     "versus_lam": "qernel.plots.curves",
     "wave_vector_map": "qernel.plots.wave_vectors",
 }

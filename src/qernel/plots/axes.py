@@ -35,8 +35,9 @@ def label(axis: Axis) -> str:
 
 
 def printed(text: str) -> str:
-    """A name with its unit as labels show it: E0 and a_M are formulas."""
-    return re.sub(r"a_M(\^2)?", r"$a_M\1$", literal(text).replace("E0", "$E_0$"))
+    """A name with its unit as labels show it: E0, a_M, ρ_K and χ_F are formulas."""
+    shown = re.sub(r"a_M(\^2)?", r"$a_M\1$", literal(text).replace("E0", "$E_0$"))
+    return shown.replace("⟨|ρ_K|²⟩", r"$\langle|\rho_K|^2\rangle$").replace("χ_F", r"$\chi_F$")
 
 
 def at(axis: Axis, value: float) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qernel.plots.style import BLUE, INK, VERMILLION, figure, style, ticks
+from qernel.plots.style import BLUE, INK, VERMILLION, figure, literal, style, ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +34,9 @@ def extrapolation_figure(found: Sequence[Extrapolation], met: Sequence[Meeting] 
             _meeting(axes, pair)
         for axes in panels[total:]:
             axes.set_axis_off()
+        every = [name for one in found for name in one.names] + [name for pair in met for name in pair.names]
+        names = literal(", ".join(dict.fromkeys(every)))
+        fig.suptitle("\n".join(textwrap.wrap(names, 40 * count)), fontsize=9)
     return fig
 
 
@@ -44,7 +48,7 @@ def _variance(axes: Axes, one: Extrapolation) -> None:
         x = np.array([0.0, states.variances.max()])
         axes.plot(x, one.energy.value + one.slope.value * x, color=INK, linewidth=0.9, zorder=1)
         axes.errorbar([0.0], [one.energy.value], [one.energy.error], marker="s", color=VERMILLION, zorder=3)
-    _named(axes, one.lam, "variance of $E_L$ per electron  ($E_0^2$)", "energy per electron  ($E_0$)")
+    _named(axes, one, "variance of $E_L$ per electron  ($E_0^2$)", "energy per electron  ($E_0$)")
 
 
 def _meeting(axes: Axes, one: Meeting) -> None:
@@ -58,11 +62,13 @@ def _meeting(axes: Axes, one: Meeting) -> None:
         x = np.array([one.energy.value, pairs.variational.max()])
         axes.plot(x, one.energy.value + one.ratio.value * (x - x[0]), color=INK, linewidth=0.9, zorder=1)
         axes.errorbar(x[:1], x[:1], [one.energy.error], marker="s", color=VERMILLION, zorder=3)
-    _named(axes, one.lam, "variational energy  ($E_0$)", "projected energy  ($E_0$)")
+    _named(axes, one, "variational energy  ($E_0$)", "projected energy  ($E_0$)")
 
 
-def _named(axes: Axes, lam: float, xlabel: str, ylabel: str) -> None:
-    axes.set_title(f"$\\lambda = {lam:g}$")
+def _named(axes: Axes, one: Extrapolation | Meeting, xlabel: str, ylabel: str) -> None:
+    # A line goes through two states whatever they are.
+    fit = f", $\\chi^2$/dof = {one.chi2:.1f}/{one.dof}" if one.dof else ""
+    axes.set_title(f"$\\lambda = {one.lam:g}${fit}", fontsize=9)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     ticks(axes)

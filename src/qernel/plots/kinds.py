@@ -15,6 +15,7 @@ from qernel.errors import QernelError
 from qernel.plots.density import DENSITY
 from qernel.plots.of_models import accuracy, interpolation
 from qernel.plots.of_points import Panel, curves, fixed, plane, structure_factor_map, system, titled, versus
+from qernel.text import meant
 
 if TYPE_CHECKING:
     import xarray
@@ -98,7 +99,7 @@ def _how(kind: str, data: xarray.Dataset, variable: str | None) -> Panel | Calla
     if kind == VERSUS_LAM:
         return versus(variable)
     if kind not in KINDS:
-        raise QernelError(f"there is no figure {kind}: choose from {', '.join(KINDS)}")
+        raise QernelError(f"there is no figure {kind}: choose from {', '.join(KINDS)}{meant(kind, KINDS)}")
     missing = [name for name in KINDS[kind].needs if name not in data]
     if missing:
         there = ", ".join(str(name) for name in data.data_vars)

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
+
+
+_WORDS = {
+    "crystal_seed": "crystal orbitals",
+    "jastrow": "Jastrow factor",
+    "envelope": "envelope",
+    "film": "FiLM layers",
+    "kv_heads": "heads of keys and values",
+    "moire_harmonics": "moiré harmonics",
+}
+"""What keys of [model] are called in figures; others are named as they are, without underscores."""
+
+
+def in_words(series: str) -> str:
+    """The name of a series of models for readers of a figure: what sets it apart in words, not in keys.
+
+    >>> in_words("psiformer (crystal_seed = true, moire_harmonics = 1, jastrow = false)")
+    'psiformer with crystal orbitals, 1 moiré harmonics, without Jastrow factor'
+    """
+    name, _, apart = series.partition(" (")
+    said: dict[str, list[str]] = {"with": [], "without": []}
+    for key, value in re.findall(r"(\w+) = ((?:[\[(][^\])]*[\])]|[^,()])+)", apart):
+        word = _WORDS.get(key, key.replace("_", " "))
+        if value in ("true", "false"):
+            said["with" if value == "true" else "without"].append(word)
+        else:
+            said["with"].append(f"{value} {word}" if value.replace(".", "").isdigit() else f"{word} {value}")
+    parts = [f"{how} {', '.join(words)}" for how, words in said.items() if words]
+    return " ".join(filter(None, (name, ", ".join(parts))))
 
 
 def accuracy(data: xarray.Dataset) -> dict[str, Figure]:
@@ -15,7 +45,7 @@ def accuracy(data: xarray.Dataset) -> dict[str, Figure]:
 
     below = "the exact energy" if data.attrs["reference_exact"] else "the lowest energy found"
     ylabel = f"mean energy above {below}\n(E0 per electron)"
-    names = [str(name) for name in data["series"].values]
+    names = [in_words(str(name)) for name in data["series"].values]
     values, errors = data["mean_excess"].values, data["mean_excess_error"].values
     figures = {}
     for cost, xlabel in (("parameters", "parameters"), ("active_parameters", "active parameters per configuration")):

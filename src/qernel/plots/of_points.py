@@ -128,6 +128,18 @@ def versus(variable: str | None) -> Panel:
     return Panel(partial(_versus, variable=variable), lambda _: (4.8, 3.0))
 
 
+_NAMES = {
+    "energy": "energy per electron",
+    "kinetic": "kinetic energy per electron",
+    "moire": "moiré energy per electron",
+    "interaction": "interaction energy per electron",
+    "order_parameter": "order parameter  ⟨|ρ_K|²⟩",
+    "fidelity_susceptibility": "fidelity susceptibility  χ_F",
+    "v_score": "V-score",
+}
+"""What single numbers are called in figures; others by their names."""
+
+
 def _versus(axes: Axes, data: xarray.Dataset, variable: str | None) -> None:
     from qernel.plots.axes import printed
     from qernel.plots.curves import draw_versus_lam
@@ -139,7 +151,7 @@ def _versus(axes: Axes, data: xarray.Dataset, variable: str | None) -> None:
         what = "needs --variable" if variable is None else f"cannot draw {variable}"
         raise QernelError(f"versus_lam {what}: the single numbers in the file are {', '.join(single) or 'none'}")
     unit = data[variable].attrs["units"]
-    label = variable.replace("_", " ") + ("" if unit == "1" else f"  ({unit})")
+    label = _NAMES.get(variable, variable.replace("_", " ")) + ("" if unit == "1" else f"  ({unit})")
     columns = data[along.name].values, data[variable].values, data[f"{variable}_error"].values
     title = titled(data, fixed(data) or system(data))
     within: dict[str, Any] = {"trained": trained(data, along.name), "gaps": gaps(data, along.name)}

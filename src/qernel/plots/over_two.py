@@ -132,7 +132,9 @@ def _boundary(axes: Axes, line: Line) -> None:
         fine = np.linspace(min(heights), max(heights), 200)
         curve = [line.curve.at(float(height)) for height in fine]
         middle, width = np.array([one.value for one in curve]), np.array([one.error for one in curve])
-        axes.plot(middle, fine, color=VERMILLION, linewidth=1.1, zorder=3)
+        fit = f"boundary, $\\chi^2$/dof = {line.curve.chi2:.1f}/{line.curve.dof}"
+        axes.plot(middle, fine, color=VERMILLION, linewidth=1.1, zorder=3, label=fit)
+        axes.legend(loc="best")
         axes.fill_betweenx(fine, middle - width, middle + width, color=VERMILLION, alpha=0.25, linewidth=0, zorder=2.5)
 
 

@@ -1,9 +1,8 @@
-"""Training curves: has the optimisation converged, and to which phase at each λ?"""
+"""What a run has recorded while it trained, and its figure."""
 
 from __future__ import annotations
 
 import csv
-import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qernel.errors import RunError
+from qernel.config import load_config
+from qernel.errors import QernelError, RunError
 from qernel.files import read_text
-from qernel.plots.style import FloatArray, equal_columns, figure, sequential, style, ticks, widened
+from qernel.plots.convergence import training_curves
+from qernel.plots.style import literal
+from qernel.text import describe
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 METRICS_FILE = "metrics.csv"
@@ -87,108 +88,20 @@ def _numbers(path: Path, line: int, head: Sequence[str], cells: Sequence[str]) -
     return result
 
 
-def training_curves(metrics: Mapping[str, Any]) -> Figure:
-    """Energy per electron, and the order parameter, against the training step, coloured by λ.
-
-    A grid of at most 24 depths gives one line for each, with its error band; otherwise, as when λ is
-    drawn afresh at every step, every row becomes a point. The vertical range is that of the last
-    three quarters of the training: the descent from the initial state leaves through the top. Several systems have
-    lines, or points, of their own kind.
+def curves_of_run(path: Path, columns: Mapping[str, Any], *, told: bool = True) -> Figure:
+    """`training_curves` of the metrics of a run, with what the configuration beside them says.
 
     Args:
-        metrics: columns of equal length, one row per step and λ: ``step`` (or ``iteration``, as in the metrics file
-            of a run); ``lam`` in units of V0; ``energy`` per electron and its one-sigma ``error`` in E0; and, if there
-            are any, ``order_parameter`` (dimensionless) and ``system``, a number. A pandas data frame will do, and so
-            will a dictionary.
+        path: of the metrics file.
+        columns: of it.
+        told: whether that configuration is read.
     """
-    if "step" not in metrics and "iteration" in metrics:
-        metrics = {name: metrics[name] for name in metrics} | {"step": metrics["iteration"]}
-    missing = [name for name in ("step", "lam", "energy", "error") if name not in metrics]
-    if missing:
-        raise ValueError(f"metrics lacks the columns {', '.join(missing)}: it has {', '.join(map(str, metrics))}")
-    names = ["step", "lam", "energy", "error"] + ["order_parameter"] * ("order_parameter" in metrics)
-    systems = {"system": metrics["system"]} if "system" in metrics else {}
-    columns = equal_columns(**{name: metrics[name] for name in names}, **systems)
-    step, lam = columns["step"], columns["lam"]
-    settled = step >= step.min() + 0.25 * np.ptp(step)
-
-    with style():
-        from matplotlib.cm import ScalarMappable
-        from matplotlib.colors import Normalize
-
-        panels = len(names) - 3
-        fig: Figure = figure(5.6, 2.9 if panels == 1 else 4.9)
-        all_axes = fig.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
-        shades = ScalarMappable(Normalize(*widened(lam)), sequential())
-        _every_system(all_axes[0], shades, columns, "energy", columns["error"])
-        _show_settled(all_axes[0], columns["energy"][settled])
-        all_axes[0].set_ylabel("energy per electron  ($E_0$)")
-        if panels == 2:
-            _every_system(all_axes[1], shades, columns, "order_parameter", None)
-            all_axes[1].set_ylabel("order parameter")
-            if columns["order_parameter"].min() >= 0.0:
-                all_axes[1].set_ylim(bottom=0.0)
-        all_axes[-1].set_xlabel("training step")
-        all_axes[-1].set_xlim(*widened(step))
-        for axes in all_axes:
-            ticks(axes)
-        fig.align_ylabels(list(all_axes))
-        bar = fig.colorbar(shades, ax=list(all_axes), pad=0.02, aspect=30)
-        bar.set_label("moiré depth  $\\lambda = V/V_0$")
-        bar.outline.set_linewidth(0.0)
-    return fig
-
-
-_KINDS = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))
-"""Lines and points of the systems of a run, one after the other, from the beginning again beyond these."""
-
-
-def _every_system(
-    axes: Axes, shades: Any, columns: Mapping[str, FloatArray], name: str, error: FloatArray | None
-) -> None:
-    """`_curves` of one column, those of each system by themselves, with a legend where there are several."""
-    systems = columns.get("system", np.zeros(len(columns[name])))
-    numbers = np.unique(systems)
-    for number, kind in zip(numbers, itertools.cycle(_KINDS)):
-        own = systems == number
-        spread = None if error is None else error[own]
-        _curves(axes, shades, columns["step"][own], columns["lam"][own], columns[name][own], spread, kind)
-        if len(numbers) > 1:
-            label = f"system {number:.0f}" if number else "[system]"
-            axes.plot([], [], linestyle=kind[0], marker=kind[1], markersize=2.0, color="0.4", label=label)
-    if len(numbers) > 1:
-        axes.legend()
-
-
-def _curves(
-    axes: Axes,
-    shades: Any,
-    x: FloatArray,
-    lam: FloatArray,
-    y: FloatArray,
-    error: FloatArray | None,
-    kind: tuple[str, str],
-) -> None:
-    """A line for each λ of a grid, or a point for each row, of one kind of both."""
-    line, marker = kind
-    depths = np.unique(np.round(lam, 9))
-    if depths.size > 24:
-        axes.scatter(x, y, s=3.0, c=shades.to_rgba(lam), marker=marker, linewidths=0, rasterized=True)
-        return
-    for depth in depths:
-        rows = np.flatnonzero(np.abs(lam - depth) < 1e-8)
-        rows = rows[np.argsort(x[rows], kind="stable")]
-        color = shades.to_rgba(depth)
-        if error is not None:
-            spread = error[rows]
-            axes.fill_between(x[rows], y[rows] - spread, y[rows] + spread, color=color, alpha=0.25, linewidth=0)
-        axes.plot(x[rows], y[rows], color=color, linewidth=0.9, linestyle=line)
-
-
-def _show_settled(axes: Axes, y: FloatArray) -> None:
-    """Limits the vertical range to the values ``y``, with some air."""
-    finite = y[np.isfinite(y)]
-    if finite.size:
-        low, high = float(finite.min()), float(finite.max())
-        air = 0.06 * (high - low) or 0.01 * abs(high) or 1.0
-        axes.set_ylim(low - air, high + 3.0 * air)
+    name = literal(path.resolve().parent.name)
+    if not told:
+        return training_curves(columns, title=name)
+    try:
+        systems = load_config(path.parent / "config.toml", sections=("system", "family")).systems
+    except QernelError:  # the figure does without
+        return training_curves(columns, title=name)
+    title = f"{name}: {' and '.join(describe(one.electrons, one.cells) for one in systems)}"
+    return training_curves(columns, electrons=sum(systems[0].electrons) if len(systems) == 1 else None, title=title)

@@ -7,7 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import qernel
-from qernel.report.contents import sections
+from qernel.report.contents import sections, verdict
+from qernel.text import typeset
 
 
 def page(source: Path) -> str:
@@ -18,9 +19,13 @@ def page(source: Path) -> str:
     """
     from jinja2 import Environment, StrictUndefined
 
+    found = sections(source)
     text = (files("qernel.report") / "template.html").read_text(encoding="utf-8")
-    template = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True).from_string(text)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.filters["typeset"] = typeset  # which escapes what it is given
+    template = environment.from_string(text)
     date = datetime.now(UTC).isoformat(timespec="seconds")
     note = f"Made by qernel {qernel.__version__} from {source} on {date}. "
     note += "Energies in E0 = ħ²/(m* a_M²), lengths in the moiré period a_M."
-    return template.render(title=f"Qernel report: {source.resolve().name}", note=note, sections=sections(source))
+    title = f"Qernel report: {source.resolve().name}"
+    return template.render(title=title, verdict=verdict(found), note=note, sections=found)

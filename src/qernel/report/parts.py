@@ -31,14 +31,30 @@ class Image(NamedTuple):
     png: str
 
 
+FINDING, NUMBERS, TRAINING, OTHER, ORIGIN = range(5)
+"""Order of the sections: what follows from the numbers, the numbers, how they came about."""
+
+
 class Section(NamedTuple):
-    """A part of the report."""
+    """A part of the report.
+
+    Attributes:
+        title: of it.
+        tables: in it.
+        images: in it.
+        text: a configuration, folded.
+        sentences: before the tables.
+        verdict: what it says in one sentence; the first of the report opens it.
+        rank: its place among the others.
+    """
 
     title: str
     tables: Sequence[Table] = ()
     images: Sequence[Image] = ()
     text: str = ""
     sentences: Sequence[str] = ()
+    verdict: str = ""
+    rank: int = OTHER
 
 
 def drawn(caption: str, figure: Figure) -> Image:

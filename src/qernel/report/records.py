@@ -16,7 +16,9 @@ from qernel.estimators.quantity import parenthesis
 from qernel.integrity import check_row
 from qernel.plots.over_two import phase_map
 from qernel.records import read_json
-from qernel.report.parts import Section, Table, drawn, stored
+from qernel.report.parts import FINDING, Section, Table, drawn, stored
+from qernel.report.transitions import curves_table
+from qernel.text import describe
 from qernel.transition.phase_map import read_map
 
 
@@ -40,16 +42,11 @@ def record(path: Path) -> list[Section]:
 
 
 def _transition(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
-    rows = []
-    for one in data["candidates"]:
-        at = f"{one['at']:.4g}" if "at" in one else ""
-        fit = f"{one['chi2']:.1f}", str(one["dof"]), f"{one['p_value']:.2g}"
-        rows.append([one["model"], f"{one['delta_aicc']:.1f}", *fit, at])
-    table = Table("Curves that were compared, the best one first", ["curve", "ΔAICc", "χ²", "dof", "p", "λ"], rows)
     figures = {path.with_suffix(".png"): "Interaction energy with the fitted curves"}
     images, left_out = stored(figures, path.parent)
     title = f"Transition, from {Path(data['source']).name}" if data["source"] else "Transition"
-    yield Section(title, [table], images, sentences=[*map(str, data["evidence"]), *left_out])
+    evidence = [*map(str, data["evidence"])]
+    yield Section(title, [curves_table(data)], images, "", [*evidence, *left_out], evidence[0], FINDING)
 
 
 def _phase_map(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
@@ -62,8 +59,9 @@ def _phase_map(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     head = [over.symbol, f"{along.symbol}_c", f"d{along.symbol}_c/d{over.symbol} by Clausius–Clapeyron", "why none"]
     images, left_out = stored({path.with_suffix(".png"): "The map, with the boundary of the phases"}, path.parent)
     title = f"Phase map, from {Path(data['source']).name}" if data["source"] else "Phase map"
-    sentences = [*map(str, data["evidence"]), *left_out]
-    yield Section(title, [Table("The boundary of the two phases", head, rows)], images, sentences=sentences)
+    evidence = [*map(str, data["evidence"])]
+    table = Table("The boundary of the two phases", head, rows)
+    yield Section(title, [table], images, "", [*evidence, *left_out], evidence[0], FINDING)
 
 
 def _map(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
@@ -92,7 +90,7 @@ def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
         "statistical error"
     )
     crossing = data["transition"]
-    diagram = branch_diagram(data["branches"], along=along, crossing=crossing)
+    diagram = branch_diagram(data["branches"], along=along, crossing=crossing, title=_titled(data))
     images = [drawn(f"Branches against {along.symbol}", diagram)]
     names = data.get("densities", {})
     kinds = {figure: figure.stem.partition("-")[2] for figure in sorted(path.parent.glob("density-*.png"))}
@@ -101,9 +99,23 @@ def _hartree_fock(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     words = []
     if crossing is not None:
         below, above = data.get("transition_between", ("liquid", "crystal"))
-        words = [f"From {below} to {above} near {along.symbol} = {crossing:.3f} (energies linear in between)."]
+        words = [
+            f"Hartree–Fock goes from {below} to {above} near {along.symbol} = {crossing:.3f} (energies linear in "
+            "between); mean field orders too early."
+        ]
     table = Table(caption, head, rows)
-    yield Section("Hartree–Fock", [table, _provenance(data)], [*images, *more], sentences=[*words, *left_out])
+    sentences = [*words, *left_out]
+    yield Section("Hartree–Fock", [table, _provenance(data)], [*images, *more], "", sentences, "".join(words))
+
+
+def _titled(data: Mapping[str, Any]) -> str:
+    """The title of the figure of a Hartree–Fock record."""
+    system = data.get("system", {})
+    if not {"electrons", "cells"} <= set(system):
+        return "Hartree–Fock"
+    electrons = system["electrons"]
+    up, down = electrons if isinstance(electrons, list) else (electrons, 0)
+    return f"Hartree–Fock, {describe((up, down), system['cells'])}"
 
 
 def _diagnosis(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
@@ -159,7 +171,11 @@ def _comparison(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     above = "exact energies" if reference["exact"] else "the lowest energies found, which are not exact"
     caption = f"Energy per electron in E0 above {above} ({reference['source']}), mean over {len(data['lam'])} λ"
     head = ["model", "series", "parameters", "active", "training (s)", "mean excess", "R̂"]
-    yield Section("Comparison", [Table(caption, head, rows), *_ratios(data), _provenance(data)])
+    best = min(data["models"], key=lambda model: float(model["mean_excess"]["value"]))
+    number = parenthesis(best["mean_excess"]["value"], best["mean_excess"]["error"])
+    verdict = f"The lowest energies are those of {best['label']}: {number} E0 per electron above {above}."
+    tables = [Table(caption, head, rows), *_ratios(data), _provenance(data)]
+    yield Section("Comparison", tables, sentences=[verdict], verdict=verdict, rank=FINDING)
 
 
 def _ratios(data: Mapping[str, Any]) -> Iterator[Table]:

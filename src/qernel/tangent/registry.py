@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from qernel.errors import QernelError
+from qernel.text import meant
 
 if TYPE_CHECKING:
     from qernel.hamiltonian.family import Hamiltonian
@@ -33,7 +34,10 @@ def chosen(names: Sequence[str] | None) -> list[str]:
     wanted = list(TERMS) if names is None else list(dict.fromkeys([names] if isinstance(names, str) else names))
     unknown = [name for name in wanted if name not in TERMS]
     if unknown:
-        raise QernelError(f"there is no term {', '.join(map(str, unknown))}: choose from {', '.join(TERMS)}")
+        raise QernelError(
+            f"there is no term {', '.join(map(str, unknown))}: choose from {', '.join(TERMS)}"
+            + meant(str(unknown[0]), TERMS)
+        )
     return wanted
 
 

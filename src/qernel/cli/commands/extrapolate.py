@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 
 def table(found: list[Extrapolation]) -> str:
     """A row for each λ, and what the last column means."""
-    rows = [["λ", "states", "lowest", "at zero variance", "difference", "slope", "p"]]
+    rows = [["λ", "states", "lowest", "at zero variance", "difference", "slope", "χ²/dof", "p"]]
     for one in found:
         gain = "" if one.energy is None else f"{one.energy.value - one.lowest.value:.4f}"
         rows.append(
@@ -82,6 +82,7 @@ def table(found: list[Extrapolation]) -> str:
                 "does not fall" if one.energy is None else one.energy.number,
                 gain,
                 one.slope.number,
+                f"{one.chi2:.1f}/{one.dof}",
                 "" if one.p_value is None else f"{one.p_value:.2g}",
             ]
         )

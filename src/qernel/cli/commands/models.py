@@ -6,13 +6,13 @@ import argparse
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from qernel import runtime
 from qernel.cli.shared.options import add_json
-from qernel.storage import to_json
+from qernel.errors import command_line
 from qernel.text import columns, describe
 
 if TYPE_CHECKING:
-    from qernel.measure import Card, Model
+    from qernel.measure import Card
+    from qernel.measure.shelf import Listed
 
 _WIDTH = 110
 
@@ -28,11 +28,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List the shipped models."""
-    runtime.configure()
-    from qernel.measure import load, shipped
+    from qernel.measure.shelf import listed
 
-    models = [load(name) for name in shipped()]
+    models = listed()
     if options.json:
+        from qernel.storage import to_json
+
         print(to_json({"models": [_entry(model) for model in models]}))
     elif not models:
         print("this installation has no shipped models")
@@ -42,27 +43,38 @@ def run(options: argparse.Namespace) -> int:
         for model in models:
             if model.card is not None:
                 print(f"\n{card_text(model.name, model.card)}")
+        first = models[0]
+        query = command_line("qernel", "query", first.name, "--lam", f"{sum(first.lam) / 2:g}")
+        print(f"\nnext: {query}, or {command_line('qernel', 'explore', first.name)}")
     return 0
 
 
-def _entry(model: Model) -> dict[str, Any]:
-    up, down = model.config.system.electrons
+def _entry(model: Listed) -> dict[str, Any]:
+    up, down = model.electrons
     return {
         "name": model.name,
         "electrons": [up, down] if down else up,
-        "cells": model.config.system.cells,
-        "lam": list(model.ranges["lam"]),
-        "parameters": model.parameters,
+        "cells": model.cells,
+        "lam": list(model.lam),
+        "parameters": _parameters(model),
         "card": None if model.card is None else model.card.as_dict(),
     }
 
 
-def _row(model: Model) -> tuple[str, ...]:
-    low, high = model.ranges["lam"]
-    system = model.config.system
+def _row(model: Listed) -> tuple[str, ...]:
+    low, high = model.lam
     accuracy = "" if model.card is None else model.card.range_of_excess
-    what = describe(system.electrons, system.cells)
-    return (model.name, str(model.parameters), f"{low:g} to {high:g}", accuracy, what)
+    what = describe(model.electrons, model.cells)
+    return (model.name, str(_parameters(model)), f"{low:g} to {high:g}", accuracy, what)
+
+
+def _parameters(model: Listed) -> int:
+    """Counted where they are not written down, which takes seconds."""
+    if model.parameters is not None:
+        return model.parameters
+    from qernel.measure import load
+
+    return load(model.name).parameters
 
 
 def card_text(name: str, card: Card) -> str:

@@ -63,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
     model = asked_model(options)
     out = Path(options.out) if options.out else default_folder(model, options.run, "observe")
+    options.out = str(out)
     where = asked_points(model, options)
     with Bar() as progress:
         dataset = observations(where, chosen, out=out, command=shlex.join(options.line), tell=progress)

@@ -24,7 +24,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
         + f"; {TRANSITION}: the fits of qernel transition; {VERSUS_LAM}: a single number against λ, or another "
         f"parameter; {PHASE_MAP}: a single number over two parameters, with the boundary; "
-        "convergence: energy and order parameter of a run."
+        "convergence: energies of a run above those of its end, their variance, and the order parameter."
     )
     parser.add_argument(
         "kind",
@@ -79,10 +79,10 @@ def convergence(path: Path) -> Figures:
     Raises:
         RunError: if there is no such file, or it is something else.
     """
-    from qernel.plots.training import read_metrics, training_curves
+    from qernel.plots.training import curves_of_run, read_metrics
 
     columns = read_metrics(path, ("iteration", "lam", "energy", "error"))
     if not columns.get("iteration"):
         raise RunError(f"{path} is no metrics file of a run: it has no lines of numbers yet")
     with resting_on(path):
-        return {"": training_curves(columns)}
+        return {"": curves_of_run(path, columns)}

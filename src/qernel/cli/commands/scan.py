@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
         "reweight": options.reweight,
         "observables": options.observable,
     }
+    options.out = str(out)
     where = asked_points(model, options)
     if options.over:
         return _map(where, out, wanted, options)

@@ -15,6 +15,7 @@ from qernel.errors import QernelError
 from qernel.hamiltonian.harmonics import harmonics
 from qernel.hamiltonian.terms.fourier import Fourier, Wave, star
 from qernel.primitive import Lattice
+from qernel.text import closest
 
 _LATTICE: TypeAdapter[Lattice] = TypeAdapter(MoireLattice)
 _Turn = Annotated[int, Strict(), Field(ge=-1000, le=1000)]
@@ -51,8 +52,9 @@ def named_or_waves(value: Any, names: Collection[str]) -> Any:
     if isinstance(value, str) and value in names:
         return value
     if not isinstance(value, list | tuple) or not value:
-        known = ", ".join(names)
-        raise PydanticCustomError("unusable", "is neither a potential ({known}) nor a list of waves", {"known": known})
+        near = closest(value, names) if isinstance(value, str) else None
+        known = {"known": ", ".join(names), "near": f", did you mean {near}?" if near else ""}
+        raise PydanticCustomError("unusable", "is neither a potential ({known}) nor a list of waves{near}", known)
     return entries(WaveConfig, value)
 
 
