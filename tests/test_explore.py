@@ -520,7 +520,8 @@ def test_bounds_and_names(run: Path, model: Model, tmp_path: Path, capsys: pytes
     (twin / "metrics.csv").write_text(METRICS)  # training has begun, its first model is not there yet
     entries = catalogue([str(run), str(twin), "n6"])
     assert list(entries) == ["tiny", "tiny (2)", "n6", "n24", "n54"]
-    assert view.describe(entries["tiny (2)"]) == {"name": "tiny (2)", "available": False, "training": True}
+    known = {"name": "tiny (2)", "available": False, "training": True, "shipped": False}
+    assert view.describe(entries["tiny (2)"]) == known
     with pytest.raises(QernelError, match="neither a run folder nor a shipped model"):
         catalogue([str(tmp_path / "none")])
     assert main(["explore", str(tmp_path / "none"), "--no-browser"]) == 2
