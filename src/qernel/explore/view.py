@@ -182,14 +182,15 @@ def _map(dataset: xarray.Dataset, name: str) -> dict[str, Any]:
 
 
 def _noise_or_order(dataset: xarray.Dataset) -> str:
-    """One sentence: whether moiré cells differ by noise, or because the chains stay where they are."""
+    """One sentence: whether moiré cells differ by noise, or because a symmetry is broken."""
     number = int(dataset.attrs["moire_cells"])
     ratio = unlike_cells(dataset)
     if ratio is None:
         return f"Folded: the mean over {number} moiré cells, of which all are alike in the ground state."
     what = f"The {number} moiré cells differ by {ratio:.2g} times the error of the map"
     if ratio > NOISE:
-        return f"{what}: the chains keep the electrons in some of them, which is broken symmetry and no noise."
+        why = "the wavefunction or its chains break a symmetry that the exact ground state has"
+        return f"{what}, more than noise: {why}."
     return f"{what}: that is noise, and no broken symmetry, which ⟨|ρ_K|²⟩ tells."
 
 
