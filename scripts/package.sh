@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Build wheel and sdist with the locked tools, check what is in them, and install the wheel into a fresh environment of
-# every supported Python that is on this machine.
+# every supported Python that is on this machine. They are left in dist/.
 cd "$(dirname "$0")/.."
 . scripts/environment.sh lock-dev.txt
 out="$(mktemp -d)"
@@ -40,3 +40,6 @@ for version in 3.11 3.12 3.13; do
   echo "package: the wheel ($(du -h "$out"/*.whl | cut -f1)) was installed and runs with Python $version"
   rm -rf "$out/$version"
 done
+
+mkdir -p dist
+cp "$out"/*.whl "$out"/*.tar.gz dist/

@@ -19,6 +19,7 @@ from qernel.plots.over_two import phase_map
 from qernel.plots.transition import transition_figure
 from qernel.records import to_record
 from qernel.storage import save
+from qernel.text import typeset
 from qernel.transition import Curve, PhaseMap, analyse, assembled, boundary, compare_phases, from_dataset
 from qernel.transition.boundary import clausius_clapeyron
 from qernel.transition.consistency import against_integral, concavity, hellmann_feynman
@@ -260,7 +261,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "order parameter" in (tmp_path / "figures" / "phase_map.svg").read_text("utf-8")
     for source, words in ((tmp_path / "out", data["evidence"][0]), (small / "map.json", "Map in small")):
         assert main(["report", str(source), "--out", str(tmp_path / "report.html")]) == 0
-        assert words in (tmp_path / "report.html").read_text()
+        assert typeset(words) in (tmp_path / "report.html").read_text(encoding="utf-8")
         (tmp_path / "report.html").unlink()
 
 

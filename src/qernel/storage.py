@@ -54,13 +54,22 @@ PHASE = "phase"
 PHASE_MEANING = "liquid, crystal or undecided, from the sampled <|rho_q|^2> against its error and 1/N"
 
 
+OUTSIDE_WORDS: Final = {"extrapolating": "extrapolating", "in_gap": "in a gap"}
+"""Words at the end of a row for the flags `OUTSIDE`."""
+
+UNTRAINED: Final = {
+    "size": "the model was trained in other numbers of electrons or supercells",
+    "twist": "the model was trained in this supercell with other twists",
+}
+"""What is said as "size not trained" and "twist not trained" at the end of a row."""
+
+
 def outside(point: Mapping[Any, Any]) -> str:
     """In words what a model was not trained on of a point (a row or a data set): its parameters (`OUTSIDE`), and its
     number of electrons, supercell or twist; empty if that is nothing."""
-    words = {"extrapolating": "extrapolating", "in_gap": "in a gap"}
-    said = next((words[name] for name in OUTSIDE if name in point and bool(point[name])), "")
+    said = next((OUTSIDE_WORDS[name] for name in OUTSIDE if name in point and bool(point[name])), "")
     system = getattr(point, "attrs", point)
-    untrained = next((what for what in ("size", "twist") if not system.get(f"{what}_trained", True)), "")
+    untrained = next((what for what in UNTRAINED if not system.get(f"{what}_trained", True)), "")
     return ", ".join(filter(None, (said, untrained and f"{untrained} not trained")))
 
 

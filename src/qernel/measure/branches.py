@@ -26,6 +26,7 @@ from qernel.measure.dataset import parameter_attributes
 from qernel.measure.energies import ENERGIES
 from qernel.measure.points import system
 from qernel.measure.solutions import KINDS, UNITS, density, row, units
+from qernel.measure.tables import MEAN_FIELD
 from qernel.records import to_record
 from qernel.text import columns, describe, html_table
 
@@ -140,8 +141,8 @@ class HartreeFock:
 
     def table(self) -> str:
         """The lowest state at each value, and the energies of the other branches, for people."""
-        head = [self.along.symbol, "energy", "kinetic", "moiré", "interaction", "|ρ_K|²", "basis error"]
-        rows = [[*head, *(f"E {kind}" for kind in KINDS), "agreed", "lowest found"]]
+        kinds = {"E KIND": [f"E {kind}" for kind in KINDS]}
+        rows = [[self.along.symbol, *(head for name in MEAN_FIELD for head in kinds.get(name, [name]))]]
         for branches in self.found:
             best = self._row(lowest(branches))
             order = best["order_parameter"]

@@ -6,7 +6,7 @@ import html
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,15 @@ UNITS = {
     "r2": "1, share of the variance explained on chains not fitted to",
     "v_score_left": "1, v_score (1 - r2)",
 }
+
+COLUMNS: Final = {
+    "": "own: parameters of the model; added: of a term that it does not have",
+    "group": "which parameters",
+    "parameters": "how many; above 256 they are represented by random combinations",
+    "R²": "share of the variance of the local energy that they explain on chains not fitted to",
+    "V-score left": "V-score × (1 − R²): what they leave to first order",
+}
+"""Columns of the table of one tangent test, with their meaning."""
 
 _NOTE = """\
 R²: share of the variance of the local energy that the columns ∂log ψ/∂α explain on chains not fitted to; ± by the
@@ -108,7 +117,7 @@ class Diagnosis:
 
     def table(self) -> str:
         """A row for each group, for people."""
-        rows = [["", "group", "parameters", "R²", "V-score left"]]
+        rows = [list(COLUMNS)]
         for part in self.parts:
             value, error, *_ = part.share
             known = np.isfinite(value)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qernel.along import axis as axis_of
 from qernel.along import named
 from qernel.measure.energies import ENERGIES, ORDER, SAMPLED
 from qernel.measure.place import chosen, described
-from qernel.storage import DOUBTFUL, IMPOSSIBLE, measured, outside
+from qernel.observables.energy import PARTS
+from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, PHASE_MEANING, measured, outside
 from qernel.text import columns, html_table
 
 if TYPE_CHECKING:
@@ -18,6 +19,44 @@ if TYPE_CHECKING:
     from qernel.measure.energies import Energies
     from qernel.measure.model import Model
     from qernel.measure.shelf import Shelf
+
+
+_ENERGIES: Final = {name.replace("moire", "moiré"): meaning for name, meaning in PARTS.items()}
+
+COLUMNS: Final = {
+    **_ENERGIES,
+    "|ρ_K|²": "order parameter ⟨|ρ_K|²⟩ of the √3×√3 crystal: ¼ in the perfect honeycomb, 1/N by chance",
+    "phase": PHASE_MEANING,
+    "acceptance": "accepted fraction of Gaussian moves",
+    "autocorr.": "integrated autocorrelation time of the energy, in records",
+    "rhat": "rank-normalised split R̂ of the energy: 1 where the chains agree",
+    "eff. samples": "independent samples behind the energy",
+}
+"""Columns of a table of energies after the parameter, with their meaning."""
+
+SWAPS: Final = {"swaps with next": "accepted fraction of the swaps between a point and the next one (--exchange)"}
+"""The column that comes with replica exchange."""
+
+REWEIGHTED: Final = {
+    **_ENERGIES,
+    "from": "the value of the parameter at which the records were drawn",
+    "effective": "effective share of the records, from the weights alone",
+    "eff. samples": "independent samples behind the reweighted energy",
+}
+"""Columns of the table of energies in between, after the parameter."""
+
+MEAN_FIELD: Final = {
+    **_ENERGIES,
+    "|ρ_K|²": "|⟨ρ_K⟩|² of the lowest determinant: ¼ in the perfect honeycomb crystal, 0 in a liquid",
+    "basis error": "how far the energy lies above that of a complete basis, in E0 per electron",
+    "E KIND": "energy of the lowest state of a kind: symmetric, crystal (the order of the classical one), other",
+    "agreed": "starts that led to the lowest state, of all",
+    "lowest found": "what the lowest state is, with the wave vectors of its order",
+}
+"""Columns of a table of Hartree–Fock states, after the parameter."""
+
+REMARKS: Final = {IMPOSSIBLE: ("no answer", IMPOSSIBLE_MEANING), DOUBTFUL: ("errors doubtful", DOUBTFUL_MEANING)}
+"""Words at the end of a row for a flag that is set, and what the flag is."""
 
 
 def energy_table(
@@ -37,21 +76,9 @@ def energy_table(
         along: the parameter that is not.
         swaps: accepted fraction of the swaps between each point and the next one.
     """
-    head = [
-        named(along).symbol,
-        "energy",
-        "kinetic",
-        "moiré",
-        "interaction",
-        "|ρ_K|²",
-        "phase",
-        "acceptance",
-        "autocorr.",
-        "rhat",
-        "eff. samples",
-    ]
+    head = [named(along).symbol, *COLUMNS]
     shown = [f"{value:.2f}" for value in swaps] + [""] if swaps is not None else []
-    head += ["swaps with next"] if shown else []
+    head += SWAPS if shown else []
     rows = []
     for index, result in enumerate(results):
         parts = (result.energy, result.kinetic, result.moire, result.interaction)
@@ -98,7 +125,7 @@ def energy_html(results: Sequence[Energies], along: str, caption: str) -> str:
 def reweighted_table(results: Sequence[Energies], along: str = "lam") -> str:
     """Energies at values between those that were sampled."""
     symbol = named(along).symbol
-    rows = [[symbol, "energy", "kinetic", "moiré", "interaction", f"from {symbol}", "effective", "eff. samples", ""]]
+    rows = [[symbol, *(f"from {symbol}" if name == "from" else name for name in REWEIGHTED), ""]]
     for result in results:
         parts = (result.energy, result.kinetic, result.moire, result.interaction)
         share = f"{result.effective_fraction:.1%}"
@@ -124,8 +151,7 @@ def remark(point: Mapping[Any, Any]) -> str:
     >>> remark({"doubtful": True, "extrapolating": True})
     'errors doubtful, extrapolating'
     """
-    words = {IMPOSSIBLE: "no answer", DOUBTFUL: "errors doubtful"}
-    said = [word for flag, word in words.items() if flag in point and bool(point[flag])]
+    said = [word for flag, (word, _) in REMARKS.items() if flag in point and bool(point[flag])]
     return ", ".join(filter(None, (*said, outside(point))))
 
 

@@ -46,7 +46,9 @@ def titled(data: xarray.Dataset, *words: str) -> str:
 
 
 def system(data: xarray.Dataset) -> str:
-    """The system that was measured, in words."""
+    """The system that was measured, in words; empty where a file does not say it."""
+    if not {"electrons_up", "electrons_down", "moire_cells"} <= set(data.attrs):
+        return ""
     up, down, cells = (int(data.attrs[name]) for name in ("electrons_up", "electrons_down", "moire_cells"))
     return describe((up, down), cells)
 

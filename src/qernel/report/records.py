@@ -46,7 +46,7 @@ def _transition(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     images, left_out = stored(figures, path.parent)
     title = f"Transition, from {Path(data['source']).name}" if data["source"] else "Transition"
     evidence = [*map(str, data["evidence"])]
-    yield Section(title, [curves_table(data)], images, "", [*evidence, *left_out], evidence[0], FINDING)
+    yield Section(title, [curves_table(data)], images, "", [*evidence, *left_out], "".join(evidence[:1]), FINDING)
 
 
 def _phase_map(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
@@ -61,7 +61,7 @@ def _phase_map(data: Mapping[str, Any], path: Path) -> Iterator[Section]:
     title = f"Phase map, from {Path(data['source']).name}" if data["source"] else "Phase map"
     evidence = [*map(str, data["evidence"])]
     table = Table("The boundary of the two phases", head, rows)
-    yield Section(title, [table], images, "", [*evidence, *left_out], evidence[0], FINDING)
+    yield Section(title, [table], images, "", [*evidence, *left_out], "".join(evidence[:1]), FINDING)
 
 
 def _map(data: Mapping[str, Any], path: Path) -> Iterator[Section]:

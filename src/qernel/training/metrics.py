@@ -15,6 +15,7 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -24,10 +25,34 @@ from qernel.sampling.moves import MOVES, Gaussian
 from qernel.training.expert_load import Routing
 from qernel.training.step import StepInfo
 
-_COLUMNS = (
-    *("energy", "error", "deviation", "kinetic", "moire", "interaction", "order_parameter"),
-    *("acceptance", "translation_acceptance", "hop_acceptance", "width", "bad_walkers"),
-)
+COLUMNS: Final = {
+    "energy": "energy per electron in E0, mean over the walkers of the group",
+    "error": "its standard error in E0, of that iteration alone",
+    "deviation": "standard deviation of the clipped local energy per electron among the walkers, in E0",
+    "kinetic": "kinetic energy per electron in E0",
+    "moire": "potential energy per electron in E0",
+    "interaction": "interaction energy per electron in E0",
+    "order_parameter": "mean of |ρ_K|²; means nothing where K is no wave vector of the supercell",
+    "acceptance": "accepted fraction of Gaussian moves",
+    "translation_acceptance": "accepted fraction of moves of all electrons by one moiré lattice vector",
+    "hop_acceptance": "accepted fraction of moves of one electron by a moiré lattice vector",
+    "width": "width of Gaussian moves in a_M",
+    "bad_walkers": "walkers without a finite local energy, left out of the update",
+}
+"""Columns after those that say where a row belongs, with their meaning."""
+
+PLACES: Final = {"iteration": "of the training, the first is 1", "group": "of walkers, the first is 0"}
+"""The first columns; the parameters of the group follow."""
+
+SOMETIMES: Final = {
+    "system": "which one the group is in, with [[family.systems]]; the first, [system], is 0",
+    "exchange_acceptance": "accepted fraction of swaps with the next group, with train.exchange",
+    "load_bB_eE": "fraction of walkers that expert E of block B acts on",
+    "dropped": "walkers whose local energy left an active expert out; 0, or active_experts is too small",
+}
+"""Columns of runs with replica exchange, and of wavefunctions with experts."""
+
+_COLUMNS = tuple(COLUMNS)
 
 
 def _later() -> list[str]:
@@ -73,7 +98,7 @@ class MetricsFile:
         self._later = _later()
         routing += ["dropped"] if routing else []
         self._systems = [[number] for number in systems]
-        names = ["iteration", "group", *["system"] * bool(self._systems), *parameters]
+        names = [*PLACES, *["system"] * bool(self._systems), *parameters]
         names += [*self._columns, *routing, *self._later]
         header = ",".join(names).encode() + b"\r\n"
         write_atomically(path, header + b"".join(self._kept(names, iteration, every)))

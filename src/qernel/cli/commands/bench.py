@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import qernel
 from qernel import outputs, runtime
@@ -25,6 +25,20 @@ if TYPE_CHECKING:
     from qernel.benchmark.measure import Timing
 
 TABLE, RECORD = "bench.txt", "bench.json"
+
+COLUMNS: Final = {
+    "N": "electrons",
+    "stage": "of a training step that is timed",
+    "devices": "that share the walkers",
+    "walkers": "timed together",
+    "ms/walker": "median time of a repetition over the walkers, in ms",
+    "±": "half the distance between the quartiles of the repetitions, in ms",
+    "reference ms": "the same with the general library named there",
+    "ratio": "reference over own time",
+    "of matmul": "floating-point rate over that of a large matrix product on this machine",
+    "memory": "temporary memory of the computation",
+}
+"""Columns of the table, with their meaning."""
 
 STAGES = ("forward", "local_energy", "gradient", "sampling", "step")
 """The names of `qernel.benchmark.stages.STAGES`, which needs JAX."""
@@ -143,8 +157,7 @@ def _machine() -> dict[str, Any]:
 def _table(timings: Sequence[Timing], data: dict[str, Any]) -> str:
     from qernel.benchmark.stages import REFERENCE
 
-    head = ["N", "stage", "devices", "walkers", "ms/walker", "±", f"{REFERENCE} ms", "ratio", "of matmul", "memory", ""]
-    rows = [head]
+    rows = [[*(f"{REFERENCE} ms" if name == "reference ms" else name for name in COLUMNS), ""]]
     for t in timings:
         rows.append(
             [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from qernel.cli.shared import outputs
 from qernel.cli.shared.options import add_json, add_resampling
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from qernel.estimators.extrapolate_projected import Meeting
 
 NAME = "extrapolation"
+
+COLUMNS: Final = {
+    "states": "wavefunctions that the line goes through",
+    "lowest": "lowest of their energies per electron in E0",
+    "at zero variance": "energy per electron in E0 where the line meets Var(E_L) = 0: an estimate, no upper bound",
+    "difference": "at zero variance less the lowest, in E0",
+    "slope": "dE/dVar of the line, in 1/E0",
+    "χ²/dof": "of the line",
+    "p": "how often a line would fit worse by chance",
+}
+"""Columns after λ, with their meaning."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
 def table(found: list[Extrapolation]) -> str:
     """A row for each λ, and what the last column means."""
-    rows = [["λ", "states", "lowest", "at zero variance", "difference", "slope", "χ²/dof", "p"]]
+    rows = [["λ", *COLUMNS]]
     for one in found:
         gain = "" if one.energy is None else f"{one.energy.value - one.lowest.value:.4f}"
         rows.append(

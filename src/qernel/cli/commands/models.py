@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qernel.cli.shared.options import add_json
 from qernel.errors import command_line
@@ -13,6 +13,15 @@ from qernel.text import columns, describe
 if TYPE_CHECKING:
     from qernel.measure import Card
     from qernel.measure.shelf import Listed
+
+COLUMNS: Final = {
+    "name": "what commands and qernel.load take",
+    "parameters": "trainable real numbers",
+    "λ": "trained interval",
+    "E0 per electron above reference": "energies above those that the model's card compares with, lowest to highest",
+    "system": "electrons and cells",
+}
+"""Columns of the list, with their meaning."""
 
 _WIDTH = 110
 
@@ -38,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     elif not models:
         print("this installation has no shipped models")
     else:
-        rows = [("name", "parameters", "λ", "E0 per electron above reference", "system")]
+        rows = [tuple(COLUMNS)]
         print(columns([*rows, *(_row(model) for model in models)]))
         for model in models:
             if model.card is not None:

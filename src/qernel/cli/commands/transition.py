@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qernel.cli.shared import outputs
 from qernel.cli.shared.arguments import number
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from qernel.transition.maps import Map
 
 NAME, OVER_TWO = "transition", "phase_map"
+
+COLUMNS: Final = {
+    "ΔAICc": "corrected Akaike criterion above that of the best curve; 6 or more decides",
+    "ΔBIC": "Bayesian criterion above that of the best curve",
+    "χ²": "of the fit, with the errors of the scan",
+    "dof": "points less free numbers",
+    "p": "how often the curve would fit worse by chance",
+    "λ": "where the curve has its kink, jump or step",
+    "curve": "which one",
+}
+"""Columns of the table of curves, with their meaning."""
 """Names of what is written for one scan, and for a map."""
 
 
@@ -136,7 +147,7 @@ def table(found: Transition) -> str:
     from qernel.transition.words import NAMES
 
     best = found.candidates[0]
-    rows = [["ΔAICc", "ΔBIC", "χ²", "dof", "p", found.scan.axis.symbol, "curve"]]
+    rows = [[found.scan.axis.symbol if name == "λ" else name for name in COLUMNS]]
     for one in found.candidates:
         place = one.fit.place[0]
         rows.append(

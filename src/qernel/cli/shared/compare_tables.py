@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from qernel.estimators.quantity import parenthesis
 from qernel.text import columns
+
+COLUMNS: Final = {
+    "model": "label of the configuration",
+    "parameters": "trainable real numbers",
+    "active": "those that act on one configuration, at most",
+    "iterations": "training iterations, mean over seeds",
+    "seconds": "time of the training steps, compilation excluded, mean over seeds",
+    "mean excess": "energy per electron above the reference in E0, mean over λ and seeds",
+    "series": "models that differ in size alone",
+}
+"""Columns of the table of compared models, with their meaning."""
 
 
 def report(data: Mapping[str, Any], out: Path) -> str:
     """The table of models and the ratios between their series, for people."""
     seeds, reference = len(data["conditions"]["seeds"]), data["reference"]
-    head = ["model", "parameters", "active", "iterations", "seconds", "mean excess", "series"]
     rows = [
         [
             model["label"],
@@ -30,7 +40,7 @@ def report(data: Mapping[str, Any], out: Path) -> str:
     lines = [
         f"excess energy per electron in E0, mean over {len(data['lam'])} λ and {seeds} seed{'s' * (seeds != 1)}, "
         f"above the reference ({what} {reference['source']})",
-        columns([head, *rows]),
+        columns([list(COLUMNS), *rows]),
         "",
         *(ratio_line(ratio) for ratio in data["ratios"]),
     ]
