@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -181,6 +182,8 @@ def test_models_are_described(server: Server) -> None:
     epsilon = tiny["parameters"][1]["laboratory"]
     assert epsilon["inverse"] and epsilon["factor"] / 10.623473 == pytest.approx(5.0, rel=1e-6)
     assert (n6["curves"]["along"], n6["curves"]["at"]) == ("lam", {})
+    assert n6["title"] == "n6: 6 electrons, filling 2/3" and (tiny["shipped"], n6["shipped"]) == (False, True)
+    assert n6["material"] == "m* = 0.35 m_e, ε = 5, a_M = 8.03 nm, 15 meV deep at λ = 1" and n6["systems"] == []
     assert tiny["training"] and not n6["training"] and tiny["curves"] is None
     assert n6["parameters"][0]["step"] == 0.01 and len(n6["curves"]["points"]) == 33
 
@@ -320,6 +323,44 @@ def test_nobody_is_left_to_complain(
     await_true(lambda: not server.explorer.samplings)
     server.explorer.worker.submit(gc.collect).result(30)
     time.sleep(0.1)
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == [] and capfd.readouterr() == ("", "")
+
+
+def test_noise_is_told_from_broken_symmetry() -> None:
+    """Nine equal cells and noise of a known size: differences of one error; with one cell heavier: of many."""
+    random, cell = np.random.default_rng(7), np.array([[1.0, 0.0], [0.5, 0.75**0.5]])
+    equal = np.tile(random.uniform(0.5, 1.5, (8, 8)), (3, 3))
+    heavier = equal.copy()
+    heavier[:8, :8] += 0.5
+    for moire, values, low, high in ((cell, equal, 0.9, 1.1), (cell, heavier, 3.0, 9.0)):
+        noisy = values + random.normal(0.0, 0.05, values.shape)
+        axes = ("a1", "a2")
+        data = xarray.Dataset({"density": (axes, noisy), "density_error": (axes, np.full(values.shape, 0.05))})
+        data.attrs.update(supercell_vectors=(3 * moire).ravel(), moire_vectors=moire.ravel(), moire_cells=9)
+        ratio = view.unlike_cells(data)
+        assert ratio is not None and low < ratio < high
+    coarse = data.isel(a1=slice(0, 23), a2=slice(0, 23))  # no part for each part of another cell
+    assert view.unlike_cells(coarse) is None
+
+
+def test_forty_quick_moves_are_silent(
+    server: Server, endless: None, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A slider that is pulled drops its questions at any moment: some politely, some with a reset."""
+    waits = np.random.default_rng(26).choice([0.0, 0.002, 0.02, 0.06], 40)
+    for index, wait in enumerate(waits):
+        with socket.create_connection((HOST, server.port), timeout=60) as move:
+            kind = ("live", "live", "stored")[index % 3]
+            line = f"GET /api/{kind}?model=tiny&lam={0.5 + 0.0125 * index:.4f} HTTP/1.1"
+            move.sendall(f"{line}\r\nHost: {HOST}:{server.port}\r\n\r\n".encode())
+            if index % 4 == 3:  # answers have begun to come
+                assert move.recv(9) == b"HTTP/1.1 "
+            time.sleep(wait)
+            if index % 2:
+                move.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await_true(lambda: not server.explorer.samplings)
+    server.explorer.worker.submit(gc.collect).result(60)
     gc.collect()
     assert [record.getMessage() for record in caplog.records] == [] and capfd.readouterr() == ("", "")
 
@@ -480,7 +521,8 @@ def test_bounds_and_names(run: Path, model: Model, tmp_path: Path, capsys: pytes
     (twin / "metrics.csv").write_text(METRICS)  # training has begun, its first model is not there yet
     entries = catalogue([str(run), str(twin), "n6"])
     assert list(entries) == ["tiny", "tiny (2)", "n6", "lem", "n24", "n54"]
-    assert view.describe(entries["tiny (2)"]) == {"name": "tiny (2)", "available": False, "training": True}
+    known = {"name": "tiny (2)", "available": False, "training": True, "shipped": False}
+    assert view.describe(entries["tiny (2)"]) == known
     with pytest.raises(QernelError, match="neither a run folder nor a shipped model"):
         catalogue([str(tmp_path / "none")])
     assert main(["explore", str(tmp_path / "none"), "--no-browser"]) == 2

@@ -14,6 +14,7 @@ from qernel.errors import QernelError
 from qernel.files import readable_name
 from qernel.measure import Model, State, load, shipped
 from qernel.measure.library import model_file
+from qernel.measure.shelf import models_folder
 from qernel.measure.stored import OBSERVED, OWN, SCANNED, of_these_weights, same_elsewhere
 from qernel.provenance import weights_digest
 from qernel.training.folder import METRICS_FILE, MODEL_FILE
@@ -39,6 +40,11 @@ class Entry:
     def available(self) -> bool:
         """Whether there is a model already; training writes the first one with its second checkpoint."""
         return (self.folder / MODEL_FILE).exists()
+
+    @property
+    def shipped(self) -> bool:
+        """Whether it came with the package, and is no run of one's own."""
+        return self.folder.resolve().parent == models_folder().resolve()
 
     @property
     def metrics(self) -> Path | None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qernel.along import axis, named, others, point
-from qernel.estimators.doubts import stored_doubts
+from qernel.estimators.doubts import RHAT_LIMIT, stored_doubts
 from qernel.estimators.phases import stored_phase, stored_phases
 from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.explore.catalogue import Entry
 from qernel.plots.lattice import wigner_seitz_cell
 from qernel.plots.training import read_metrics
+from qernel.storage import cells
 
 if TYPE_CHECKING:
     import xarray
@@ -24,13 +27,20 @@ if TYPE_CHECKING:
 POINTS = 300
 """Most points of a training curve that are sent."""
 
+NOISE = 2.0
+"""Standard errors by which moiré cells may differ and be called alike: errors themselves are uncertain."""
+
 _ENERGIES = {
     "energy": "total energy",
     "kinetic": "kinetic energy",
     "moire": "moiré energy",
     "interaction": "interaction energy",
 }
-_MAPS = {"density": "density", "conditional_density": "density of the others, given an electron in the marked well"}
+_MAPS = {
+    "density_moire": "density folded into the moiré cell",
+    "density": "density on the supercell",
+    "conditional_density": "density of the others, given an electron in the marked well",
+}
 _PLACE = re.compile(r"one at r0 = \((\S+), (\S+)\) a_M")
 """Where the given electron of a conditional density is, as its description says it."""
 
@@ -38,12 +48,19 @@ _PLACE = re.compile(r"one at r0 = \((\S+), (\S+)\) a_M")
 def describe(entry: Entry) -> dict[str, Any]:
     """A model for the selector: its parameters with bounds, its geometry, its stored curves."""
     about: dict[str, Any] = {"name": entry.name, "available": entry.available, "training": entry.metrics is not None}
+    about["shipped"] = entry.shipped
     if not entry.available:
         return about
     model = entry.model()
     cell = model.hamiltonian.supercell
     electrons = " + ".join(str(number) for number in model.hamiltonian.electrons if number)
+    filling = Fraction(model.hamiltonian.count, cell.cells)
+    systems = model.config.systems
     return about | {
+        "title": f"{entry.name}: {electrons} electrons, filling {filling}",
+        "filling": str(filling),
+        "material": _material(model),
+        "systems": [system.label for system in systems] if len(systems) > 1 else [],
         "electrons": model.hamiltonian.count,
         "summary": f"{electrons} electrons on {cell.cells} moiré cells, {model.parameters} parameters",
         "card": None if model.card is None else model.card.as_dict(),
@@ -54,6 +71,16 @@ def describe(entry: Entry) -> dict[str, Any]:
         "curves": _curves(entry.scan()),
         "stored": entry.stored() is not None,
     }
+
+
+def _material(model: Model) -> str:
+    """The material in words, or that there is none."""
+    system = model.config.system
+    material = system.material
+    if material is None:
+        return "no material: reduced units"
+    words = f"m* = {material.effective_mass:g} m_e, ε = {material.dielectric:g}, a_M = {material.period_nm:.3g} nm"
+    return f"{words}, {material.depth_meV:g} meV deep at λ = 1" if system.reads("V0") else words
 
 
 def _slider(model: Model, name: str) -> dict[str, Any]:
@@ -105,6 +132,7 @@ def result(dataset: xarray.Dataset) -> dict[str, Any]:
         "energies": energies,
         "order_parameter": order,
         "rhat": rhat,
+        "agree": rhat <= RHAT_LIMIT,
         "doubts": list(reasons),
         "phase": stored_phase(dataset)._asdict(),
         "effective_samples": float(dataset["energy_effective_samples"]),
@@ -147,8 +175,44 @@ def _map(dataset: xarray.Dataset, name: str) -> dict[str, Any]:
         "values": np.round(values, 4).tolist(),
         "largest": float(values.max()),
         "error": float(np.sqrt(np.mean(errors**2))),
+        "folded": name == "density_moire",
+        "note": _noise_or_order(dataset) if name in ("density", "density_moire") else "",
         "place": None if place is None else [float(number) for number in place.groups()],
     }
+
+
+def _noise_or_order(dataset: xarray.Dataset) -> str:
+    """One sentence: whether moiré cells differ by noise, or because a symmetry is broken."""
+    number = int(dataset.attrs["moire_cells"])
+    ratio = unlike_cells(dataset)
+    if ratio is None:
+        return f"Folded: the mean over {number} moiré cells, of which all are alike in the ground state."
+    what = f"The {number} moiré cells differ by {ratio:.2g} times the error of the map"
+    if ratio > NOISE:
+        why = "the wavefunction or its chains break a symmetry that the exact ground state has"
+        return f"{what}, more than noise: {why}."
+    return f"{what}: that is noise, and no broken symmetry, which ⟨|ρ_K|²⟩ tells."
+
+
+def unlike_cells(dataset: xarray.Dataset) -> float | None:
+    """By how many standard errors the density differs between moiré cells, about 1 where only noise differs.
+
+    Returns:
+        The root of mean squares; None for one cell, or where the grid has no part for each part of another cell.
+    """
+    if "density" not in dataset:
+        return None
+    values, errors = dataset["density"].values, dataset["density_error"].values
+    supercell, moire = cells(dataset)
+    turns = moire @ np.linalg.inv(supercell) * values.shape
+    steps = np.rint(turns).astype(int)
+    number = int(dataset.attrs["moire_cells"])
+    if number < 2 or not np.allclose(turns, steps, atol=1e-6) or not errors.any():
+        return None
+    shifts = {tuple((i * steps[0] + j * steps[1]) % values.shape) for i in range(number) for j in range(number)}
+    folded = sum(np.roll(values, shift, (0, 1)) for shift in shifts) / number
+    expected = np.mean(errors**2) * (1.0 - 1.0 / number)
+    return math.sqrt(float(np.mean((values - folded) ** 2) / expected))
 
 
 def _curves(dataset: xarray.Dataset | None) -> dict[str, Any] | None:

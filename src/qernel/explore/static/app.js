@@ -7,10 +7,12 @@ import { ask } from "./requests.js";
 const POLL_MS = 2000;
 const get = (id) => document.getElementById(id);
 const panels = [];
-let models = [], opened = 0;
+let models = [], opened = 0, writing;
 
-function add(name, lam) {
-  const panel = new Panel(get("panel"), models, { order: ++opened, name, lam, onChange: repaint, onClose: remove });
+const REMEMBER_MS = 300; // browsers refuse to have the address changed at every move of a slider
+
+function add(wanted) {
+  const panel = new Panel(get("panel"), models, { order: ++opened, wanted, onChange: repaint, onClose: remove });
   panels.push(panel);
   get("panels").append(panel.root);
   arrange();
@@ -33,6 +35,18 @@ function repaint() {
   const largest = {};
   for (const { current } of panels) if (current) largest[current.kind] = Math.max(largest[current.kind] ?? 0, current.map.largest);
   panels.forEach((panel) => panel.paint(largest));
+  clearTimeout(writing);
+  writing = setTimeout(() => history.replaceState(null, "", `#${new URLSearchParams(panels.flatMap((panel) => panel.link))}`), REMEMBER_MS);
+}
+
+/** What the address asks for: a panel for each `model` in it, with what comes behind that. */
+function linked() {
+  const wanted = [];
+  for (const [key, value] of new URLSearchParams(location.hash.slice(1))) {
+    if (key === "model") wanted.push({ model: value });
+    else if (wanted.length) wanted.at(-1)[key] = value;
+  }
+  return wanted.filter(({ model }) => models.some(({ name, available }) => available && name === model));
 }
 
 function fail(error) {
@@ -87,12 +101,13 @@ try {
     // Opens on both sides of the transition: a quarter and three quarters of the trained range.
     const [low, high] = usable[0].parameters[0].trained;
     const at = (part) => +(low + part * (high - low)).toFixed(2);
-    add(usable[0].name, at(0.25));
-    add(usable[0].name, at(0.75));
+    const asked = linked(), both = [0.25, 0.75].map((part) => ({ model: usable[0].name, lam: at(part) }));
+    (asked.length ? asked : both).forEach(add);
+    addEventListener("hashchange", () => location.reload()); // a link that was pasted
   }
   get("add").hidden = !usable.length;
   get("add").addEventListener("click", () => {
-    add(usable[0].name);
+    add({ model: usable[0].name });
     panels.at(-1).root.querySelector("select").focus();
   });
   watchTraining();

@@ -34,22 +34,22 @@ export function chart(series, options) {
   const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, class: "lines", role: "img", "aria-label": options.title });
   if (options.shade) {
     for (const [from, to] of [[x0, options.shade[0]], [options.shade[1], x1]]) {
-      if (to > from) svg.append(element("rect", { x: X(from), y: box.top, width: X(to) - X(from), height: box.bottom - box.top, fill: "#e9edf0" }));
+      if (to > from) svg.append(element("rect", { x: X(from), y: box.top, width: X(to) - X(from), height: box.bottom - box.top, fill: "var(--shade)" }));
     }
   }
   for (const x of ticks(x0, x1, 5)) {
-    svg.append(element("line", { x1: X(x), x2: X(x), y1: box.bottom, y2: box.bottom + 4, stroke: "#55606b" }));
+    svg.append(element("line", { x1: X(x), x2: X(x), y1: box.bottom, y2: box.bottom + 4, stroke: "var(--soft)" }));
     svg.append(element("text", { x: X(x), y: box.bottom + 16, "text-anchor": "middle" }, String(x)));
   }
   for (const y of ticks(y0, y1, 4)) {
-    svg.append(element("line", { x1: box.left, x2: box.right, y1: Y(y), y2: Y(y), stroke: "#edf0f2" }));
+    svg.append(element("line", { x1: box.left, x2: box.right, y1: Y(y), y2: Y(y), stroke: "var(--faint)" }));
     svg.append(element("text", { x: box.left - 5, y: Y(y) + 4, "text-anchor": "end" }, String(y).replace("-", "−")));
   }
-  svg.append(element("path", { d: `M${box.left} ${box.top}V${box.bottom}H${box.right}`, fill: "none", stroke: "#55606b" }));
+  svg.append(element("path", { d: `M${box.left} ${box.top}V${box.bottom}H${box.right}`, fill: "none", stroke: "var(--soft)" }));
   svg.append(element("text", { x: (box.left + box.right) / 2, y: height - 3, "text-anchor": "middle" }, options.xLabel));
   if (options.marker !== undefined) {
     const at = X(Math.min(Math.max(options.marker, x0), x1));
-    svg.append(element("line", { x1: at, x2: at, y1: box.top, y2: box.bottom, stroke: "#b34700", "stroke-width": 1.5, "stroke-dasharray": "4 3" }));
+    svg.append(element("line", { x1: at, x2: at, y1: box.top, y2: box.bottom, stroke: "var(--red)", "stroke-width": 1.5, "stroke-dasharray": "4 3" }));
   }
   for (const one of series) svg.append(curve(one, X, Y, box));
   let free = -Infinity; // labels from top to bottom, none on another
@@ -74,7 +74,7 @@ function curve(one, X, Y, box) {
   for (const [x, y, error] of points) {
     if (Y(y) < box.top || Y(y) > box.bottom) continue;
     group.append(element("line", { x1: X(x), x2: X(x), y1: clip(Y(y - error)), y2: clip(Y(y + error)), "stroke-width": 1.2 }));
-    group.append(element("circle", { cx: X(x), cy: Y(y), r: one.dots, stroke: one.dots > 3 ? "#fff" : "none" }));
+    group.append(element("circle", { cx: X(x), cy: Y(y), r: one.dots, stroke: one.dots > 3 ? "var(--paper)" : "none" }));
   }
   return group;
 }

@@ -12,6 +12,9 @@ export function colour(value) {
   return SCALE[low].map((from, i) => from + (at - low) * (SCALE[low + 1][i] - from));
 }
 
+/** A colour of the style sheet, which is another one in the dark. */
+export const themed = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
 /** The scale from 0 to `largest` beside a map of a height, at x; all lengths in screen dots, `ratio` of them a pixel. */
 export function colourBar(context, x, height, largest, ratio) {
   const w = 12 * ratio, y0 = height - 16 * ratio, y1 = 22 * ratio;
@@ -19,7 +22,7 @@ export function colourBar(context, x, height, largest, ratio) {
     context.fillStyle = `rgb(${colour((y0 - y) / (y0 - y1)).map(Math.round)})`;
     context.fillRect(x, y, w, 1);
   }
-  context.fillStyle = "#55606b";
+  context.fillStyle = themed("--soft");
   context.font = `${11 * ratio}px system-ui, "DejaVu Sans", sans-serif`;
   const unit = 10 ** Math.floor(Math.log10(largest / 3)), step = [1, 2, 5, 10].map((k) => k * unit).find((k) => k >= largest / 5);
   for (let value = 0; value <= largest * 1.001; value += step) {

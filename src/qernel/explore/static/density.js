@@ -1,9 +1,12 @@
 // The map in real coordinates: density, moiré cells, supercell, and electrons that move from record to record.
 
-import { colour, colourBar } from "./colour.js";
+import { colour, colourBar, themed } from "./colour.js";
 
 const INK = "#1d2329", FRAME_MS = 550, FADE = 0.62;
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const TALLEST = 0.46; // of the window: the numbers and the slider stay in sight
+const calm = matchMedia("(prefers-reduced-motion: reduce)"), dark = matchMedia("(prefers-color-scheme: dark)");
+
+const inverse = ([[a, b], [c, d]]) => [[d, -b], [-c, a]].map((row) => row.map((value) => value / (a * d - b * c)));
 
 export class DensityMap {
   /** @param canvas the element to draw on; its width follows the layout. */
@@ -15,6 +18,8 @@ export class DensityMap {
     this.frame = 0;
     this.observer = new ResizeObserver(() => this.redraw());
     this.observer.observe(canvas.parentElement);
+    this.repaint = () => this.redraw();
+    dark.addEventListener("change", this.repaint);
     const loop = (now) => {
       if (this.gone) return;
       if (this.electrons === "moving" && !calm.matches && this.shown && !this.marked && !document.hidden) this.animate(now);
@@ -26,15 +31,14 @@ export class DensityMap {
   /** The panel is removed. */
   leave() {
     this.gone = true;
+    dark.removeEventListener("change", this.repaint);
     this.observer.disconnect();
   }
 
   /** The cell of a model: vectors and primitive [2][2], outline of a moiré cell [k][2], in a_M. */
   geometry({ vectors, primitive, outline }) {
     Object.assign(this, { vectors, primitive, outline, frames: [], shown: null });
-    const [[a, b], [c, d]] = vectors;
-    const det = a * d - b * c;
-    this.inverse = [[d / det, -b / det], [-c / det, a / det]];
+    this.inverse = inverse(vectors);
   }
 
   /** Walkers of the next record, [walker][electron][2]; the last few records are kept and shown again at rest. */
@@ -50,16 +54,17 @@ export class DensityMap {
     this.frame = 0;
   }
 
-  /** A map as it comes from the server; `largest` is the top of the colour scale, `marked` a place [2] or null. */
-  show(values, largest, marked) {
+  /** A map as it comes from the server; `largest` is the top of the colour scale, `marked` a place [2] or null, `folded` if on the moiré cell. */
+  show(values, largest, marked, folded) {
+    this.folded = folded;
     this.shown = values;
     this.largest = largest;
     this.marked = marked;
     this.redraw();
   }
 
-  fraction([x, y]) {
-    return [x * this.inverse[0][0] + y * this.inverse[1][0], x * this.inverse[0][1] + y * this.inverse[1][1]];
+  fraction([x, y], [[a, b], [c, d]] = this.inverse) {
+    return [x * a + y * c, x * b + y * d];
   }
 
   point(s, t) {
@@ -79,14 +84,16 @@ export class DensityMap {
     const margin = 0.4, xs = corners.map((p) => p[0]), ys = corners.map((p) => p[1]);
     const left = Math.min(...xs) - margin, right = Math.max(...xs) + margin;
     const bottom = Math.min(...ys) - margin, top = Math.max(...ys) + margin;
-    const bar = 62 * ratio;
-    this.unit = (width - bar) / (right - left);
+    const bar = 62 * ratio, tallest = Math.max(TALLEST * window.innerHeight, 240) * ratio;
+    this.unit = Math.min((width - bar) / (right - left), tallest / (top - bottom));
+    const across = Math.round((right - left) * this.unit);
     const height = Math.round((top - bottom) * this.unit);
-    Object.assign(this, { corners, left, top, ratio, plotWidth: width - bar, plotHeight: height, bar, right, bottom });
-    this.canvas.width = width;
+    Object.assign(this, { corners, left, top, ratio, plotWidth: across, plotHeight: height, bar, right, bottom });
+    this.canvas.width = across + bar;
+    this.canvas.style.width = `${(across + bar) / ratio}px`;
     this.canvas.height = height;
     this.back = document.createElement("canvas");
-    this.back.width = width;
+    this.back.width = across + bar;
     this.back.height = height;
     this.paint(this.back.getContext("2d"));
     this.compose();
@@ -100,17 +107,19 @@ export class DensityMap {
     const n = this.shown.length, m = this.shown[0].length, values = this.shown;
     const width = Math.round(this.plotWidth / 2), height = Math.round(this.plotHeight / 2); // two screen dots a sample
     const image = new ImageData(width, height);
-    const [cs, ct] = this.fraction(this.corner);
+    const [cs, ct] = this.fraction(this.corner), frame = inverse(this.folded ? this.primitive : this.vectors);
+    const paper = themed("--paper").match(/[0-9a-f]{2}/gi).map((hex) => parseInt(hex, 16));
     for (let j = 0, at = 0; j < height; j++) {
       for (let i = 0; i < width; i++, at += 4) {
-        const [s, t] = this.fraction([this.left + (2 * i + 1) / this.unit, this.top - (2 * j + 1) / this.unit]);
-        const u = (s - Math.floor(s)) * n - 0.5 + n, v = (t - Math.floor(t)) * m - 0.5 + m; // middles of parts
+        const place = [this.left + (2 * i + 1) / this.unit, this.top - (2 * j + 1) / this.unit];
+        const [s, t] = this.fraction(place), [f, g] = this.fraction(place, frame);
+        const u = (f - Math.floor(f)) * n - 0.5 + n, v = (g - Math.floor(g)) * m - 0.5 + m; // middles of parts
         const k = Math.floor(u), l = Math.floor(v), a = u - k, b = v - l;
         const k0 = k % n, k1 = (k + 1) % n, l0 = l % m, l1 = (l + 1) % m;
         const value = (1 - a) * ((1 - b) * values[k0][l0] + b * values[k0][l1]) + a * ((1 - b) * values[k1][l0] + b * values[k1][l1]);
         const inside = s >= cs && s < cs + 1 && t >= ct && t < ct + 1;
         const rgb = colour(value / this.largest);
-        for (let c = 0; c < 3; c++) image.data[at + c] = inside ? rgb[c] : rgb[c] + FADE * (255 - rgb[c]);
+        for (let c = 0; c < 3; c++) image.data[at + c] = inside ? rgb[c] : rgb[c] + FADE * (paper[c] - rgb[c]);
         image.data[at + 3] = 255;
       }
     }

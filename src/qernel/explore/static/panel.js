@@ -3,8 +3,9 @@
 import { chart } from "./chart.js";
 import { DensityMap } from "./density.js";
 import { ask, lines } from "./requests.js";
-import { number, slider } from "./slider.js";
+import { inLaboratory, number, slider } from "./slider.js";
 
+const PLAY_MS = 700; // one stored point of λ after another
 const REST_MS = 250; // the slider rests: sampling begins
 
 export class Panel {
@@ -13,7 +14,7 @@ export class Panel {
    * @param models as the server describes them
    * @param onChange called when the largest density changes, so that all panels share one colour scale
    */
-  constructor(template, models, { order, name, lam, onChange, onClose }) {
+  constructor(template, models, { order, wanted, onChange, onClose }) {
     this.root = template.content.cloneNode(true).firstElementChild;
     this.models = models;
     this.onChange = onChange;
@@ -21,11 +22,21 @@ export class Panel {
     const part = (key) => this.root.querySelector(`[data-is="${key}"]`);
     this.parts = Object.fromEntries([...this.root.querySelectorAll("[data-is]")].map((node) => [node.dataset.is, part(node.dataset.is)]));
     this.map = new DensityMap(this.parts.canvas);
-    for (const model of models) {
-      const option = new Option(model.available ? model.name : `${model.name} (no model yet)`, model.name);
-      option.disabled = !model.available;
-      this.parts.model.append(option);
+    for (const shipped of [false, true]) {
+      const group = Object.assign(document.createElement("optgroup"), { label: shipped ? "Shipped with Qernel" : "Own runs" });
+      for (const model of models.filter((one) => one.shipped === shipped)) {
+        const option = new Option(model.available ? model.title : `${model.name} (no model yet)`, model.name);
+        option.disabled = !model.available;
+        group.append(option);
+      }
+      if (group.children.length) this.parts.model.append(group);
     }
+    for (const key of ["map", "electrons", "unit"]) {
+      if ([...this.parts[key].options].some(({ value }) => value === wanted[key])) this.parts[key].value = wanted[key];
+    }
+    this.map.electrons = this.parts.electrons.value;
+    this.root.querySelectorAll("input[type=radio]").forEach((radio) => (radio.checked = radio.value === (wanted.source ?? "best")));
+    if (!this.root.querySelector("input[type=radio]:checked")) this.root.querySelector("input[type=radio]").checked = true;
     this.root.querySelectorAll("input[type=radio]").forEach((radio) => {
       radio.name = `source-${order}`;
       radio.addEventListener("change", () => this.show());
@@ -35,13 +46,40 @@ export class Panel {
     this.parts.electrons.addEventListener("change", () => {
       this.map.electrons = this.parts.electrons.value;
       this.map.redraw();
+      onChange(this);
     });
+    this.parts.play.addEventListener("click", () => this.play(!this.playing));
     this.parts.close.addEventListener("click", () => {
+      clearInterval(this.playing);
       this.leave();
       this.map.leave();
       onClose(this);
     });
-    this.choose(name, lam);
+    this.choose(wanted.model, wanted);
+  }
+
+  /** What a link says of this panel: the model first. */
+  get link() {
+    const { map, electrons, unit } = Object.fromEntries(["map", "electrons", "unit"].map((key) => [key, this.parts[key].value]));
+    const source = this.root.querySelector("input[type=radio]:checked").value;
+    return Object.entries({ model: this.model.name, ...this.values, map, electrons, unit, source });
+  }
+
+  /** Go through the stored points of λ, upwards, and from the first one again when at the end. */
+  play(on) {
+    clearInterval(this.playing);
+    this.playing = 0;
+    this.parts.play.setAttribute("aria-pressed", String(on));
+    this.parts.play.textContent = on ? "Stop at this λ" : "Play through λ";
+    if (!on) return this.move();
+    const points = this.model.curves.points, next = () => points.find((lam) => lam > this.values.lam + 1e-9);
+    const step = (lam) => {
+      const exact = this.parts.sliders.querySelector("input[type=number]");
+      exact.value = lam;
+      exact.dispatchEvent(new Event("change"));
+    };
+    this.playing = setInterval(() => (next() === undefined ? this.play(false) : step(next())), PLAY_MS);
+    step(next() ?? points[0]);
   }
 
   leave() {
@@ -49,14 +87,24 @@ export class Panel {
     clearTimeout(this.timer);
   }
 
-  choose(name, lam) {
+  choose(name, wanted = {}) {
+    clearInterval(this.playing);
+    this.playing = 0;
+    this.parts.play.textContent = "Play through λ";
+    this.parts.play.setAttribute("aria-pressed", "false");
+    this.stored = this.current = null;
     this.model = this.models.find((model) => model.name === name);
     this.parts.model.value = name;
-    this.parts.summary.textContent = this.model.summary;
+    const systems = this.model.systems.length ? `; trained in ${this.model.systems.join("; ")}` : "";
+    rich(this.parts.summary, `${this.model.summary}; ${this.model.material}${systems}`);
+    this.parts.play.hidden = this.model.curves?.along !== "lam";
     this.about(this.model.card);
     this.map.geometry(this.model);
     this.values = Object.fromEntries(
-      this.model.parameters.map(({ name: key, trained: [low, high] }) => [key, key === "lam" && lam !== undefined ? lam : +((low + high) / 2).toFixed(6)]),
+      this.model.parameters.map(({ name: key, trained: [low, high], bounds: [least, most] }) => {
+        const given = wanted[key] === undefined ? NaN : +wanted[key];
+        return [key, given >= least && given <= most ? given : +((low + high) / 2).toFixed(6)];
+      }),
     );
     this.parts.sliders.replaceChildren(...this.model.parameters.map((parameter) => slider(parameter, this.values, () => this.move())));
     this.move();
@@ -90,7 +138,9 @@ export class Panel {
       .catch(quiet);
     this.tell("");
     this.parts.progress.value = 0;
-    this.timer = setTimeout(() => this.sample(query, signal).catch(quiet), REST_MS);
+    this.words();
+    this.onChange(this);
+    if (!this.playing) this.timer = setTimeout(() => this.sample(query, signal).catch(quiet), REST_MS);
   }
 
   async sample(query, signal) {
@@ -128,6 +178,7 @@ export class Panel {
     if (chosen === "stored" && this.stored) return this.stored;
     if (chosen === "live" || !this.stored) return this.live;
     if (!this.live) return this.stored;
+    if (!this.live.result.agree) return this.stored;
     const error = (answer) => answer.result.energies[0].error;
     return exact && !(error(this.live) < error(this.stored)) ? this.stored : this.live;
   }
@@ -142,7 +193,9 @@ export class Panel {
     const kind = result.maps[this.parts.map.value] ? this.parts.map.value : "density";
     const map = result.maps[kind];
     this.current = { map, kind };
-    this.onChange();
+    this.onChange(this);
+    this.words(result);
+    rich(this.parts.note, map.note);
     const at = this.at(result.point), where = live ? "live" : `stored, ${at}`;
     rich(this.parts.caption, `${map.label[0].toUpperCase()}${map.label.slice(1)} (${where}; typical error ±${map.error.toPrecision(2)} a_M⁻²).`);
     this.parts.canvas.setAttribute("aria-label", `Map: ${map.label}, ${at}, largest value ${map.largest.toPrecision(3)} per squared moiré period`);
@@ -156,9 +209,22 @@ export class Panel {
       ...(result.order_parameter ? [row("order ⟨|ρ_K|²⟩", result.order_parameter.text, false)] : []),
     );
     for (const link of this.parts.downloads.querySelectorAll("a")) {
-      const file = link.dataset.figure ? `${kind}.${link.dataset.figure}` : link.dataset.kind;
+      const file = link.dataset.figure ? `${kind === "density_moire" ? "density" : kind}.${link.dataset.figure}` : link.dataset.kind;
       link.href = `/api/result/${token}/${file}`;
     }
+  }
+
+  /** The phase of what is shown, and where that is: depth, filling, electrons, model. */
+  words(result) {
+    const { phase, point } = result ?? {}, { name, electrons, filling, parameters } = this.model;
+    this.parts.phase.hidden = !phase;
+    if (phase) Object.assign(this.parts.phase, { className: `phase ${phase.word}`, textContent: phase.word, title: phase.why });
+    const there = Object.entries(point ?? this.values).map(([key, value]) => {
+      const laboratory = parameters.find((one) => one.name === key)?.laboratory;
+      return laboratory ? inLaboratory(laboratory, value) : "";
+    });
+    const words = [this.at(point ?? this.values), ...there, `N = ${electrons}`, `filling ${filling}`, `model ${name}`];
+    this.parts.words.textContent = words.filter(Boolean).join(" · ");
   }
 
   /** Values of parameters in words: "λ = 1.05, U = 9". */
@@ -171,7 +237,7 @@ export class Panel {
   paint(largest) {
     if (!this.current) return;
     const { map, kind } = this.current;
-    this.map.show(map.values, largest[kind], kind === "density" ? null : map.place);
+    this.map.show(map.values, largest[kind], map.place, map.folded);
   }
 
   drawCharts() {
@@ -179,17 +245,17 @@ export class Panel {
     target.replaceChildren();
     const parameter = curves && this.model.parameters.find(({ name }) => name === curves.along);
     if (!parameter || curves.points.length < 2) return;
-    const { trained, bounds, symbol } = parameter, live = this.live?.result;
+    const { trained, bounds, symbol } = parameter, live = this.live?.result.agree && this.live.result; // shown once its chains agree
     // The curves are of one value of every other parameter, wherever its slider is.
     const fixed = this.at(Object.fromEntries(Object.entries(curves.at).filter(([name]) => name in this.values)));
     const there = Object.entries(curves.at).every(([name, value]) => !(Math.abs(value - (this.values[name] ?? value)) > 1e-9));
     const of = fixed ? ` at ${fixed}` : "";
     const titles = { interaction: `interaction energy per electron (E_0)${of}`, order_parameter: `order parameter ⟨|ρ_K|²⟩ of the crystal${of}` };
     for (const [name, title] of Object.entries(titles).filter(([key]) => key in curves)) {
-      const colour = name === "interaction" ? "#d55e00" : "#0072b2";
+      const colour = name === "interaction" ? "var(--orange)" : "var(--curve)";
       const series = [{ x: curves.points, y: curves[name], error: curves[`${name}_error`], color: colour, dots: 2.4, name: "stored" }];
       const now = live && there && (name === "interaction" ? live.energies.find((row) => row.name === name) : live.order_parameter);
-      if (now) series.push({ x: [live.point[curves.along]], y: [now.value], error: [now.error], color: "#1d2329", dots: 4.5, name: "live" });
+      if (now) series.push({ x: [live.point[curves.along]], y: [now.value], error: [now.error], color: "var(--ink)", dots: 4.5, name: "live" });
       const figure = document.createElement("figure"), caption = document.createElement("figcaption");
       rich(caption, title);
       figure.append(caption, chart(series, { title, xLabel: symbol, marker: this.values[curves.along], shade: trained, xRange: bounds }));

@@ -4,7 +4,7 @@
 export const number = (value) => String(+value.toPrecision(6)).replace("-", "−");
 
 /** A value as the laboratory has it: "ε = 5.31", "depth 15.8 meV"; nothing where it would be infinite. */
-function inLaboratory({ symbol, unit, factor, inverse }, value) {
+export function inLaboratory({ symbol, unit, factor, inverse }, value) {
   const there = inverse ? factor / value : factor * value;
   if (!Number.isFinite(there)) return "";
   return unit ? `${symbol} ${+there.toPrecision(3)} ${unit}`.trim() : `${symbol} = ${+there.toPrecision(3)}`;
