@@ -148,7 +148,7 @@ def test_projected_and_variational_energies_meet_at_the_truth() -> None:
     low, high = binom.ppf([0.005, 0.995], 80, 0.68)
     assert low <= held <= high
     off = [(one.energy.value - TRUE) / one.energy.error for one in found if one.energy]
-    assert abs(np.mean(off)) < 0.5 and np.mean([one.ratio.value for one in found]) == pytest.approx(RATIO, abs=0.02)
+    assert abs(np.mean(off)) < 0.5 and np.mean([one.slope.value for one in found]) == pytest.approx(RATIO, abs=0.02)
     # States as far from the truth as each other: any line goes through them.
     alike = meeting(1.0, projected(0, np.full(3, 0.1)), "abc")
     assert alike.energy is None and alike.as_dict()["energy"] is None

@@ -8,10 +8,10 @@ training, leads to the ground state. This is an estimate and no upper bound.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -50,21 +50,23 @@ class States(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Extrapolation:
-    """The straight line through several states at one λ.
+class Line:
+    """The straight line through several states at one λ, and the energy that it leads to.
 
     Attributes:
         lam: λ.
-        states: what it goes through.
+        states: what it goes through; a named tuple of energies, their errors, what they are drawn against, its errors.
         names: of the states.
-        energy: at zero variance; None where the energy does not fall with the variance.
-        slope: dE/dVar in 1/E0.
+        energy: at the end; None where the line does not lead there.
+        slope: of the line, called `slope_name` in files.
         chi2: of the line, with errors of both quantities.
         dof: states less two.
     """
 
+    slope_name: ClassVar[str] = "slope"
+
     lam: float
-    states: States
+    states: Any
     names: tuple[str, ...]
     energy: Quantity | None
     slope: Quantity
@@ -78,25 +80,32 @@ class Extrapolation:
 
     @property
     def lowest(self) -> Quantity:
-        """The lowest measured energy: the upper bound."""
-        best = int(np.argmin(self.states.energies))
-        return Quantity(self.states.energies[best], self.states.energy_errors[best], "E0/electron")
+        """The lowest of the energies: the upper bound."""
+        energies, errors = self.states[:2]
+        best = int(np.argmin(energies))
+        return Quantity(energies[best], errors[best], "E0/electron")
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain data; energies per electron in E0."""
         return {
             "lam": self.lam,
             "energy": None if self.energy is None else self.energy.as_dict(),
-            "slope": self.slope.as_dict(),
+            self.slope_name: self.slope.as_dict(),
             "lowest": self.lowest.as_dict(),
             "chi2": self.chi2,
             "dof": self.dof,
             "p_value": self.p_value,
             "states": [
-                {"name": name, **dict(zip(States._fields, values, strict=True))}
+                {"name": name, **dict(zip(self.states._fields, values, strict=True))}
                 for name, values in zip(self.names, np.transpose(self.states).tolist(), strict=True)
             ],
         }
+
+
+class Extrapolation(Line):
+    """To zero variance; there is no energy where it does not fall with the variance. The slope is dE/dVar in 1/E0."""
+
+    states: States
 
 
 def extrapolate(
@@ -104,8 +113,8 @@ def extrapolate(
 ) -> Extrapolation:
     """A weighted line E = E_0 + s Var with errors in both: weights 1/(σ_E² + s² σ_Var²), iterated.
 
-    Errors are the scatter of lines through data drawn from the errors of all states, widened by √(χ²/dof) where that is
-    above 1. Energy and variance of one state are taken as independent, though they come from the same samples.
+    Errors are as of `led`. Energy and variance of one state are taken as independent, though they come from the same
+    samples.
 
     Args:
         lam: λ of all states.
@@ -117,25 +126,42 @@ def extrapolate(
     Raises:
         ValueError: for fewer than two states.
     """
-    if len(states.energies) < 2:
-        raise ValueError(f"{len(states.energies)} states: a line needs two")
-    rng = np.random.default_rng([seed, 8])
-    level, slope, chi2 = line(states)
+    (level, slope, chi2), (level_error, slope_error) = led(states, line, resamples, np.random.default_rng([seed, 8]))
+    energy = Quantity(level, level_error, "E0/electron") if slope > _SURE * slope_error else None
+    dof = len(states.energies) - 2
+    return Extrapolation(lam, states, tuple(names), energy, Quantity(slope, slope_error, "1/E0"), chi2, dof)
+
+
+def led(
+    states: Any, fit: Callable[[Any], tuple[float, float, float]], resamples: int, rng: np.random.Generator
+) -> tuple[tuple[float, float, float], tuple[float, float]]:
+    """A fit, and the errors of its first two numbers.
+
+    They are the scatter of fits to data drawn from the errors of all states, widened by √(χ²/dof) where it exceeds 1.
+
+    Args:
+        states: as of `Line`.
+        fit: states → two numbers and χ².
+        resamples: sets of data drawn.
+        rng: of these.
+
+    Raises:
+        ValueError: for fewer than two states.
+    """
+    count = len(states[0])
+    if count < 2:
+        raise ValueError(f"{count} states: a line needs two")
+    found = fit(states)
     draws = []
     for _ in range(resamples):
-        energies, variances = (
-            values + errors * rng.normal(size=len(values))
-            for values, errors in ((states.energies, states.energy_errors), (states.variances, states.variance_errors))
-        )
-        draws.append(line(states._replace(energies=energies, variances=variances))[:2])
-    dof = len(states.energies) - 2
-    wider = np.sqrt(max(1.0, chi2 / dof)) if dof else 1.0
-    # Half the central 68%: two states of nearly equal variance can give a line that is nearly vertical.
+        moved = [states[k] + states[k + 1] * rng.normal(size=count) for k in (0, 2)]
+        draws.append(fit(type(states)(moved[0], states[1], moved[1], states[3]))[:2])
+    dof = count - 2
+    wider = np.sqrt(max(1.0, found[2] / dof)) if dof else 1.0
+    # Half the central 68%: states that nearly agree can give a line that leads anywhere.
     low, high = np.quantile(draws, [0.16, 0.84], axis=0)
-    level_error, slope_error = wider * 0.5 * (high - low)
-    falls = slope > _SURE * slope_error
-    energy = Quantity(level, float(level_error), "E0/electron") if falls else None
-    return Extrapolation(lam, states, tuple(names), energy, Quantity(slope, float(slope_error), "1/E0"), chi2, dof)
+    errors = wider * 0.5 * (high - low)
+    return found, (float(errors[0]), float(errors[1]))
 
 
 def line(states: States) -> tuple[float, float, float]:

@@ -9,15 +9,13 @@ say more than either.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from qernel.errors import RunError
-from qernel.estimators.extrapolate import States, by_lam, line
+from qernel.estimators.extrapolate import Line, States, by_lam, led, line
 from qernel.estimators.quantity import Quantity
 from qernel.lattice import FloatArray
 from qernel.storage import open as open_results
@@ -37,61 +35,18 @@ class Pairs(NamedTuple):
     variational_errors: FloatArray
 
 
-@dataclass(frozen=True)
-class Meeting:
-    """The straight line through several states at one λ.
+class Meeting(Line):
+    """To where projected and variational energy meet; there is no energy where r, the slope, is not below 1."""
 
-    Attributes:
-        lam: λ.
-        pairs: what it goes through.
-        names: of the states.
-        energy: where projected and variational energy meet; None where r is not below 1.
-        ratio: r.
-        chi2: of the line, with errors of both energies.
-        dof: states less two.
-    """
+    slope_name: ClassVar[str] = "ratio"
 
-    lam: float
-    pairs: Pairs
-    names: tuple[str, ...]
-    energy: Quantity | None
-    ratio: Quantity
-    chi2: float
-    dof: int
-
-    @property
-    def p_value(self) -> float | None:
-        """How often χ² would be larger by chance; None with two states, which any line goes through."""
-        return float(stats.chi2.sf(self.chi2, self.dof)) if self.dof else None
-
-    @property
-    def lowest(self) -> Quantity:
-        """The lowest projected energy: the upper bound."""
-        best = int(np.argmin(self.pairs.projected))
-        return Quantity(self.pairs.projected[best], self.pairs.projected_errors[best], "E0/electron")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything as plain data; energies per electron in E0."""
-        return {
-            "lam": self.lam,
-            "energy": None if self.energy is None else self.energy.as_dict(),
-            "ratio": self.ratio.as_dict(),
-            "lowest": self.lowest.as_dict(),
-            "chi2": self.chi2,
-            "dof": self.dof,
-            "p_value": self.p_value,
-            "states": [
-                {"name": name, **dict(zip(Pairs._fields, values, strict=True))}
-                for name, values in zip(self.names, np.transpose(self.pairs).tolist(), strict=True)
-            ],
-        }
+    states: Pairs
 
 
 def meeting(lam: float, pairs: Pairs, names: Sequence[str], *, resamples: int = 400, seed: int = 0) -> Meeting:
     """Where the line through projected against variational energies meets the diagonal.
 
-    Weights are 1/(σ_DMC² + r² σ_VMC²), iterated. Errors are the scatter of lines through data drawn from the errors,
-    widened by √(χ²/dof) where that is above 1.
+    Weights are 1/(σ_DMC² + r² σ_VMC²), iterated; errors are as of `extrapolate.led`.
 
     Args:
         lam: λ of all states.
@@ -103,28 +58,10 @@ def meeting(lam: float, pairs: Pairs, names: Sequence[str], *, resamples: int = 
     Raises:
         ValueError: for fewer than two states.
     """
-    if len(pairs.projected) < 2:
-        raise ValueError(f"{len(pairs.projected)} states: a line needs two")
-    rng = np.random.default_rng([seed, 25])
-    value, ratio, chi2 = _meeting(pairs)
-    draws = []
-    for _ in range(resamples):
-        projected, variational = (
-            values + errors * rng.normal(size=len(values))
-            for values, errors in (
-                (pairs.projected, pairs.projected_errors),
-                (pairs.variational, pairs.variational_errors),
-            )
-        )
-        draws.append(_meeting(pairs._replace(projected=projected, variational=variational))[:2])
+    (value, ratio, chi2), (error, ratio_error) = led(pairs, _meeting, resamples, np.random.default_rng([seed, 25]))
+    energy = Quantity(value, error, "E0/electron") if 1.0 - ratio > _SURE * ratio_error else None
     dof = len(pairs.projected) - 2
-    wider = np.sqrt(max(1.0, chi2 / dof)) if dof else 1.0
-    # Half the central 68%: lines nearly along the diagonal meet it anywhere.
-    low, high = np.quantile(draws, [0.16, 0.84], axis=0)
-    error, ratio_error = wider * 0.5 * (high - low)
-    below = 1.0 - ratio > _SURE * ratio_error
-    energy = Quantity(value, float(error), "E0/electron") if below else None
-    return Meeting(lam, pairs, tuple(names), energy, Quantity(ratio, float(ratio_error), ""), chi2, dof)
+    return Meeting(lam, pairs, tuple(names), energy, Quantity(ratio, ratio_error, ""), chi2, dof)
 
 
 def _meeting(pairs: Pairs) -> tuple[float, float, float]:

@@ -52,7 +52,7 @@ def _variance(axes: Axes, one: Extrapolation) -> None:
 
 
 def _meeting(axes: Axes, one: Meeting) -> None:
-    pairs = one.pairs
+    pairs = one.states
     points = pairs.variational, pairs.projected, pairs.projected_errors, pairs.variational_errors
     axes.errorbar(*points, linestyle="none", marker="o", color=BLUE, zorder=3)
     low = pairs.projected.min() if one.energy is None else min(one.energy.value, pairs.projected.min())
@@ -60,7 +60,7 @@ def _meeting(axes: Axes, one: Meeting) -> None:
     axes.plot(ends, ends, color=INK, linewidth=0.6, linestyle=":")
     if one.energy is not None:
         x = np.array([one.energy.value, pairs.variational.max()])
-        axes.plot(x, one.energy.value + one.ratio.value * (x - x[0]), color=INK, linewidth=0.9, zorder=1)
+        axes.plot(x, one.energy.value + one.slope.value * (x - x[0]), color=INK, linewidth=0.9, zorder=1)
         axes.errorbar(x[:1], x[:1], [one.energy.error], marker="s", color=VERMILLION, zorder=3)
     _named(axes, one, "variational energy  ($E_0$)", "projected energy  ($E_0$)")
 

@@ -111,7 +111,7 @@ def projected_table(met: list[Meeting]) -> str:
             f"{one.energy.value - one.lowest.value:.4f}" if one.energy is not None else "",
         ]
         p = "" if one.p_value is None else f"{one.p_value:.2g}"
-        rows.append([f"{one.lam:g}", str(len(one.names)), *numbers, one.ratio.number, p])
+        rows.append([f"{one.lam:g}", str(len(one.names)), *numbers, one.slope.number, p])
     note = (
         "Energies per electron in E0; ratio (E_projected - E)/(E_variational - E), the same for all states, and E where"
     )
