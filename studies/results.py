@@ -127,9 +127,10 @@ def shared(model: str) -> str:
 def energies() -> Iterator[Row]:
     """Of the shipped models, from their cards."""
     command = "qernel models"
-    files = {name: f"src/qernel/models/{name}/card.json" for name in ("n6", "n24", "n54")}
+    files = {name: f"src/qernel/models/{name}/card.json" for name in ("n6", "n24", "n54", "lem")}
     what = "energy of 6 electrons above near-exact"
     yield Row(what, "≤ 0.05", partial(worst, "n6"), command, files["n6"], "n6")
+    yield Row(f"{what}, the model of every size", "≤ 0.01", partial(worst, "lem"), command, files["lem"], "lem")
     for name in ("n24", "n54"):
         what = f"energy of {name[1:]} electrons below Hartree–Fock, every λ"
         yield Row(what, "> 0", partial(least_gain, name), command, files[name], name)

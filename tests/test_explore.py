@@ -175,7 +175,7 @@ def test_nothing_else_is_served(server: Server, path: str) -> None:
 
 def test_models_are_described(server: Server) -> None:
     tiny, n6, *larger = server.json("/api/models")["models"]
-    assert (tiny["name"], n6["name"]) == ("tiny", "n6") and [model["name"] for model in larger] == ["n24", "n54"]
+    assert (tiny["name"], n6["name"]) == ("tiny", "n6") and [model["name"] for model in larger] == ["lem", "n24", "n54"]
     assert [parameter["name"] for parameter in tiny["parameters"]] == ["lam", "U"]
     assert tiny["parameters"][1]["trained"] == [8, 12] and tiny["parameters"][1]["bounds"] == [6, 14]
     assert tiny["parameters"][0]["laboratory"] == {"symbol": "depth", "unit": "meV", "factor": 15.0, "inverse": False}
@@ -492,7 +492,8 @@ def test_results_stored_along_another_parameter(run: Path, model: Model) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "electrons", "ends"), [("n6", 6, [0.2, 1.8]), ("n24", 24, [0.4, 1.6]), ("n54", 54, [0.4, 1.6])]
+    ("name", "electrons", "ends"),
+    [("n6", 6, [0.2, 1.8]), ("n24", 24, [0.4, 1.6]), ("n54", 54, [0.4, 1.6]), ("lem", 24, [0.4, 1.6])],
 )
 def test_what_is_shipped_belongs_to_the_shipped_model(name: str, electrons: int, ends: list[float]) -> None:
     entry = catalogue([])[name]
@@ -519,7 +520,7 @@ def test_bounds_and_names(run: Path, model: Model, tmp_path: Path, capsys: pytes
     twin.mkdir()
     (twin / "metrics.csv").write_text(METRICS)  # training has begun, its first model is not there yet
     entries = catalogue([str(run), str(twin), "n6"])
-    assert list(entries) == ["tiny", "tiny (2)", "n6", "n24", "n54"]
+    assert list(entries) == ["tiny", "tiny (2)", "n6", "lem", "n24", "n54"]
     known = {"name": "tiny (2)", "available": False, "training": True, "shipped": False}
     assert view.describe(entries["tiny (2)"]) == known
     with pytest.raises(QernelError, match="neither a run folder nor a shipped model"):

@@ -48,7 +48,7 @@ def test_energies_are_those_of_the_shipped_weights(card: Card) -> None:
     assert np.sum(np.square(pulls)) < chi2.ppf(0.99, len(pulls))  # exceeded once in a hundred
 
 
-@pytest.mark.parametrize("name", ["n6", "n24", "n54"])
+@pytest.mark.parametrize("name", ["n6", "n24", "n54", "lem"])
 def test_the_weights_mean_on_this_machine_what_they_meant_where_they_were_measured(name: str) -> None:
     """Local energies of stored configurations scatter about the stored energies.
 
@@ -60,7 +60,8 @@ def test_the_weights_mean_on_this_machine_what_they_meant_where_they_were_measur
     assert stored is not None
     functions = walker_functions(model.wavefunction, laplacian="forward")
     positions = jnp.asarray(stored["snapshots"].values, jnp.float32)
-    points = jnp.asarray(stored["lam"].values, jnp.float32)[:, None]
+    constants = [np.full(stored["lam"].shape, float(stored.attrs[name])) for name in model.hamiltonian.parameters[1:]]
+    points = jnp.asarray(np.stack([stored["lam"].values, *constants], axis=1), jnp.float32)
     energies = functions.local_energy(parameter_layout(model.wavefunction).parameters, positions, points)
     found = np.asarray(energies.total.real) / positions.shape[2] - stored["energy"].values[:, None]
     # Medians, because local energies have heavy tails.
@@ -97,7 +98,7 @@ def test_models_shows_accuracy_range_and_limits(card: Card, capsys: pytest.Captu
     assert max(map(len, text.splitlines())) <= 120
     assert main(["models", "--json"]) == 0
     entry, *larger = json.loads(capsys.readouterr().out)["models"]
-    assert [entry["name"], *(other["name"] for other in larger)] == ["n6", "n24", "n54"]
+    assert [entry["name"], *(other["name"] for other in larger)] == ["n6", "lem", "n24", "n54"]
     models = [each.model() for each in catalogue([]).values()]
     assert [each["parameters"] for each in (entry, *larger)] == [each.parameters for each in models]
     assert [each["cells"] for each in (entry, *larger)] == [each.config.system.cells for each in models]

@@ -249,7 +249,16 @@ def _made_real(waves: FloatArray, table: ComplexArray) -> ComplexArray:
     parts = np.concatenate([table + mirrored, -1j * (table - mirrored)])
     rows = np.linalg.svd(np.concatenate([parts.real, parts.imag], axis=1))[2][:count]
     size = table.shape[1]
-    return np.asarray(rows[:, :size] + 1j * rows[:, size:])
+    made = np.asarray(rows[:, :size] + 1j * rows[:, size:])
+    # The sign of the determinant counts beside others, and must not be one of rounding.
+    places = np.mod(np.outer(1.0 + np.arange(count), _GENERIC), 1.0)
+    values = (made @ np.exp(1j * waves @ places.T)).real
+    made[0] *= np.sign(np.linalg.det(values))
+    return made
+
+
+_GENERIC = (np.sqrt(2.0), np.sqrt(3.0))
+"""Multiples of this, folded into [0, 1), are places in a_M without any symmetry."""
 
 
 def _phases(coordinates: Array, waves: FloatArray) -> Array:
