@@ -90,7 +90,11 @@ def test_the_moire_potential_is_a_star() -> None:
 @pytest.mark.parametrize(
     ("potential", "reason"),
     [
-        ("moir", "'moir' is neither a potential (moire) nor a list of waves: give e.g. potential = 'moire'"),
+        (
+            "moir",
+            "'moir' is neither a potential (moire) nor a list of waves, did you mean moire?: "
+            "give e.g. potential = 'moire'",
+        ),
         ([], "neither a potential (moire) nor a list of waves"),
         (
             [{"wave": [0, 1]}],

@@ -189,7 +189,7 @@ def test_forked_processes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wanted", ["cuda", "abacus"])
 def test_devices_that_are_not_there(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "JAX_PLATFORMS": wanted, "CUDA_VISIBLE_DEVICES": ""}
-    line = [sys.executable, "-m", "qernel.cli", "models"]
+    line = [sys.executable, "-m", "qernel.cli", "query", "n6", "--lam", "1", "--fresh"]
     done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2 and done.stderr.startswith(f"qernel: error: JAX_PLATFORMS = {wanted!r} asks")
     assert done.stderr.count("\n") == 1 and done.stdout == ""

@@ -126,14 +126,14 @@ def on_the_shelf(run: str | Path, system: Mapping[str, Any]) -> tuple[Shelf, Cal
 
 
 def answered(
-    model: Shelf, wanted: Wanted, opened: Callable[[], Model], *, remember: bool = True, tell: Told | None = None
+    model: Shelf, wanted: Wanted, loaded: Callable[[], Model], *, remember: bool = True, tell: Told | None = None
 ) -> Answers:
     """What is stored, and for the other values what is sampled.
 
     Args:
         model: whose results are looked for.
         wanted: what is asked.
-        opened: the same model with its wavefunction, called where something has to be sampled.
+        loaded: the same model with its wavefunction, called where something has to be sampled.
         remember: keep what is sampled.
         tell: called with what is measured and the fraction done of everything.
 
@@ -148,7 +148,7 @@ def answered(
         ready = {value: found for value in values if (found := _stored(model, wanted, value)) is not None}
     missing = [value for value in values if value not in ready]
     if missing or not values:
-        _sample(opened(), model, wanted._replace(values=missing), ready, remember, tell)
+        _sample(loaded(), model, wanted._replace(values=missing), ready, remember, tell)
     else:
         warn_outside(model, named(wanted.along), [(one.values[wanted.along], one) for one in ready.values()])
     others = model.middle(wanted.at or {}, wanted.along)
