@@ -119,7 +119,7 @@ class Bar:
                 self._cell.show(", ".join(filter(None, (what, text))), fraction)
         elif now - self._shown > LINE_SECONDS:
             self._shown = now
-            print(f"{what}, {fraction:.0%}", file=sys.stderr, flush=True)
+            line(f"{what}, {fraction:.0%}")
 
 
 @contextmanager

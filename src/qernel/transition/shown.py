@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 
 from qernel.text import typeset
 
 
-class Evident:
+class Evident(abc.ABC):
     """What has ``evidence``, sentences of which the first is the verdict."""
 
     @property
+    @abc.abstractmethod
     def evidence(self) -> list[str]:
         """Sentences that can be quoted."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.evidence[0]!r})"
