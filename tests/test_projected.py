@@ -14,7 +14,7 @@ import pytest
 from qernel.cli import main
 from qernel.config import load_config
 from qernel.errors import Interrupted, QernelError, RunError
-from qernel.measure import Model, project
+from qernel.measure import Model, project, projecting
 from qernel.measure.folder import UNFINISHED
 from qernel.measure.projections import DATA, FILES, RECORD
 from qernel.projection.engine import Projector
@@ -185,10 +185,10 @@ def test_a_projection_that_was_stopped_goes_on_bit_for_bit(
 
         return check
 
-    monkeypatch.setattr(project, "_KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(projecting, "_KEEP_SECONDS", 0.0)
     for count in (7, 30, 40):
         with monkeypatch.context() as patched, pytest.raises(Interrupted, match="stopped"):
-            patched.setattr(project, "check", stopping_after(count))
+            patched.setattr(projecting, "check", stopping_after(count))
             model.project([0.6, 0.8], **OPTIONS, out=tmp_path / "out")
         kept = {path.name for path in (tmp_path / "out" / UNFINISHED).iterdir()}
         assert any("progress" in name for name in kept)
@@ -229,7 +229,7 @@ def test_projected_energies_of_two_phases_cross_where_they_do(
 def test_time_steps_are_chosen_by_their_acceptance(model: Model, projector: Projector) -> None:
     state = model.at(0.7)
     records = list(state.records(None, None, None, energies=True, progress=None))
-    work = project._Walkers(state, projector, records, 0.0, 1)
+    work = projecting.Walkers(state, projector, records, 0.0, 1)
     largest, *others = work.time_steps()
     assert others == [largest / 2, largest / 4]
     moved = work._advanced(work._begun(), largest, 9, branching=False)

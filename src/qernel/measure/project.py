@@ -10,38 +10,34 @@ At each point chains of |ψ|² come first: they give the variational energies an
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qernel import outputs, runtime
 from qernel.errors import QernelError, warn
 from qernel.measure.folder import remembering
+from qernel.measure.mixed import mixed_arrays
 from qernel.measure.points import Points, warn_outside
 from qernel.measure.projected import Projected, TimeStep
+from qernel.measure.projecting import Walkers
 from qernel.measure.projections import FILES, RECORD, Projections
 from qernel.progress import Parts, Told
-from qernel.projection.time_steps import HALVINGS, chosen, require
+from qernel.projection.time_steps import require
 from qernel.records import stored_request
-from qernel.stopping import check, stoppable
+from qernel.stopping import stoppable
 
 if TYPE_CHECKING:
-    from qernel.estimators.chains import Record
     from qernel.measure.state import State
-    from qernel.projection.engine import Progress, Projector
+    from qernel.projection.engine import Projector
 
 TIME = 8.0
 """Imaginary time in 1/E0 for which walkers are projected at each time step."""
 
 _LEAST_BLOCKS = 16
-
-_KEEP_SECONDS = 10.0
-"""Between two times that a projection under way is written down."""
 
 _SHARE = 0.1
 """Of the progress of a point that the chains take."""
@@ -174,7 +170,8 @@ def _projector(state: State, walkers: int | None) -> Projector:
     from qernel.projection.engine import Projector
 
     config = state.model.config
-    return Projector.of(state.model.wavefunction, walkers or config.sample.walkers, chunk=config.train.chunk)
+    options: dict[str, Any] = {"laplacian": config.train.laplacian, "chunk": config.train.chunk}
+    return Projector.of(state.model.wavefunction, walkers or config.sample.walkers, **options)
 
 
 def _projected(
@@ -191,7 +188,7 @@ def _projected(
     records = list(state.records(samples, walkers, seed, energies=True, progress=lambda done: tell(_SHARE * done)))
     seed = state.model.config.sample.seed if seed is None else seed
     energies = state.energies_of(records, seed)
-    work = _Walkers(state, projector, records, energies.energy.value * projector.electrons, seed)
+    work = Walkers(state, projector, records, energies.energy.value * projector.electrons, seed)
     taus = settings.time_steps or work.time_steps()
     cost = [settings.blocks(tau) for tau in taus]
     steps = []
@@ -201,74 +198,9 @@ def _projected(
             said(f"energy {energy / projector.electrons:.4f} E0")
             tell(_SHARE + (1 - _SHARE) * (before + done) / sum(cost))
 
-        series = work.through(tau, cost[index], index, told).series
-        steps.append(TimeStep.of(tau, series, projector.electrons))
-    return Projected(energies, tuple(steps), settings.fit, projector.walkers, projector.electrons)
-
-
-@dataclass(frozen=True)
-class _Walkers:
-    """Walkers of one point, before projection."""
-
-    state: State
-    projector: Projector
-    records: Sequence[Record]
-    reference: float
-    seed: int
-
-    def time_steps(self) -> tuple[float, ...]:
-        """The time step with an acceptance of 99%, its half, and so on."""
-        hamiltonian = self.state.model.hamiltonian
-        begin = self._begun()
-
-        def acceptance(tau: float) -> float:
-            check()
-            moved = self._advanced(begin, tau, _seed(self.seed, 0), branching=False)
-            return float(moved.series.acceptance.mean())
-
-        first = 0.05 / (2.0 * math.pi * hamiltonian.density) / hamiltonian.count ** (2.0 / 3.0)
-        largest = chosen(acceptance, first)
-        return tuple(largest / 2**halving for halving in range(HALVINGS))
-
-    def through(self, tau: float, blocks: int, index: int, told: Callable[[int, float], None]) -> Progress:
-        """Walkers projected for so many blocks, from where they were left when the same was asked for before."""
-        from qernel.projection.engine import GENERATIONS
-
-        journal = self.state.model.journal
-        about = {"point": self.state.point.tolist(), "tau": tau, "seed": self.seed, "index": index}
-        about |= {"walkers": self.projector.walkers, "reference": self.reference, "records": len(self.records)}
-        progress = self._begun() if journal is None else _taken_up(journal.kept(about), self._begun())
-        kept = time.monotonic()
-        for block in range(len(progress.series.weight) // GENERATIONS, blocks):
-            try:
-                check()
-            except BaseException:
-                if journal is not None:
-                    journal.keep(about, progress)
-                raise
-            progress = self._advanced(progress, tau, _seed(self.seed, index + 1))
-            told(block + 1, progress.series.reference)
-            if journal is not None and (time.monotonic() - kept > _KEEP_SECONDS or block + 1 == blocks):
-                journal.keep(about, progress)
-                kept = time.monotonic()
-        return progress
-
-    def _begun(self) -> Progress:
-        return self.projector.begun(self.records[-1].positions)
-
-    def _advanced(self, progress: Progress, tau: float, seed: int, **options: bool) -> Progress:
-        point: npt.NDArray[np.float64] = self.state.point
-        return self.projector.advanced(progress, point, tau, reference=self.reference, seed=seed, **options)
-
-
-def _seed(seed: int, index: int) -> int:
-    """A seed of its own for each time step: their walkers are to be independent."""
-    return int(np.random.SeedSequence([seed, 25, index]).generate_state(1)[0])
-
-
-def _taken_up(tensors: dict[str, Any] | None, begun: Progress) -> Progress:
-    """A projection as it was kept; the beginning if it was not."""
-    if tensors is None:
-        return begun
-    series = type(begun.series)(*(tensors[f"series.{name}"] for name in begun.series._fields))
-    return type(begun)(tensors["positions"], series)
+        walked = work.through(tau, cost[index], index, told)
+        steps.append(TimeStep.of(tau, walked.progress.series, projector.electrons))
+    # Those of the smallest time step, which is the last.
+    later = walked.snapshots[math.floor(steps[-1].left_out * len(walked.snapshots)) :]
+    arrays = mixed_arrays(state, records, later, seed)
+    return Projected(energies, tuple(steps), settings.fit, projector.walkers, projector.electrons, arrays)

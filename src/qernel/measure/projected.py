@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from qernel.estimators.doubts import DISAGREE, FEW_SAMPLES, RHAT_LIMIT, SAMPLES
 from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.measure.energies import Energies
+from qernel.observables.base import Variable
 from qernel.projection.series import Mean, Series, memory, population_bias, settled, unsettled, weighted_mean
 from qernel.projection.time_steps import Extrapolated, extrapolated
 from qernel.text import columns
@@ -105,6 +106,7 @@ class Projected:
         fit: a key of `qernel.projection.time_steps.DEGREES`.
         walkers: how many there were.
         electrons: N.
+        arrays: density and S(q) at the smallest time step (`qernel.measure.mixed.mixed_arrays`).
     """
 
     variational: Energies
@@ -112,6 +114,7 @@ class Projected:
     fit: str
     walkers: int
     electrons: int
+    arrays: tuple[Variable, ...] = field(default=(), repr=False)
 
     @cached_property
     def fits(self) -> dict[str, Extrapolated]:

@@ -19,8 +19,8 @@ STEP = "step"
 
 
 def dataset(found: Projections) -> xarray.Dataset:
-    """Projected energies as those of a scan, with moiré and interaction energy as 2·mixed − variational; beside them
-    ``variational_*``, and ``time_step_*`` along `STEP`."""
+    """Projected energies like a scan, with moiré and interaction energy, density and S(q) as 2·mixed − variational;
+    beside them ``variational_*``, and ``time_step_*`` along `STEP`."""
     where, along = found.points, found.points.axis.name
     whole = files.dataset(where.model, {"projected": [one.energies for one in found.found]}, where.at, along=along)
     data: dict[str, Any] = {}
@@ -51,8 +51,26 @@ def dataset(found: Projections) -> xarray.Dataset:
     if any(coefficients):
         power = {"units": "E0^(1 + power)", "long_name": "coefficients of tau^power in the fitted energy"}
         data["fit_coefficient"] = ((along, "power"), np.array(coefficients), power)
+    data |= _arrays(found, along)
     origin = {"request": to_json(found.request), "history": found.command, "fit": found.fit}
-    return whole.assign(data).assign_attrs(origin)
+    labels = {axis.name: axis for array in found.found[0].arrays for axis in array.coordinates}
+    coordinates = {
+        name: (axis.axes, axis.values, {"units": axis.unit, "long_name": axis.description})
+        for name, axis in labels.items()
+    }
+    return whole.assign(data).assign_coords(coordinates).assign_attrs(origin)
+
+
+def _arrays(found: Projections, along: str) -> dict[str, Any]:
+    """Densities and structure factors along the parameter, as ``qernel observe`` stores them."""
+    data: dict[str, Any] = {}
+    for same in zip(*(one.arrays for one in found.found), strict=True):
+        first, dims = same[0], (along, *same[0].axes)
+        about = {"units": first.unit, "long_name": first.description, "ancillary_variables": f"{first.name}_error"}
+        data[first.name] = (dims, np.stack([one.values for one in same]), about)
+        about = {"units": first.unit, "long_name": f"one standard error of {first.name}"}
+        data[f"{first.name}_error"] = (dims, np.stack([one.errors for one in same]), about)
+    return data
 
 
 _DETAILS = (

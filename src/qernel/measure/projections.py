@@ -44,7 +44,8 @@ UNITS = {
 _NOTE = """\
 Projected: the lowest energy with the nodes of ψ, or with its phase where ψ is complex: an upper bound of the exact one.
 Without time step: {fit}, energies independent and normal, errors widened by √(χ²/dof).
-Moiré and interaction energies are 2·mixed − variational: right to first order in what ψ lacks, and no bound."""
+Moiré and interaction energies are 2·mixed − variational: right to first order in what ψ lacks, and no bound. So are the
+density and S(q) in the file, at the smallest time step."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,8 +92,8 @@ class Projector:
         self._block = jax.jit(self._generations)
 
     @classmethod
-    def of(cls, wavefunction: Wavefunction, walkers: int, *, chunk: int = 0) -> Self:
-        """That of a wavefunction, with the limits that its density sets."""
+    def of(cls, wavefunction: Wavefunction, walkers: int, *, laplacian: str = "forward", chunk: int = 0) -> Self:
+        """That of a wavefunction, with the limits that its density sets; options as of `guide_of`."""
         hamiltonian = wavefunction.hamiltonian
         vectors = hamiltonian.supercell.vectors
 
@@ -103,7 +103,7 @@ class Projector:
             return natural_bound(hamiltonian.density, strength, hamiltonian.count, tau)
 
         return cls(
-            guide_of(wavefunction, chunk=chunk),
+            guide_of(wavefunction, laplacian=laplacian, chunk=chunk),
             parameter_layout(wavefunction).parameters,
             walkers,
             hamiltonian.count,

@@ -22,6 +22,7 @@ from jax import Array
 from qernel.estimators.batched import differentiated
 from qernel.estimators.local_energy import energy_of
 from qernel.laplacian.jet import seed
+from qernel.laplacian.methods import LAPLACIANS
 from qernel.wavefunction import Wavefunction, log_psi, parameter_layout
 
 
@@ -49,36 +50,43 @@ Guide = Callable[[Array, Array, Array], Guided]
 """`Guided` ``[G, W, ...]`` of (parameters ``[P]``, positions ``[G, W, N, 2]``, points ``[G, p]``)."""
 
 
-def guided(wavefunction: Wavefunction, positions: Array, point: Array) -> Guided:
+def guided(wavefunction: Wavefunction, positions: Array, point: Array, *, laplacian: str = "forward") -> Guided:
     """`Guided` of one configuration.
 
     Args:
         wavefunction: the ansatz with its parameters.
         positions: ``[N, 2]`` in a_M; wrapping an electron may change the sign of ψ, see `Wavefunction.whole`.
         point: family parameters ``[p]``.
+        laplacian: a key of `qernel.laplacian.methods.LAPLACIANS`; ours has ψ from the same sweep.
     """
-    sign, log = log_psi(wavefunction, seed(positions), point)
-    energy = energy_of(log.jacobian, log.laplacian, wavefunction.hamiltonian.potential(positions, point))
+    if laplacian == "forward":
+        sign, jet = log_psi(wavefunction, seed(positions), point)
+        value, gradient, curvature = jet.value, jet.jacobian, jet.laplacian
+    else:
+        sign, value = log_psi(wavefunction, positions, point)
+        gradient, curvature = LAPLACIANS[laplacian](lambda x: log_psi(wavefunction, x, point)[1], positions)
+    energy = energy_of(gradient, curvature, wavefunction.hamiltonian.potential(positions, point))
     return Guided(
         sign=jnp.real(sign).astype(positions.dtype),
-        log_modulus=jnp.real(log.value),
-        drift=jnp.real(log.jacobian).reshape(positions.shape),
+        log_modulus=jnp.real(value),
+        drift=jnp.real(gradient).reshape(positions.shape),
         energy=jnp.real(energy.total),
         moire=energy.moire,
         interaction=energy.interaction,
     )
 
 
-def guide_of(template: Wavefunction, *, chunk: int = 0) -> Guide:
+def guide_of(template: Wavefunction, *, laplacian: str = "forward", chunk: int = 0) -> Guide:
     """`guided` of an ansatz over all walkers, so many at once as fit (`qernel.estimators.batched.walker_functions`).
 
     Args:
         template: any instance of it.
+        laplacian: as of `guided`.
         chunk: walkers evaluated together; 0: as many as pay off and fit.
     """
     rebuild = parameter_layout(template).rebuild
 
     def single(parameters: Array, positions: Array, point: Array) -> Guided:
-        return guided(rebuild(parameters), positions, point)
+        return guided(rebuild(parameters), positions, point, laplacian=laplacian)
 
     return differentiated(single, laplacian=True, chunk=chunk)

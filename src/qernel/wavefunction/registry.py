@@ -17,10 +17,11 @@ ANSATZE = {
     "lem": "qernel.wavefunction.ansatz.lem:Lem",
     "psiformer": "qernel.wavefunction.ansatz.psiformer:PsiFormer",
     "slater": "qernel.wavefunction.ansatz.slater:Slater",
+    "slater_jastrow": "qernel.wavefunction.ansatz.slater_jastrow:SlaterJastrow",
 }
 """By name in ``[model] ansatz``: subclasses of `Wavefunction` taking ``(model, hamiltonian, *, rng, dtype)``."""
 
-UNIVERSAL = ("lem",)
+UNIVERSAL = ("lem", "slater_jastrow")
 """Those whose weights belong to no number of electrons, supercell or twist."""
 
 ORBITALS = {

@@ -22,10 +22,11 @@ READERS: dict[str, tuple[str, ...]] = {
         ("kv_heads", "experts", "active_experts", "expert_width", "shared_width", "expert_balance"), ("qernel", "lem")
     ),
     "mlp_width": ("psiformer",),
-    **dict.fromkeys(("width", "blocks", "heads", "determinants", "conditioning_width", "film"), (*_FRAMED, "lem")),
-    **dict.fromkeys(("jastrow_order", "jastrow_range", "many_body_range"), (*_FRAMED, "lem")),
+    **dict.fromkeys(("width", "blocks", "heads", "determinants", "film", "many_body_range"), (*_FRAMED, "lem")),
+    **dict.fromkeys(("jastrow_order", "jastrow_range", "conditioning_width"), (*_FRAMED, "lem", "slater_jastrow")),
     **dict.fromkeys(("harmonics", "moire_harmonics", "parameter_features", "symmetric_along"), _FRAMED),
-    **dict.fromkeys(("crystal_seed", "envelope", "envelope_shells", "hf_trained", "backflow"), _FRAMED),
+    **dict.fromkeys(("crystal_seed", "hf_trained", "backflow"), _FRAMED),
+    **dict.fromkeys(("envelope", "envelope_shells"), (*_FRAMED, "slater_jastrow")),
     **dict.fromkeys(("jastrow", "jastrow_shells", "many_body"), _FRAMED),
     "orbitals": (*_FRAMED, "slater"),
 }
@@ -35,7 +36,7 @@ READERS: dict[str, tuple[str, ...]] = {
 def network(config: Config) -> Iterator[Problem]:
     """Widths, heads and experts that fit together, and orbitals they can make."""
     model, system = config.model, config.system
-    if model.ansatz == "slater":
+    if model.ansatz not in READERS["width"]:
         return
     if model.width % model.heads:
         yield Problem(

@@ -34,7 +34,7 @@ class ModelConfig(Section):
     ansatz: Ansatz = Field(
         default="qernel",
         description="Experts and grouped-query attention; the same for every size; plain self-attention; or a Slater "
-        "determinant.",
+        "determinant, alone or with a Jastrow factor.",
     )
     width: Size = Field(default=32, description="Feature width of the electron stream.")
     blocks: Depth = Field(default=2, description="Attention blocks.")
