@@ -19,6 +19,8 @@ from qernel.measure.stored import Results
 from qernel.structure import LIQUID, SOLID, UNDECIDED
 
 if TYPE_CHECKING:
+    import xarray
+
     from qernel.progress import Told
 
 CUTOFF = 100.0
@@ -108,15 +110,25 @@ def evidence(candidate: Candidate, *, sample: bool, fresh: bool = False, tell: T
 
 
 def _change(results: Results, candidate: Candidate) -> Change | None:
-    """The last λ that is a liquid and the first that is a crystal, in the file that has them closest together."""
-    found = []
-    for data in results.along("lam", candidate.others):
-        words = [one.word for one in stored_phases(data, "lam")]
-        x = np.asarray(data["lam"].values, np.float64)
-        liquids, crystals = ([p for p, word in zip(x, words, strict=True) if word == kind] for kind in (LIQUID, SOLID))
-        if liquids and crystals and max(liquids) < min(crystals):
-            found.append(Change(float(max(liquids)), float(min(crystals))))
-    return min(found, key=lambda one: one.crystal - one.liquid, default=None)
+    """Where the stored states pass from liquid to crystal, in the file that has them closest together.
+
+    In a map, between two values of a second parameter: from the first change to the end of the last one of both.
+    """
+    found = [_change_in(data) for data in results.along("lam", candidate.others)]
+    for pair in results.around("lam", candidate.others):
+        low, high = map(_change_in, pair)
+        found += [low and high and Change(min(low.liquid, high.liquid), max(low.crystal, high.crystal))]
+    return min(filter(None, found), key=lambda one: one.crystal - one.liquid, default=None)
+
+
+def _change_in(data: xarray.Dataset) -> Change | None:
+    """The last λ that is a liquid and the first that is a crystal."""
+    words = [one.word for one in stored_phases(data, "lam")]
+    x = np.asarray(data["lam"].values, np.float64)
+    liquids, crystals = ([p for p, word in zip(x, words, strict=True) if word == kind] for kind in (LIQUID, SOLID))
+    if not liquids or not crystals or max(liquids) >= min(crystals):
+        return None
+    return Change(float(max(liquids)), float(min(crystals)))
 
 
 class MeanField(NamedTuple):

@@ -15,7 +15,8 @@ from qernel.files import readable_name
 from qernel.measure import Model, State, load, shipped
 from qernel.measure.library import model_file
 from qernel.measure.shelf import models_folder
-from qernel.measure.stored import OBSERVED, OWN, SCANNED, of_these_weights, same_elsewhere
+from qernel.measure.slices import same_elsewhere
+from qernel.measure.stored import OBSERVED, OWN, SCANNED, of_these_weights
 from qernel.provenance import weights_digest
 from qernel.training.folder import METRICS_FILE, MODEL_FILE
 

@@ -116,13 +116,17 @@ def on_the_shelf(run: str | Path, system: Mapping[str, Any]) -> tuple[Shelf, Cal
         RunError: as `qernel.load`.
     """
     from qernel import measure
+    from qernel.measure.place import shelf_on
 
-    found = None if system else shelved(run)
-    if found is not None:
-        return found, cache(lambda: measure.load(run))
-    model = measure.load(run)
-    model = model.on(**system) if system else model
-    return Shelf.of(model), lambda: model
+    @cache
+    def opened() -> Model:
+        model = measure.load(run)
+        return model.on(**system) if system else model
+
+    found = shelved(run)
+    if found is None:
+        return Shelf.of(opened()), opened
+    return shelf_on(found, **system) if system else found, opened
 
 
 def answered(

@@ -29,16 +29,18 @@ class Between(NamedTuple):
     weights: FloatArray
     lower: FloatArray
 
-    def of(self, values: FloatArray, errors: FloatArray) -> tuple[float, float]:
+    def of(self, values: FloatArray, errors: FloatArray, *, alike: bool = False) -> tuple[float, float]:
         """The number and its standard error: of the noise, and of the polynomial, by its difference to the lower one.
 
         Args:
             values: measured, at all points.
             errors: one standard error of each, independent of each other.
+            alike: whether errors may have one sign: they are added as they are then, not their squares.
         """
         chosen = list(self.used)
         y, e = np.asarray(values, np.float64)[chosen], np.asarray(errors, np.float64)[chosen]
-        noise = float(np.sqrt(np.sum((self.weights * e) ** 2)))
+        parts = np.abs(self.weights * e)
+        noise = float(parts.sum() if alike else np.sqrt(np.sum(parts**2)))
         return float(self.weights @ y), float(np.hypot(noise, (self.weights - self.lower) @ y))
 
 

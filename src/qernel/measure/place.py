@@ -13,7 +13,7 @@ from qernel.config.checks.model import crystallises
 from qernel.config.systems import same
 from qernel.config.twist import doubts
 from qernel.errors import RunError, warn
-from qernel.hamiltonian.twist import Turns, half_turns, reduced_turns, written
+from qernel.hamiltonian.twist import Turns, half_turns, reduced_turns, row_turns, written
 from qernel.lattice import Supercell
 from qernel.measure.sizes import Matrix, chosen_twist, given_twist, same_size, size
 from qernel.text import describe
@@ -80,6 +80,30 @@ def on(
     >>> qernel.load("runs/lem").on(electrons=54)  # doctest: +SKIP
     Model('lem': 54 electrons on 81 moiré cells, twist (0, 0), size not trained)
     """
+    config, moved = _destination(model, electrons, supercell, twist)
+    wavefunction = _relocated(model, config)
+    there = replace(model, config=config, wavefunction=wavefunction, card=None, journal=None, moved=moved, _samplers={})
+    return there if model.start is None else there.with_start(model.start)
+
+
+def shelf_on(shelf: Shelf, **system: Any) -> Shelf:
+    """The same without opening the model: where its results in another system are looked for; arguments as of `on`.
+
+    Raises:
+        RunError: as `on`.
+        ConfigError: as `on`.
+    """
+    config, moved = _destination(shelf, **system)
+    return replace(shelf, config=config, moved=moved)
+
+
+def _destination(
+    model: Model | Shelf,
+    electrons: int | tuple[int, int] | None = None,
+    supercell: Sequence[Sequence[int]] | None = None,
+    twist: Sequence[float] | None = None,
+) -> tuple[Config, Moved]:
+    """The configuration of another system, and how a model comes there."""
     trained = origin(model)
     if not _universal(model):
         system = trained.system
@@ -99,10 +123,7 @@ def on(
     config = _configured(trained, count, matrix, turns)
     for sentence in doubts(config):
         warn(sentence)
-    wavefunction = _relocated(model, config)
-    moved = Moved(trained, reason)
-    there = replace(model, config=config, wavefunction=wavefunction, card=None, journal=None, moved=moved, _samplers={})
-    return there if model.start is None else there.with_start(model.start)
+    return config, Moved(trained, reason)
 
 
 def origin(model: Model | Shelf) -> Config:
@@ -127,7 +148,7 @@ def described(model: Model | Shelf) -> str:
     system = model.config.system
     if not _universal(model):
         return describe(system.electrons, system.cells)
-    words = describe(system.electrons, system.cells), f"twist {written(model.hamiltonian.row_twist)}", str(known(model))
+    words = describe(system.electrons, system.cells), f"twist {written(_turns(model))}", str(known(model))
     return ", ".join(filter(None, words))
 
 
@@ -144,7 +165,7 @@ def placed(model: Model | Shelf) -> dict[str, Any]:
     return {
         "electrons": [up, down] if down else up,
         "supercell": [list(row) for row in model.config.system.supercell],
-        "twist": list(model.hamiltonian.row_twist),
+        "twist": list(_turns(model)),
         **known(model).flags,
         **({"twist_chosen": reason} if reason else {}),
     }
@@ -153,10 +174,19 @@ def placed(model: Model | Shelf) -> dict[str, Any]:
 def attributes(model: Model) -> dict[str, Any]:
     """The same as attributes of a file: flags are 0 and 1, and a matrix is written row by row."""
 
-    def plain(value: Any) -> Any:
-        return int(value) if isinstance(value, bool) else np.ravel(value).tolist() if isinstance(value, list) else value
+    return {key: _flat(value) for key, value in placed(model).items()}
 
-    return {key: plain(value) for key, value in placed(model).items()}
+
+def _flat(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    return np.ravel(value).tolist() if isinstance(value, list) else value
+
+
+def _turns(model: Model | Shelf) -> Turns:
+    """The twist along the rows of the supercell, without the Hamiltonian, which would start JAX."""
+    system = model.config.system
+    return row_turns(Supercell(system.supercell, system.lattice), system.twist, system.twist_along)
 
 
 def _universal(model: Model | Shelf) -> bool:

@@ -5,6 +5,7 @@ Whatever is read belongs to the very weights of the model, which every file name
 
 from __future__ import annotations
 
+import itertools
 import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,21 +13,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from qernel.along import axis, point
 from qernel.config import Config
 from qernel.config.systems import same
 from qernel.errors import ConfigError, RunError, warn
 from qernel.estimators.doubts import stored_doubts
-from qernel.estimators.phases import stored_phase, stored_phases
+from qernel.estimators.phases import ORDERS, stored_phase
 from qernel.estimators.quantity import Quantity
 from qernel.measure.energies import ENERGIES, INTERPOLATED, ORDER, STORED, Energies
 from qernel.measure.folder import of_system
-from qernel.measure.interpolate import between
 from qernel.measure.place import known
-from qernel.storage import IMPOSSIBLE, OUTSIDE
+from qernel.measure.slices import Slice, across, exact, fitting, interpolated
 from qernel.storage import open as open_results
+from qernel.structure import Phase
 
 if TYPE_CHECKING:
     import xarray
@@ -35,6 +34,12 @@ if TYPE_CHECKING:
 
 SCANNED, OBSERVED, OWN = "scan/energies.nc", "observe/observables.nc", "observables.nc"
 """Files of results in the folder of a model, of `qernel scan`, of `qernel observe`, and beside shipped models."""
+
+Finding = Callable[["xarray.Dataset", str, float], Slice | None]
+"""How a point is found in a file: its data along a parameter, this, and the value wanted."""
+
+MAPPED, OF_MAP = "map", "*/energies.nc"
+"""The folder of `qernel scan --over`, and the files that count of it."""
 
 
 def of_these_weights(
@@ -61,11 +66,6 @@ def of_these_weights(
             yield path, data.sortby(along)
 
 
-def same_elsewhere(data: xarray.Dataset, others: Mapping[str, float]) -> bool:
-    """Whether results were measured at these values of all parameters but the one along them."""
-    return all(name in data.coords and math.isclose(data[name], value, rel_tol=1e-9) for name, value in others.items())
-
-
 class Results:
     """The results of a model in its folder.
 
@@ -78,67 +78,90 @@ class Results:
 
     @cached_property
     def files(self) -> list[tuple[Path, xarray.Dataset]]:
-        """Those with energies."""
+        """Those with energies, but for maps."""
         folder = self._model.folder
-        paths = [] if folder is None else [folder / OWN, *(folder / self._place(name) for name in (OBSERVED, SCANNED))]
+        return self._read([] if folder is None else [folder / OWN, *map(folder.joinpath, self._places)])
+
+    @cached_property
+    def maps(self) -> list[tuple[Path, xarray.Dataset]]:
+        """Those of maps over two parameters."""
+        folder = self._model.folder
+        return self._read([] if folder is None else sorted(folder.glob(f"{of_system(self._model, MAPPED)}/{OF_MAP}")))
+
+    def _read(self, paths: Sequence[Path]) -> list[tuple[Path, xarray.Dataset]]:
         found = of_these_weights(paths, self._model.weights)
         return [(path, data) for path, data in found if all(name in data for name in ENERGIES) and self._ours(data)]
 
-    def _place(self, name: str) -> Path:
-        path = Path(name)
-        return Path(of_system(self._model, path.parent.name), path.name)
+    @property
+    def _places(self) -> list[Path]:
+        paths = map(Path, (OBSERVED, SCANNED))
+        return [Path(of_system(self._model, path.parent.name), path.name) for path in paths]
 
     def along(self, name: str, others: Mapping[str, float]) -> list[xarray.Dataset]:
         """The results along a parameter, at values of all others."""
-        return [data for _, data in self._fitting(name, others)]
+        return [data for _, data in fitting([*self.files, *self.maps], name, others)]
 
-    def _fitting(self, name: str, others: Mapping[str, float]) -> list[tuple[Path, xarray.Dataset]]:
-        return [(path, data) for path, data in self.files if axis(data).name == name and same_elsewhere(data, others)]
+    def around(self, name: str, others: Mapping[str, float]) -> list[tuple[xarray.Dataset, xarray.Dataset]]:
+        """Results along a parameter at the two stored values of a second one that enclose the value of `others`."""
+        pairs = [(over, pair) for over in others for pair in itertools.pairwise(self._row(name, over, others))]
+        return [(low[2], high[2]) for over, (low, high) in pairs if low[0] < others[over] < high[0]]
+
+    def _row(self, name: str, over: str, others: Mapping[str, float]) -> list[tuple[float, Path, xarray.Dataset]]:
+        """The results along a parameter at each stored value of a second one, by these."""
+        files = fitting([*self.files, *self.maps], name, _without(over, others))
+        return sorted(((float(data[over]), path, data) for path, data in files), key=lambda one: one[0])
 
     def at(self, along: str, value: float, others: Mapping[str, float]) -> Energies | None:
-        """The answer with the smallest error that was measured at a point, else the best one between points."""
-        fitting = self._fitting(along, others)
-        for find in (self._exact, self._between):
-            answers = [found for path, data in fitting if (found := find(path, data, along, value)) is not None]
-            if answers:
-                return min(answers, key=lambda answer: answer.energy.error)
+        """The answer with the smallest error that was measured at a point, else the best one between points.
+
+        Args:
+            along: a parameter, along which it is interpolated; in a map along a second one as well.
+            value: of it.
+            others: values of all other parameters.
+        """
+        place = {along: value, **others}
+        return (
+            self._found(exact, self.files, place)
+            or self._found(exact, self.maps, place)  # many files: read where the others have no answer
+            or self._found(self._between, [*self.files, *self.maps], place)
+            or self._in_map(place)
+        )
+
+    def _found(
+        self, find: Finding, files: Sequence[tuple[Path, xarray.Dataset]], place: Mapping[str, float]
+    ) -> Energies | None:
+        every = [(path, data, name) for name in place for path, data in fitting(files, name, _without(name, place))]
+        found = [(path, one) for path, data, name in every if (one := find(data, name, place[name])) is not None]
+        return min((self._answer(*one) for one in found), key=lambda answer: answer.energy.error, default=None)
+
+    def _between(self, data: xarray.Dataset, along: str, value: float) -> Slice | None:
+        gaps = self._model.config.family.gaps or () if along == "lam" else ()
+        return None if any(low < value < high for low, high in gaps) else interpolated(data, along, value)
+
+    def _in_map(self, place: Mapping[str, float]) -> Energies | None:
+        """Between points of a map: along one parameter at each stored value of a second one, then along that."""
+        for along, over in itertools.permutations(place, 2):
+            row: dict[float, tuple[Path, Slice]] = {}
+            for there, path, data in self._row(along, over, _without(along, place)):
+                here = exact(data, along, place[along]) or self._between(data, along, place[along])
+                if here is not None and (there not in row or here.error < row[there][1].error):
+                    row[there] = path, here
+            found = across([here for _, here in row.values()], over, place[over])
+            if found is not None:
+                path, _ = next(iter(row.values()))
+                return self._answer(path if path.name == OWN else path.parents[1], found)
         return None
 
-    def _exact(self, path: Path, data: xarray.Dataset, along: str, value: float) -> Energies | None:
-        places = np.flatnonzero(np.isclose(data[along].values, value, rtol=1e-9, atol=1e-12))
-        if not len(places) or self._useless(data, along)[places[0]]:
-            return None
-        here = data.isel({along: int(places[0])})
-        return self._energies(here, f"stored in {self._said(path)}{_chains(data)}")
+    def _answer(self, path: Path, found: Slice) -> Energies:
+        """A point as energies, with its phase, and where it is from."""
+        told = stored_phase(found.here)
+        place = f"{self._said(path)}{_chains(found.here)}"
+        if not found.between:
+            return self._energies(found.here, told, STORED, f"stored in {place}")
+        told = Phase(told.word, f"{_order(found.here)}at {found.between} it is {told.word}")
+        return self._energies(found.here, told, INTERPOLATED, f"interpolated between {found.between} in {place}")
 
-    def _between(self, path: Path, data: xarray.Dataset, along: str, value: float) -> Energies | None:
-        useless = self._useless(data, along)
-        found = stored_phases(data, along)
-        words = ["" if bad else one.word for bad, one in zip(useless, found, strict=True)]
-        x = np.asarray(data[along].values, np.float64)
-        inside = along != "lam" or not any(low < value < high for low, high in self._model.config.family.gaps or ())
-        rule = between(x, value, words) if inside else None
-        if rule is None:
-            return None
-        used = data.isel({along: sorted(rule.used)})
-        near = data.isel({along: rule.used[0]})
-        names = [name for name in (*ENERGIES, ORDER) if name in data and f"{name}_error" in data]
-        pairs = {name: rule.of(data[name].values, data[f"{name}_error"].values) for name in names}
-        worst = {"acceptance": "min", "energy_effective_samples": "min", "energy_autocorrelation": "max"}
-        worst |= {"energy_rhat": "max", f"{ORDER}_rhat": "max"}
-        told = {name: float(getattr(used[name], how)()) for name, how in worst.items() if name in used}
-        numbers = {name: pair[0] for name, pair in pairs.items()}
-        numbers |= {f"{name}_error": pair[1] for name, pair in pairs.items()}
-        here = near.assign({name: ((), number) for name, number in (numbers | told).items()})
-        places = ", ".join(f"{float(place):g}" for place in used[along].values)
-        answer = self._energies(
-            here.assign_coords({along: value}),
-            f"interpolated between {axis(data).symbol} = {places} in {self._said(path)}{_chains(data)}",
-        )
-        why = f"at {axis(data).symbol} = {places} it is"
-        return answer._replace(origin=INTERPOLATED, phase=words[rule.used[0]], phase_why=f"{why} {words[rule.used[0]]}")
-
-    def _energies(self, here: xarray.Dataset, source: str) -> Energies:
+    def _energies(self, here: xarray.Dataset, told: Phase, origin: str, source: str) -> Energies:
         """A point of a data set as energies."""
         unit, values = self._model.config.energy_unit_meV, point(here)
 
@@ -149,7 +172,7 @@ class Results:
         def number(name: str) -> float:
             return float(here[name]) if name in here else math.nan
 
-        found, trained = stored_phase(here), known(self._model)
+        trained = known(self._model)
         parts: dict[str, Any] = {name: quantity(name) for name in ENERGIES}
         return Energies(
             lam=values["lam"],
@@ -166,9 +189,9 @@ class Results:
             values={name: values[name] for name in self._model.ranges if name in values},
             size_trained=trained.size,
             twist_trained=trained.twist,
-            phase=found.word,
-            phase_why=found.why,
-            origin=STORED,
+            phase=told.word,
+            phase_why=told.why,
+            origin=origin,
             source=source,
         )
 
@@ -179,13 +202,6 @@ class Results:
         except (KeyError, TypeError, ValueError, ConfigError):
             return False
         return same(system, self._model.config.system)
-
-    def _useless(self, data: xarray.Dataset, along: str) -> list[bool]:
-        """Which points nothing is to be concluded from."""
-        flags = [data[name].values.astype(bool) for name in (IMPOSSIBLE, *OUTSIDE) if name in data]
-        broken = ~np.isfinite(data["energy_error"].values)
-        every: list[bool] = np.logical_or.reduce([broken, *flags]).tolist()
-        return every
 
     def _said(self, path: Path) -> str:
         """A file in words: shipped ones by the model that they came with."""
@@ -200,3 +216,14 @@ def _chains(data: xarray.Dataset) -> str:
     if not {"walkers", "samples", "seed"} <= set(about):
         return ""
     return f", {about['samples']} records of {about['walkers']} chains, seed {about['seed']}"
+
+
+def _without(name: str, place: Mapping[str, float]) -> dict[str, float]:
+    return {key: value for key, value in place.items() if key != name}
+
+
+def _order(here: xarray.Dataset) -> str:
+    """The order parameter at a point in between, where there is one."""
+    if ORDER not in here or f"{ORDER}_error" not in here:
+        return ""
+    return f"{ORDERS[ORDER]} = {float(here[ORDER]):.4f} ± {float(here[f'{ORDER}_error']):.4f}, and "
