@@ -109,6 +109,10 @@ def reference(folder: Path) -> str:
     return str(path)
 
 
+EXCESS = 2.0 / 20 * 1.125
+"""Of the smallest model, as the stub has it."""
+
+
 def test_what_a_comparison_reports(
     stub: Stub,
     four: list[str],
@@ -119,21 +123,38 @@ def test_what_a_comparison_reports(
     out = tmp_path / "out"
     line = ["compare", *four, "--reference", reference(tmp_path), "--out", str(out), "--seeds", "1", "2", "3"]
     assert main([*line, "--json"]) == 0
-    text = capsys.readouterr()
-    data = json.loads(text.out)
     # All models with one seed before any with the next.
     assert stub.trained[:5] == [f"{n} seed-1" for n in ("qernel-4", "qernel-16", "psiformer-16", "psiformer-160")] + [
         "qernel-4 seed-2"
     ]
+    has_the_numbers(json.loads(capsys.readouterr().out))
+    has_the_files(out)
+    is_drawn_and_reported(out, tmp_path)
+    capsys.readouterr()
+
+    monkeypatch.setattr("qernel.plots.style.save", lambda *_: None)
+    # Once more: nothing is trained or measured again. Other λ are only measured.
+    trained, measured = len(stub.trained), len(stub.measured)
+    assert main(line) == 0
+    printed = capsys.readouterr().out
+    assert (len(stub.trained), len(stub.measured)) == (trained, measured)
+    assert "0.11250(" in printed and "parameters at equal accuracy, qernel over psiformer: 0.0625" in printed
+    assert main([*line, "--lam", "0.75"]) == 0
+    assert len(stub.trained) == trained and len(stub.measured) == 2 * measured
+    # A further seed is only added.
+    assert main([*line, "4", "--points", "1"]) == 0
+    assert len(stub.trained) == trained + 4
+
+
+def has_the_numbers(data: dict[str, Any]) -> None:
     assert data["lam"] == list(LAM) and data["reference"]["exact"]
     assert data["conditions"]["iterations"] == 8 and data["conditions"]["seeds"] == [1, 2, 3]
     first = data["models"][0]
     assert (first["label"], first["parameters"], first["active_parameters"]) == ("qernel-4", 400, 200)
     assert first["seconds"] == pytest.approx(32.0)
-    expected = 2.0 / 20 * 1.125
-    assert first["mean_excess"]["value"] == pytest.approx(expected)
+    assert first["mean_excess"]["value"] == pytest.approx(EXCESS)
     # Seeds 1 % apart; sampling and reference add little.
-    assert first["mean_excess"]["error"] == pytest.approx(0.01 * expected / 3**0.5, rel=0.01)
+    assert first["mean_excess"]["error"] == pytest.approx(0.01 * EXCESS / 3**0.5, rel=0.01)
     assert [point["iterations"] for point in first["curve"]] == [10, 20, 40, 80]
     assert first["curve"][0]["mean_excess"]["value"] == pytest.approx(2.0 / 20 * 2)
     ratios = {row["cost"]: row for row in data["ratios"]}
@@ -143,6 +164,8 @@ def test_what_a_comparison_reports(
     assert ratios["active_parameters"]["value"] == pytest.approx(1 / 16, rel=1e-6)
     assert 0 < ratios["seconds"]["value"] < 0.2
 
+
+def has_the_files(out: Path) -> None:
     files = {path.name for path in out.iterdir()}
     assert files == {
         "budget.json",
@@ -158,28 +181,17 @@ def test_what_a_comparison_reports(
         ),
     }
     rows = list(csv.DictReader((out / "energies.csv").read_text().splitlines()))
-    assert len(rows) == 12 and float(rows[0]["excess"]) == pytest.approx(expected)
+    assert len(rows) == 12 and float(rows[0]["excess"]) == pytest.approx(EXCESS)
     stored = qernel.open(out / "comparison.nc")
-    assert stored["mean_excess"].sel(model="qernel-4").values[-1] == pytest.approx(expected)
-    assert main(["plot", "accuracy", str(out / "comparison.nc"), "--out", str(tmp_path / "again")]) == 0
-    assert len(list((tmp_path / "again").iterdir())) == 6
-    assert main(["report", str(out), "--out", str(tmp_path / "report.html")]) == 0
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Comparison" in page and "<td>0.0625</td>" in page and "excess energy of compared models" in page
-    capsys.readouterr()
+    assert stored["mean_excess"].sel(model="qernel-4").values[-1] == pytest.approx(EXCESS)
 
-    monkeypatch.setattr("qernel.plots.style.save", lambda *_: None)
-    # Once more: nothing is trained or measured again. Other λ are only measured.
-    trained, measured = len(stub.trained), len(stub.measured)
-    assert main(line) == 0
-    printed = capsys.readouterr().out
-    assert (len(stub.trained), len(stub.measured)) == (trained, measured)
-    assert "0.11250(" in printed and "parameters at equal accuracy, qernel over psiformer: 0.0625" in printed
-    assert main([*line, "--lam", "0.75"]) == 0
-    assert len(stub.trained) == trained and len(stub.measured) == 2 * measured
-    # A further seed is only added.
-    assert main([*line, "4", "--points", "1"]) == 0
-    assert len(stub.trained) == trained + 4
+
+def is_drawn_and_reported(out: Path, folder: Path) -> None:
+    assert main(["plot", "accuracy", str(out / "comparison.nc"), "--out", str(folder / "again")]) == 0
+    assert len(list((folder / "again").iterdir())) == 6
+    assert main(["report", str(out), "--out", str(folder / "report.html")]) == 0
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Comparison" in page and "<td>0.0625</td>" in page and "excess energy of compared models" in page
 
 
 def test_an_interrupted_comparison_goes_on(

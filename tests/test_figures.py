@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from figure_data import CELL, dataset
-from qernel import plots
 from qernel.cli import main
 from qernel.errors import QernelError
+from qernel.plots.curves import draw_curves
 from qernel.plots.kinds import KINDS, draw
 from qernel.sampling.moves import MOVES
 from qernel.storage import save
@@ -46,7 +46,7 @@ def test_curves_hold_the_numbers_sorted() -> None:
         np.testing.assert_allclose(half, DATA["momentum_distribution_error"].values[index, 1, ::-1])
     assert "lambda" in figure.axes[1].get_ylabel()
     with pytest.raises(ValueError, match="expected"):
-        plots.curves_of_lam(np.arange(3), [1.0], np.zeros(4), np.zeros(4), xlabel="", ylabel="")
+        draw_curves(axes, np.arange(3), [1.0], np.zeros(4), np.zeros(4), xlabel="", ylabel="")
 
 
 def test_maps_sit_where_the_grid_says() -> None:

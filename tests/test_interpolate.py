@@ -136,6 +136,27 @@ def test_what_the_command_reports(
         *(f"single-{lam:g} seed-{seed} 8" for seed in (1, 2) for lam in LAM),
     ]
     assert len(stub.measured) == len(set(stub.measured)) == 2 * 3 * len(LAM)
+    has_the_numbers(data)
+    has_the_files(out, tmp_path)
+    capsys.readouterr()
+
+    # Once more: nothing is trained or measured again; a further seed is only added.
+    trained, measured = len(stub.trained), len(stub.measured)
+    monkeypatch.setattr("qernel.plots.style.save", lambda *_: None)
+    assert main(line) == 0
+    printed = capsys.readouterr().out
+    assert (len(stub.trained), len(stub.measured)) == (trained, measured)
+    assert "whole − single, mean over all 4 λ: 0.02000(50) E0 per electron" in printed
+    assert "gaps − whole, mean over 1 λ (gap): 0.1300(10)" in printed
+    assert main([*line, "--seeds", "1", "2", "3"]) == 0
+    assert (len(stub.trained), len(stub.measured)) == (trained + 6, measured + 12)
+    # Other λ mean another range for the whole model: that is another comparison.
+    capsys.readouterr()
+    assert main([*line, "--lam", "0.4", "0.7"]) == 2
+    assert "holds a comparison of" in capsys.readouterr().err
+
+
+def has_the_numbers(data: dict[str, Any]) -> None:
     assert data["conditions"]["trained_lam"] == [[0.5, 0.6], [0.8, 1.0]] and data["reference"]["exact"]
     assert {row["updates_times_walkers"] for row in data["cost"].values()} == {8 * 4 * 8}
     assert data["cost"]["single"]["seconds"] == 32.0
@@ -156,6 +177,8 @@ def test_what_the_command_reports(
     null = densities["whole", "single", 0.7]
     assert abs(null["difference"]) < 4 * null["difference_error"] < 1e-3
 
+
+def has_the_files(out: Path, folder: Path) -> None:
     assert {path.name for path in out.iterdir()} == {
         "plan.json",
         "runs",
@@ -170,23 +193,7 @@ def test_what_the_command_reports(
     assert len(rows) == 12 and float(rows[2]["excess"]) == pytest.approx(0.165)
     stored = qernel.open(out / "interpolation.nc")
     assert stored["excess"].sel(model="gaps", lam=0.7) == pytest.approx(0.165)
-    assert main(["plot", "interpolation", str(out / "interpolation.nc"), "--out", str(tmp_path / "again")]) == 0
-    capsys.readouterr()
-
-    # Once more: nothing is trained or measured again; a further seed is only added.
-    trained, measured = len(stub.trained), len(stub.measured)
-    monkeypatch.setattr("qernel.plots.style.save", lambda *_: None)
-    assert main(line) == 0
-    printed = capsys.readouterr().out
-    assert (len(stub.trained), len(stub.measured)) == (trained, measured)
-    assert "whole − single, mean over all 4 λ: 0.02000(50) E0 per electron" in printed
-    assert "gaps − whole, mean over 1 λ (gap): 0.1300(10)" in printed
-    assert main([*line, "--seeds", "1", "2", "3"]) == 0
-    assert (len(stub.trained), len(stub.measured)) == (trained + 6, measured + 12)
-    # Other λ mean another range for the whole model: that is another comparison.
-    capsys.readouterr()
-    assert main([*line, "--lam", "0.4", "0.7"]) == 2
-    assert "holds a comparison of" in capsys.readouterr().err
+    assert main(["plot", "interpolation", str(out / "interpolation.nc"), "--out", str(folder / "again")]) == 0
 
 
 @pytest.mark.slow

@@ -54,6 +54,15 @@ PHASE = "phase"
 PHASE_MEANING = "liquid, crystal or undecided, from the sampled <|rho_q|^2> against its error and 1/N"
 
 
+SYSTEM: Final = {
+    "electrons": "number of electrons, of two spins both",
+    "supercell": "its matrix over the moiré lattice vectors, row by row",
+    "twist": "in turns along the rows of the supercell",
+    "size_trained": "whether the model was trained with these electrons in this supercell",
+    "twist_trained": "whether at this twist",
+}
+"""Columns of tables of models whose weights serve several systems, which have them as attributes of files too."""
+
 OUTSIDE_WORDS: Final = {"extrapolating": "extrapolating", "in_gap": "in a gap"}
 """Words at the end of a row for the flags `OUTSIDE`."""
 
@@ -181,6 +190,23 @@ def measured(dataset: xarray.Dataset) -> list[str]:
     return [name for name in names if name not in derived and name not in flags]
 
 
+def system_columns(about: Mapping[str, Any]) -> dict[str, str]:
+    """The system of results whose weights serve several, for each row of a table: electrons, supercell, twist, and
+    whether size and twist were trained; empty for any other.
+
+    Args:
+        about: attributes of a file.
+    """
+    if "size_trained" not in about:
+        return {}
+    found = {}
+    for name in SYSTEM:
+        value = _plain(about[name])
+        shown = " ".join(f"{number:g}" for number in value) if isinstance(value, list | tuple) else str(value)
+        found[name] = ("true" if value else "false") if name.endswith("_trained") else shown
+    return found
+
+
 def tables(dataset: xarray.Dataset) -> dict[str, pandas.DataFrame]:
     """The data set as tables: one of all single numbers (a row for each point), and one for each array.
 
@@ -195,7 +221,7 @@ def tables(dataset: xarray.Dataset) -> dict[str, pandas.DataFrame]:
     if flat:
         frame = dataset[flat]
         rows = frame if along in frame.dims else frame.expand_dims(along if along in frame.coords else "point")
-        result["scalars"] = rows.to_dataframe().reset_index()
+        result["scalars"] = rows.to_dataframe().reset_index().assign(**system_columns(dataset.attrs))
     for name in arrays:
         pair = [name, *([f"{name}_error"] if f"{name}_error" in dataset else [])]
         result[name] = dataset[pair].to_dataframe().reset_index()

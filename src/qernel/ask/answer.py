@@ -10,6 +10,7 @@ from typing import Any
 
 from qernel.along import named
 from qernel.ask.evidence import Evidence, MeanField
+from qernel.ask.gap import FILLINGS, point_charges
 from qernel.ask.materials import Setting
 from qernel.ask.training import command
 from qernel.estimators.quantity import Quantity, parenthesis
@@ -20,8 +21,6 @@ from qernel.text import columns, describe
 LIMITS = (
     "one band of spin-polarised carriers in a smooth moiré potential, at temperature 0, without disorder; one finite "
     "cell with periodic boundaries",
-    "the charge gap is not among what these models give: it needs energies of one electron more and one less; a "
-    "crystal at this filling is an insulator, a liquid is not",
 )
 
 
@@ -96,6 +95,29 @@ class Answer:
         text = f"{self.word}: {where}; {self.sure}. {', '.join(words)}: {best.why}"
         return f"{text}; {best.distance}." if best.distance and best.answer is not None else f"{text}."
 
+    @property
+    def point_charge_gap_meV(self) -> float | None:
+        """The charge gap of point charges at rest, above that of a crystal; None at fillings of another crystal."""
+        if self.filling not in FILLINGS:
+            return None
+        gates = None if self.sample.gate_nm is None else self.sample.gate_nm / self.sample["period_nm"]
+        return point_charges(self.sample.material.U, gates) * self.sample.material.energy_unit_meV
+
+    @property
+    def gap(self) -> str:
+        """What is known of the charge gap: none of a liquid, and what bounds it in a crystal."""
+        if self.word == LIQUID:
+            return "Charge gap: none, as a liquid conducts"
+        known = "Charge gap: not computed, as it takes energies of one electron more and one less"
+        if (bound := self.point_charge_gap_meV) is None:
+            return known
+        state = "" if self.word == SOLID else "if it is the crystal, "
+        text = f"{known}; {state}at most about {bound:.3g} meV, that of point charges at rest, which motion lowers"
+        mean = None if self.mean_field is None else self.mean_field.gap_meV
+        if mean is None:
+            return text
+        return f"{text}; Hartree–Fock has {mean:.3g} meV with frozen orbitals, biased upwards: nothing screens a charge"
+
     def text(self) -> str:
         """The sentence, then everything behind it."""
         parts = [self.sentence, "", "Taken for granted:", _indented(columns(self.sample.lines()))]
@@ -103,6 +125,7 @@ class Answer:
         parts += [f"  {self._density()}"]
         for index, one in enumerate(self.said):
             parts += _of_model(one, self.sample.material.energy_unit_meV, main=index == 0)
+        parts += ["", f"{self.gap}."]
         if not self.inside:
             parts += ["", "Outside of training:", *_outside(self.said[:1], self.filling)]
         if self.mean_field is not None:
@@ -125,6 +148,11 @@ class Answer:
             "energy_unit_meV": self.sample.material.energy_unit_meV,
             "models": [_data(one) for one in self.said],
             "hartree_fock": None if self.mean_field is None else {**self.mean_field._asdict(), "biased": True},
+            "charge_gap": {
+                "said": self.gap,
+                "point_charges_meV": self.point_charge_gap_meV,
+                "hartree_fock_meV": None if self.mean_field is None else self.mean_field.gap_meV,
+            },
             "train": None if self.inside else command(self.sample, self.filling),
             "limits": self._limits,
         }

@@ -139,12 +139,15 @@ class MeanField(NamedTuple):
         label: its own word for the state.
         energy_meV: of the lowest state, per electron.
         electrons: how many.
+        gap_meV: the charge gap of a crystal with frozen orbitals (`qernel.hartree_fock.gap`), without images of the
+            cell; None of other states.
     """
 
     word: str
     label: str
     energy_meV: float
     electrons: int
+    gap_meV: float | None = None
 
     @property
     def sentence(self) -> str:
@@ -182,10 +185,12 @@ def system_of(sample: Setting, electrons: int, side: int) -> dict[str, Any]:
 
 def mean_field(sample: Setting, electrons: int, side: int, tell: Told | None = None) -> MeanField:
     """Hartree–Fock of a sample on side × side moiré cells, without any model."""
+    from qernel.hartree_fock.gap import gap
     from qernel.measure.mean_field import hartree_fock
 
     config = {"system": system_of(sample, electrons, side), "family": {"lam": 1.0}, "model": {"orbitals": "bloch"}}
     found = hartree_fock(config, 1.0, cutoff=CUTOFF, progress=tell or False)
     (lowest,) = found.solutions
-    meV = lowest.energy * sample.material.energy_unit_meV
-    return MeanField(SOLID if lowest.kind == SOLID else LIQUID, lowest.order.label, meV, electrons)
+    unit, solid = sample.material.energy_unit_meV, lowest.kind == SOLID
+    gap_meV = gap(lowest).value * unit if solid else None
+    return MeanField(SOLID if solid else LIQUID, lowest.order.label, lowest.energy * unit, electrons, gap_meV)

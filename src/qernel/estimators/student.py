@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from scipy.special import ndtr, stdtrit
-
 _BLOCK = 20.0
 """Independent samples of one chain that count as much as one more chain."""
 
@@ -21,5 +19,7 @@ def widening(chains: int, each: float) -> float:
     >>> [round(widening(chains, 1.0), 2) for chains in (2, 4, 8, 16, 31)], round(widening(4, 100.0), 2)
     ([1.84, 1.2, 1.08, 1.03, 1.0], 1.03)
     """
+    from scipy.special import ndtr, stdtrit  # a tenth of a second, which stored answers do without
+
     freedom = chains * max(1.0, each / _BLOCK) - 1.0
     return 1.0 if freedom >= _NORMAL_FROM else float(stdtrit(freedom, ndtr(1.0)))

@@ -24,6 +24,9 @@ from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
 from qernel.hartree_fock.classical import crystal_waves
 from qernel.lattice import FloatArray
 
+_ROWS = 64
+"""Plane waves on the grid at a time."""
+
 Orbitals = list[ComplexArray]
 """Plane-wave amplitudes ``[n_s, n]`` of the occupied orbitals of each spin, orthonormal rows; up first."""
 
@@ -150,6 +153,28 @@ class MeanField:
             if j + 1 < len(waves):
                 result[j] -= (waves[j + 1 :] * potential[1:].conj()).sum(0)
         return result
+
+    def fock(self, orbitals: Orbitals) -> list[ComplexArray]:
+        """The Fock operator within the basis, Hermitian matrices ``[n, n]`` per spin: row G, column G'.
+
+        Args:
+            orbitals: the orthonormal occupied ones, per spin.
+        """
+        occupied = [self.basis.to_grid(block) for block in orbitals]
+        density = sum((np.abs(block) ** 2).sum(0) for block in occupied)
+        potential = self._moire + self._screened(np.asarray(density, dtype=float)).real
+        size, found = len(self.basis.momenta), []
+        for block in occupied:
+            rows = []
+            for first in range(0, size, _ROWS):
+                waves = self.basis.to_grid(np.eye(size, dtype=complex)[first : first + _ROWS])
+                acted = potential * waves
+                for wave in block:
+                    acted -= wave * self._screened(wave.conj() * waves)
+                rows.append(self.basis.from_grid(acted))
+            matrix = np.concatenate(rows).T + np.diag(self.basis.kinetic)
+            found.append(0.5 * (matrix + matrix.conj().T))
+        return found
 
     def density(self, orbitals: Orbitals) -> FloatArray:
         """Electrons per a_M² on the FFT grid, ``[grid]``; element (i, j) at r = (i/n₁)A_1 + (j/n₂)A_2."""

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from qernel.along import named
@@ -18,7 +19,16 @@ from qernel.measure.dataset import parameter_attributes
 from qernel.measure.energies import DIAGNOSTICS, ENERGIES, ORDER
 from qernel.observables.energy import PARTS
 from qernel.provenance import model_attributes
-from qernel.storage import DOUBTFUL, DOUBTFUL_MEANING, IMPOSSIBLE, IMPOSSIBLE_MEANING, OUTSIDE, PHASE, PHASE_MEANING
+from qernel.storage import (
+    DOUBTFUL,
+    DOUBTFUL_MEANING,
+    IMPOSSIBLE,
+    IMPOSSIBLE_MEANING,
+    OUTSIDE,
+    PHASE,
+    PHASE_MEANING,
+    SYSTEM,
+)
 from qernel.storage import open as open_results
 
 if TYPE_CHECKING:
@@ -145,15 +155,29 @@ def _curves(rows: Sequence[Mapping[str, Any]], along: str, sweep: str = "") -> d
     return data
 
 
-def table(rows: Sequence[Mapping[str, Any]], at: Mapping[str, float], more: Sequence[str], along: str = "lam") -> str:
-    """The results as CSV, numbers in full precision; ``more`` are columns that only some rows have."""
+def table(
+    rows: Sequence[Mapping[str, Any]],
+    at: Mapping[str, float],
+    more: Sequence[str],
+    along: str = "lam",
+    about: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The results as CSV, numbers in full precision.
+
+    Args:
+        rows: of the results.
+        at: parameters that are the same in each.
+        more: columns that only some rows have.
+        along: the parameter.
+        about: what else is the same in each (`qernel.storage.system_columns`).
+    """
     names = [along, *at]
     for name in ENERGIES:
         names += [name, f"{name}_error"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     last_names = [ORDER, f"{ORDER}_error", f"{ORDER}_rhat", PHASE, "direction", "in_gap", "warnings", IMPOSSIBLE, *more]
-    writer.writerow([*names, *DIAGNOSTICS, "extrapolating", *last_names])
+    writer.writerow([*names, *DIAGNOSTICS, "extrapolating", *last_names, *about])
     for entry in rows:
         energies = [entry[name][part] for name in ENERGIES for part in ("value", "error")]
         diagnostics = [entry[name] for name in DIAGNOSTICS]
@@ -161,11 +185,16 @@ def table(rows: Sequence[Mapping[str, Any]], at: Mapping[str, float], more: Sequ
         order = entry[ORDER] or {"value": "", "error": ""}
         last = [order["value"], order["error"], entry[f"{ORDER}_rhat"], entry[PHASE], entry["direction"], between]
         last += ["; ".join(entry["warnings"]), entry[IMPOSSIBLE], *(entry.get(name, "") for name in more)]
-        writer.writerow([entry[along], *at.values(), *energies, *diagnostics, flag, *last])
+        writer.writerow([entry[along], *at.values(), *energies, *diagnostics, flag, *last, *about.values()])
     return text.getvalue()
 
 
-def units(at: Mapping[str, float], more: Sequence[str], along: str = "lam") -> dict[str, str]:
+def units(
+    at: Mapping[str, float],
+    more: Sequence[str],
+    along: str = "lam",
+    about: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
     """Unit of each column of the table."""
     found = {name: parameter_unit(name) for name in (along, *at)}
     for name in ENERGIES:
@@ -186,6 +215,7 @@ def units(at: Mapping[str, float], more: Sequence[str], along: str = "lam") -> d
         "or reweighted",
         "warnings": "why error bars may be too small",
         **{name: f"{_unit_of(name, along)}, {_of(REWEIGHTED[name][1], along)}" for name in more},
+        **{name: SYSTEM[name] for name in about},
     }
 
 

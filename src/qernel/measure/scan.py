@@ -19,7 +19,7 @@ from qernel import outputs, records
 from qernel.along import named
 from qernel.errors import warn
 from qernel.lattice import FloatArray
-from qernel.measure import files
+from qernel.measure import files, place
 from qernel.measure.asked import Options, asked
 from qernel.measure.chains import measured
 from qernel.measure.energies import Energies
@@ -31,7 +31,7 @@ from qernel.measure.tables import energy_html, energy_table, observed_table, rew
 from qernel.progress import Told
 from qernel.records import to_record
 from qernel.storage import save as save_dataset
-from qernel.storage import to_json
+from qernel.storage import system_columns, to_json
 
 if TYPE_CHECKING:
     import xarray
@@ -186,10 +186,11 @@ class Scan:
         data = self.as_dict()
         more = _MORE if self.request.get("reweight") else ()
         rows = [row.as_row(along) for rows in self.sweeps.values() for row in rows] + data.get("reweighted", [])
-        outputs.write_text(out / TABLE, files.table(rows, at, more, along))
+        same = system_columns(place.attributes(self.points.model))
+        outputs.write_text(out / TABLE, files.table(rows, at, more, along, same))
         save(self.figure(), out / FIGURE)
         provenance = {"request": self.request, "command": self.command, "date": date}
-        record = {**data, "units": files.units(at, more, along), "provenance": provenance}
+        record = {**data, "units": files.units(at, more, along, same), "provenance": provenance}
         # Last: a folder with this file is complete.
         outputs.write_text(out / RECORD, to_record(record, indent=2) + "\n")
         return [out / name for name in FILES if (out / name).exists()]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from qernel.lazy import exports
 
 _PUBLIC = {
-    "curves_of_lam": "qernel.plots.curves",
     "density_map": "qernel.plots.density",
     "draw": "qernel.plots.kinds",
     "phase_diagram": "qernel.plots.energies",
@@ -17,7 +16,6 @@ _PUBLIC = {
     "transition_figure": "qernel.plots.transition",
     "training_curves": "qernel.plots.convergence",
     "versus_lam": "qernel.plots.curves",
-    "wave_vector_map": "qernel.plots.wave_vectors",
 }
 
 __all__ = [*_PUBLIC]

@@ -20,26 +20,6 @@ if TYPE_CHECKING:
 _THIN: dict[str, Any] = {"markersize": 2.6, "linewidth": 0.8, "elinewidth": 0.8, "capsize": 1.2}
 
 
-def curves_of_lam(
-    x: npt.ArrayLike,
-    lam: npt.ArrayLike,
-    values: npt.ArrayLike,
-    errors: npt.ArrayLike,
-    *,
-    xlabel: str,
-    ylabel: str,
-    reference: float | None = None,
-    joined: bool = True,
-    axis: Axis = LAM,
-) -> Figure:
-    """`draw_curves` in a figure of its own."""
-    with style():
-        fig: Figure = figure(5.2, 3.4)
-        options: dict[str, Any] = {"reference": reference, "joined": joined, "axis": axis}
-        draw_curves(fig.subplots(), x, lam, values, errors, xlabel=xlabel, ylabel=ylabel, **options)
-    return fig
-
-
 def draw_curves(
     axes: Axes,
     x: npt.ArrayLike,

@@ -8,27 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qernel.plots.lattice import wigner_seitz_cell, wigner_seitz_outlines
-from qernel.plots.style import INK, figure, style
+from qernel.plots.style import INK, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-
-def wave_vector_map(
-    q: npt.ArrayLike,
-    values: npt.ArrayLike,
-    supercell: npt.ArrayLike,
-    moire: npt.ArrayLike,
-    *,
-    label: str,
-    title: str = "",
-) -> Figure:
-    """`draw_wave_vectors` in a figure of its own."""
-    with style():
-        fig: Figure = figure(5.0, 4.2, layout="compressed")
-        draw_wave_vectors(fig.subplots(), q, values, supercell, moire, label=label, title=title)
-    return fig
 
 
 def draw_wave_vectors(

@@ -30,7 +30,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--models", metavar="RUN", nargs="+", help="run folders and shipped models to ask (default: all that ship)"
     )
     parser.add_argument("--fresh", action="store_true", help="sample the best model, whatever is stored")
-    parser.add_argument(
+    mean_field = parser.add_mutually_exclusive_group()
+    mean_field.add_argument(
+        "--hartree-fock",
+        action="store_const",
+        const=True,
+        help="solve Hartree–Fock as well where a model was trained: its phase, energy and charge gap",
+    )
+    mean_field.add_argument(
         "--no-hartree-fock",
         dest="hartree_fock",
         action="store_const",

@@ -5,10 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-SHELLS = ("bash", "zsh")
+SHELLS = ("bash", "zsh", "fish")
+_SHTAB = ("bash", "zsh")
 
-_MODELS, _CONFIGS = "models", "configs"
-_PLACES = {"RUN": _MODELS, "SOURCE": _MODELS, "MODEL": _MODELS, "CONFIG": _CONFIGS}
+_MODELS, _CONFIGS, _OBSERVABLES, _FOLDERS, _FILES = "models", "configs", "observables", "folders", "files"
+_PLACES = {
+    **dict.fromkeys(("RUN", "SOURCE", "MODEL"), _MODELS),
+    **dict.fromkeys(("CONFIG", "CONFIG ... [STEP ...]"), _CONFIGS),
+    **dict.fromkeys(("DIR", "FOLDER"), _FOLDERS),
+    **dict.fromkeys(("FILE", "PATH", "DATA"), _FILES),
+}
 """What is completed, by the name that the help has for an argument."""
 
 _BASH = """
@@ -30,6 +36,7 @@ Print a script that completes commands, options, names of models, presets, obser
 
   bash: qernel completion bash > ~/.local/share/bash-completion/completions/qernel
   zsh:  qernel completion zsh > ~/.zfunc/_qernel    (with fpath+=~/.zfunc before compinit in ~/.zshrc)
+  fish: qernel completion fish > ~/.config/fish/completions/qernel.fish
 
 Shells that are started afterwards read it; once more after an update."""
     parser.add_argument("shell", choices=SHELLS, help="whose script")
@@ -37,37 +44,78 @@ Shells that are started afterwards read it; once more after an update."""
 
 def run(options: argparse.Namespace) -> int:
     """Print the script."""
-    import shtab
+    from qernel.cli.parser import COMMANDS, CommandParser, build_parser
+    from qernel.cli.shared import fish
 
-    from qernel.cli.parser import CommandParser, build_parser
-    from qernel.config import presets
-    from qernel.measure.shelf import shipped
-
-    parser = build_parser()
+    parser, commands = build_parser(), {}
     for action in parser._actions:
-        for command in (action.choices or {}).values() if isinstance(action.choices, dict) else ():
+        for name, command in (action.choices or {}).items() if isinstance(action.choices, dict) else ():
             assert isinstance(command, CommandParser)
             command.declared()
-            for argument in command._actions:
-                _complete(argument)
-    names = {_MODELS: " ".join(shipped()), _CONFIGS: " ".join(presets())}
-    preamble = {"bash": _BASH.format(**names), "zsh": _ZSH.format(**names)}
-    print(shtab.complete(parser, shell=options.shell, preamble=preamble[options.shell]))
+            commands[name] = command
+    if options.shell == "fish":
+        print(fish.script(commands, COMMANDS, _words))
+    else:
+        print(_of_shtab(parser, commands, options.shell))
     return 0
 
 
-def _complete(argument: Any) -> None:
-    """Say what an argument takes."""
+def _names() -> dict[str, str]:
+    """Models and presets there are."""
+    from qernel.config import presets
+    from qernel.measure.shelf import shipped
+
+    return {_MODELS: " ".join(shipped()), _CONFIGS: " ".join(presets())}
+
+
+def _of_shtab(parser: argparse.ArgumentParser, commands: dict[str, Any], shell: str) -> str:
     import shtab
 
-    from qernel.observables import names
+    for command in commands.values():
+        for argument in command._actions:
+            _complete(argument)
+    names = _names()
+    preamble = {"bash": _BASH.format(**names), "zsh": _ZSH.format(**names)}
+    script: str = shtab.complete(parser, shell=shell, preamble=preamble[shell])
+    return script
 
-    place = _PLACES.get(argument.metavar if isinstance(argument.metavar, str) else "")
-    if argument.dest == "observable" and argument.choices is None:
+
+def _complete(argument: Any) -> None:
+    """Say what an argument takes, as `shtab` reads it."""
+    import shtab
+
+    kind = _kind(argument)
+    if kind == _OBSERVABLES:
+        from qernel.observables import names
+
         argument.choices = tuple(names())
-    elif place is not None:
-        argument.complete = dict.fromkeys(SHELLS, f"_qernel_{place}")
-    elif argument.metavar in ("DIR", "FOLDER"):
+    elif kind in (_MODELS, _CONFIGS):
+        argument.complete = dict.fromkeys(_SHTAB, f"_qernel_{kind}")
+    elif kind == _FOLDERS:
         argument.complete = shtab.DIRECTORY
-    elif argument.metavar in ("FILE", "PATH", "DATA"):
+    elif kind == _FILES:
         argument.complete = shtab.FILE
+
+
+def _words(argument: Any) -> str:
+    """The same for fish."""
+    from qernel.cli.shared import fish
+
+    kind = _kind(argument)
+    if kind == _OBSERVABLES:
+        from qernel.observables import names
+
+        return " ".join(names())
+    if kind in (_MODELS, _CONFIGS):
+        return f"{_names()[kind]} {fish.DIRECTORIES if kind == _MODELS else fish.FILES}"
+    if kind:
+        return fish.DIRECTORIES if kind == _FOLDERS else fish.FILES
+    return " ".join(map(str, argument.choices)) if argument.choices else ""
+
+
+def _kind(argument: Any) -> str:
+    """What an argument takes; empty where it is nothing that could be completed."""
+    metavar = argument.metavar if isinstance(argument.metavar, str) else ""
+    if argument.dest == "observable" and argument.choices is None:
+        return _OBSERVABLES
+    return _PLACES.get(metavar, "")
