@@ -89,13 +89,8 @@ class Bar:
         self._cell: Cell | None = None
 
     def __enter__(self) -> Self:
-        if in_notebook():
-            self._cell = Cell()
-        elif sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import TaskProgressColumn
-
-            self._bar = bar(Console(stderr=True), TaskProgressColumn(), transient=True)
+        self._cell, self._bar = places("TaskProgressColumn", transient=True)
+        if self._bar is not None:
             self._bar.start()
         return self
 
@@ -156,8 +151,25 @@ def line(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def bar(console: Any, count: ProgressColumn, *, transient: bool = False) -> Progress:
-    """A bar with one task; ``count`` says how much of it is done."""
+def places(count: str, *, transient: bool = False) -> tuple[Cell | None, Progress | None]:
+    """Where progress is shown: in the output of a notebook, or on a bar of a terminal; neither where nobody watches.
+
+    Args:
+        count: the column of `rich.progress` that says how much is done.
+        transient: whether the bar goes when the work ends.
+    """
+    if in_notebook():
+        return Cell(), None
+    if not sys.stderr.isatty():
+        return None, None
+    import rich.progress
+    from rich.console import Console
+
+    return None, _bar(Console(stderr=True), getattr(rich.progress, count)(), transient=transient)
+
+
+def _bar(console: Any, count: ProgressColumn, *, transient: bool) -> Progress:
+    """A bar with one task."""
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     made = Progress(

@@ -70,7 +70,7 @@ def claim(out: Path) -> Path:
 
 def submit(
     out: Path, name: str, studies: Sequence[Study], lams: Sequence[str], steps: Sequence[str], resources: Resources,
-    *, dry_run: bool,
+    *, system: Sequence[str] = (), dry_run: bool,
 ) -> int | None:  # fmt: skip
     """Write the folder and submit the array.
 
@@ -81,6 +81,7 @@ def submit(
         lams: of each study's measurements, as ``--lam`` takes them.
         steps: of `STEPS`, in the order of their execution.
         resources: of each job.
+        system: options of the scans that say in which system models are asked.
         dry_run: write only.
 
     Returns:
@@ -97,7 +98,7 @@ def submit(
         raise RunError(
             "there is no sbatch on this machine: submit from a login node of a SLURM cluster, or add --dry-run"
         )
-    values = _values(studies, steps, resources)
+    values = _values(studies, steps, resources, system)
 
     def execute(commands: list[str], **_: Any) -> str | None:
         return None if dry_run else _sbatch(commands, out)
@@ -113,7 +114,9 @@ def submit(
     return job
 
 
-def _values(studies: Sequence[Study], steps: Sequence[str], resources: Resources) -> dict[str, Any]:
+def _values(
+    studies: Sequence[Study], steps: Sequence[str], resources: Resources, system: Sequence[str]
+) -> dict[str, Any]:
     """What the template is filled with."""
     resources.check()
     at_once = f"%{resources.at_once}" if resources.at_once else ""
@@ -125,11 +128,11 @@ def _values(studies: Sequence[Study], steps: Sequence[str], resources: Resources
         "signal_name": number.name.removeprefix("SIG"),
         "stopped": 128 + number,
         "stalled": RESUMABLE,
-        "command": "\n".join(_step(name, studies, resources) for name in steps),
+        "command": "\n".join(_step(name, studies, resources, system) for name in steps),
     }
 
 
-def _step(name: str, studies: Sequence[Study], resources: Resources) -> str:
+def _step(name: str, studies: Sequence[Study], resources: Resources, system: Sequence[str]) -> str:
     python = f"{shlex.quote(sys.executable)} -m qernel.cli {name}"
     each = f"--cpus-per-task={resources.cpus_per_task}"
     each += f" --gpus-per-task={resources.gpus_per_task}" if resources.gpus_per_task else ""
@@ -141,9 +144,10 @@ def _step(name: str, studies: Sequence[Study], resources: Resources) -> str:
         return f'step 0 {srun} {python} "configs/$study.toml" --out "$run" --auto-resume'
     record, subject, least = MEASUREMENTS[name]
     out = f'"{name}/$study"'
+    where = "".join(f" {word}" for word in system) if name == "scan" else ""
     return (
         f"[ -e {out}/{record} ] || step {least} srun --nodes=1 --ntasks=1 {each} {python} {subject} "
-        f"--out {out} --lam $lam"
+        f"--out {out} --lam $lam{where}"
     )
 
 

@@ -7,12 +7,14 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from qernel.along import axis
 from qernel.errors import QernelError
 from qernel.files import readable_name
 from qernel.measure import Model, State, load, shipped
+from qernel.measure.folder import of_system
 from qernel.measure.library import model_file
 from qernel.measure.shelf import models_folder
 from qernel.measure.slices import same_elsewhere
@@ -30,10 +32,11 @@ class Entry:
     Args:
         name: what the page calls it, and the only thing a request can say about it.
         folder: with the model, its metrics, and results of ``qernel observe`` and ``qernel scan``.
+        system: electrons, supercell and twist that it is shown with (`Model.on`); empty: as it was trained.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name, self.folder = name, folder
+    def __init__(self, name: str, folder: Path, system: Mapping[str, Any] = MappingProxyType({})) -> None:
+        self.name, self.folder, self._system = name, folder, system
         self._kept: dict[str, tuple[Any, Any]] = {}
         self._lock = threading.RLock()
 
@@ -82,11 +85,19 @@ class Entry:
 
     def _read_model(self) -> Model:
         model, (_, before) = load(self.folder), self._kept.get("model", (None, None))
+        model = model.on(**self._system) if self._system else model
         return model if before is None else model.sampled_like(before)
 
     def _measured(self, needs: Sequence[str], *names: str) -> xarray.Dataset | None:
-        paths = [path for path in (self.folder / name for name in names) if path.exists()]
+        paths = [path for path in map(self.folder.joinpath, filter(None, map(self._place, names))) if path.exists()]
         return self._fresh("/".join(names), [*paths, self.folder / MODEL_FILE], lambda: self._read(paths, needs))
+
+    def _place(self, name: str) -> Path | None:
+        """Where results are; what lies beside a shipped model is of the system it was trained in."""
+        path = Path(name)
+        if not self._system:
+            return path
+        return None if name == OWN else Path(of_system(self.model(), path.parent.name), path.name)
 
     def _read(self, paths: Sequence[Path], needs: Sequence[str]) -> xarray.Dataset | None:
         def say(sentence: str) -> None:
@@ -104,11 +115,15 @@ class Entry:
             return self._kept[key][1]
 
 
-def catalogue(runs: Sequence[str]) -> dict[str, Entry]:
+def catalogue(runs: Sequence[str], system: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Entry]:
     """The entries by name: the runs that were given, then the shipped models.
 
+    Args:
+        runs: run folders and shipped models.
+        system: electrons, supercell and twist with which these runs are shown (`Model.on`), not those that follow.
+
     Raises:
-        RunError: if one of the runs is neither a run folder nor a shipped model.
+        RunError: if one of the runs is neither a run folder nor a shipped model, or cannot be asked in that system.
     """
     entries: dict[str, Entry] = {}
     for run in [*dict.fromkeys(runs), *(name for name in shipped() if name not in runs)]:
@@ -119,7 +134,7 @@ def catalogue(runs: Sequence[str]) -> dict[str, Entry]:
         name, number = base, 2
         while name in entries:
             name, number = f"{base} ({number})", number + 1
-        entries[name] = Entry(name, folder)
+        entries[name] = Entry(name, folder, system if run in runs else {})
         if entries[name].available:
             entries[name].model()  # a damaged file is reported here and not in the browser
     return entries

@@ -63,6 +63,19 @@ def one_body_bands(hamiltonian: Hamiltonian, point: Point, states: int, cutoff: 
     return potential_bands(hamiltonian.supercell, potential, states, cutoff, hamiltonian.row_twist)
 
 
+def cutoff_error(hamiltonian: Hamiltonian, point: Point, states: int, cutoff: float) -> float:
+    """How far the mean of the lowest one-body states lies above that of four times the cut-off, in E0.
+
+    Args:
+        hamiltonian: the family.
+        point: values of its parameters ``[p]``.
+        states: how many are filled.
+        cutoff: kinetic cut-off in E0.
+    """
+    low, high = (one_body_bands(hamiltonian, point, states, each).energies.mean() for each in (cutoff, 4.0 * cutoff))
+    return float(low - high)
+
+
 def potential_bands(
     supercell: Supercell,
     potential: Components,

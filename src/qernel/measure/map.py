@@ -188,11 +188,11 @@ def _places(where: Points, name: str, values: Sequence[float]) -> dict[float, Po
     """The points of each scan."""
     if name in (where.axis.name, *where.given):
         raise QernelError(f"{name} is given twice: a map is over two parameters")
+    if name not in where.at:
+        raise RunError(f"{where.model.name} is not conditioned on {name}, only on {', '.join(where.model.ranges)}")
     asked_for = sorted(numbers(name, values))
     if len(asked_for) < 2:
         raise QernelError(f"a map needs at least two values of {name}: for one, scan with --at {name}=VALUE")
-    if name not in where.at:
-        raise RunError(f"{where.model.name} is not conditioned on {name}, only on {', '.join(where.model.ranges)}")
     where = ascending(where)
     places = {value: replace(where, at={**where.at, name: value}) for value in asked_for}
     for place in places.values():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from qernel.estimators.quantity import parenthesis
-from qernel.progress import LINE_SECONDS, Cell, bar, in_notebook, line
+from qernel.progress import LINE_SECONDS, Cell, line, places
 from qernel.text import duration
 
 if TYPE_CHECKING:
@@ -42,14 +41,10 @@ class TrainingProgress:
         self._cell: Cell | None = None
 
     def __enter__(self) -> Self:
-        if in_notebook():
-            self._cell = Cell()
-        elif sys.stderr.isatty():
-            from rich.console import Console
+        self._cell, self._bar = places("MofNCompleteColumn")
+        if self._bar is not None:
             from rich.live import Live
-            from rich.progress import MofNCompleteColumn
 
-            self._bar = bar(Console(stderr=True), MofNCompleteColumn())
             self._live = Live(self._bar, console=self._bar.console, refresh_per_second=4)
             self._live.__enter__()
         return self

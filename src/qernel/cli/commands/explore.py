@@ -7,6 +7,9 @@ import sys
 
 from qernel import runtime
 from qernel.cli.shared.arguments import port
+from qernel.cli.shared.options import add_system
+from qernel.cli.shared.points import asked_system
+from qernel.errors import QernelError
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +22,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", metavar="RUN", nargs="*", help="run folders to show beside the shipped models, the first one first"
     )
+    add_system(parser)
     parser.add_argument("--port", metavar="N", type=port, help="port to listen on (default: a free one)")
     parser.add_argument("--no-browser", action="store_true", help="print the address only")
 
@@ -32,6 +36,11 @@ def run(options: argparse.Namespace) -> int:
     def ready(address: str) -> None:
         print(f"qernel explore: {address}  (Ctrl-C ends it)", flush=True)
 
-    serve(catalogue(options.runs), port=options.port, browser=not options.no_browser, ready=ready)
+    system = asked_system(options)
+    if system and not options.runs:
+        raise QernelError(
+            "name the model that is shown with other electrons, supercell or twist, e.g. qernel explore lem"
+        )
+    serve(catalogue(options.runs, system), port=options.port, browser=not options.no_browser, ready=ready)
     print("qernel explore: ended", file=sys.stderr)
     return 0

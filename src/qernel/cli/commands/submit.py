@@ -8,10 +8,11 @@ from pathlib import Path
 
 from qernel.cli.commands.train import grid
 from qernel.cli.shared.arguments import flatten
+from qernel.cli.shared.points import asked_system, system_words
 from qernel.cli.shared.submit_parser import PLACES, declare
 from qernel.cluster.job import SCRIPT, STEPS, claim, submit
 from qernel.cluster.resources import Resources
-from qernel.cluster.studies import studies, trained
+from qernel.cluster.studies import Study, studies, trained
 from qernel.config import Config
 from qernel.errors import QernelError, command_line
 from qernel.storage import to_json
@@ -45,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
     )
     lams = [_lam(options, study.config) for study in found]
     name = f"qernel-{out.name}"
-    job = submit(out, name, found, lams, steps, resources, dry_run=options.dry_run)
+    job = submit(
+        out, name, found, lams, steps, resources, system=_system(options, found, steps), dry_run=options.dry_run
+    )
 
     script = out / SCRIPT
     again = command_line("sbatch", script)
@@ -73,6 +76,26 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
     if "train" in steps and "scan" in steps and steps.index("scan") < steps.index("train"):
         raise QernelError(f"{' '.join(steps)}: a run is trained before it is scanned, write train scan")
     return sources, steps
+
+
+def _system(options: argparse.Namespace, found: Sequence[Study], steps: Sequence[str]) -> list[str]:
+    """What the scans of the job are asked for beside λ: the system, which every model has to serve.
+
+    Raises:
+        QernelError: if nothing is scanned, or a model cannot be asked there.
+    """
+    asked = asked_system(options)
+    if not asked:
+        return []
+    if "scan" not in steps:
+        names = ", ".join(f"--{name}" for name in asked)
+        raise QernelError(f"{names} say where a model is scanned: add the step scan, or leave them out")
+    from qernel.measure.place import shelf_on
+    from qernel.measure.shelf import Shelf
+
+    for study in found:
+        shelf_on(Shelf(study.run or study.name, None, study.config, "", 0), **asked)
+    return system_words(options)
 
 
 def _lam(options: argparse.Namespace, config: Config) -> str:

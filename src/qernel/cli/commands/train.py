@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from qernel import launch
+from qernel.cli.shared.doubts import cutoff_doubt
 from qernel.cli.shared.options import add_config
 from qernel.config import Config, load_config
-from qernel.errors import RESUMABLE, command_line, resume_command
+from qernel.errors import RESUMABLE, command_line, resume_command, warn
 from qernel.stopping import rearm
 from qernel.text import duration
 from qernel.training.devices import share_out
@@ -78,6 +79,8 @@ def train_with_progress(config: Config, out: Path, *, resume: bool | None, sourc
     if not processes.first():
         train(config, out, resume=resume, start=start, on_stall=end_process)
         return False
+    if not resume and (doubt := cutoff_doubt(config)):
+        warn(doubt)
     if start is not None and not resume:
         print(f"{out}: {start.sentence(config)}", file=sys.stderr)
     with TrainingProgress(config.train.time_limit_s) as progress:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from qernel import runtime
+from qernel.cli.shared.doubts import cutoff_doubt
 from qernel.cli.shared.options import add_config
 from qernel.config import Config, load_config
 from qernel.config.systems import shared_walkers
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.set)
     print(config.to_toml().rstrip(), flush=True)  # the rest takes a few seconds
     runtime.configure(runtime.usable_devices(shared_walkers(config)))
-    _comment("notes", iter(config.notes()))
+    _comment("notes", filter(None, (*config.notes(), cutoff_doubt(config))))
     _comment("units", _units(config, config.hamiltonian()))
     if len(config.systems) > 1:
         _comment("systems", _systems(config))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from qernel.cli.shared.arguments import flatten
 from qernel.config.laboratory import InUnit, reduced
 from qernel.errors import QernelError
@@ -32,6 +34,15 @@ def asked_system(options: argparse.Namespace) -> dict[str, Any]:
     """What is given of ``--electrons``, ``--supercell`` and ``--twist``, as `Model.on` takes it."""
     asked = {name: getattr(options, name) for name in ("electrons", "supercell", "twist")}
     return {name: value for name, value in asked.items() if value is not None}
+
+
+def system_words(options: argparse.Namespace) -> list[str]:
+    """The same as words that can be typed again."""
+    words = []
+    for name, value in asked_system(options).items():
+        flat = np.ravel(np.asarray(value)).tolist()
+        words.append(f"--{name}={','.join(f'{number:.15g}' for number in flat)}")
+    return words
 
 
 def asked_values(options: argparse.Namespace, system: SystemConfig) -> tuple[str, list[float], dict[str, float]]:

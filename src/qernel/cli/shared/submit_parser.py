@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from qernel.cli.shared.arguments import axis, sbatch_option, sbatch_word, time_limit, whole
-from qernel.cli.shared.options import add_json, add_lam, add_overrides
+from qernel.cli.shared.options import add_json, add_lam, add_overrides, add_system
 
 _DESCRIPTION = """\
 Write a SLURM job script and submit it: a job array with one job for each combination of configurations, --seeds and
@@ -38,6 +38,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     add_overrides(parser)
     add_lam(parser, required=False)
+    add_system(parser)
     parser.add_argument("--out", metavar="DIR", help="new folder for scripts, runs and logs (default: jobs/CONFIG)")
     parser.add_argument("--time", metavar="H:MM:SS", type=time_limit, help="limit of one job; long runs take several")
     parser.add_argument(
