@@ -110,3 +110,38 @@ def test_the_model_is_no_concern_of_hartree_fock(tiny: Path, capsys: pytest.Capt
     assert main(command) == 0
     assert json.loads(capsys.readouterr().out)["results"] == plain
     assert main(["validate", "tiny.toml"]) == 2
+
+
+@pytest.mark.parametrize("stopped_at", [2, 9])
+def test_a_search_that_was_stopped_goes_on(
+    stopped_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a start, and in a sweep: what was found is not solved again, and numbers are those of an unbroken search."""
+    from qernel.hartree_fock import solution
+
+    minimise, calls = solution.minimise, [0]
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == stopped_at:
+            raise KeyboardInterrupt
+        return minimise(*args, **kwargs)
+
+    monkeypatch.chdir(tmp_path)
+    line = ["hf", "n2", "--lam", "0.9", "1.1", "--cutoff", "30"]
+    assert main([*line, "--out", "whole"]) == 0
+    monkeypatch.setattr(solution, "minimise", counted)
+    assert main([*line, "--out", "parts"]) == 130
+    err = capsys.readouterr().err
+    assert "everything is saved; to go on: qernel hf n2" in err and Path("parts/unfinished").is_dir()
+    assert main([*line[:-1], "40", "--out", "parts"]) == 2, "of another cut-off nothing is mixed in"
+    assert "choose another --out" in capsys.readouterr().err
+    assert main([*line, "--out", "parts"]) == 0
+    whole, parts = (json.loads(Path(folder, "hartree_fock.json").read_text()) for folder in ("whole", "parts"))
+    for name in ("provenance", "content_sha256"):  # dates and commands
+        assert whole.pop(name) != parts.pop(name)
+    assert whole == parts
+    assert not Path("parts/unfinished").exists()
+    before = calls[0]
+    assert main([*line, "--out", "again"]) == 0
+    assert calls[0] - before == before - 1, "nothing was solved twice"

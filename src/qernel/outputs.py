@@ -118,14 +118,18 @@ def resumable(
         raise stopped(stop.signal if isinstance(stop, StopRequested) else signal.SIGINT) from None
 
 
-def refuse_occupied(out: Path) -> None:
+def refuse_occupied(out: Path, ignoring: Sequence[str] = ()) -> None:
     """Results that are no repetition of others need a folder of their own.
+
+    Args:
+        out: the folder.
+        ignoring: names of files and folders that may be in it.
 
     Raises:
         RunError: if ``out`` is a file, cannot be written, or is a folder that is not empty.
     """
     require_writable(out, [])
-    if occupied(out, ignoring=(LOCK_FILE,)):
+    if occupied(out, ignoring=(LOCK_FILE, *ignoring)):
         raise RunError(f"{out} already exists and is not an empty folder: choose another --out")
 
 

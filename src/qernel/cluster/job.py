@@ -34,18 +34,15 @@ class Measurement(NamedTuple):
     Attributes:
         record: file that is written last; a folder that has it is complete.
         subject: what is measured, in the words of the script.
-        least: seconds of the job that have to have passed before it for it to be queued again after meeting the time
-            limit: 0 if it goes on where it was; one that is made again would meet the limit again.
     """
 
     record: str
     subject: str
-    least: int
 
 
 MEASUREMENTS = {
-    "scan": Measurement("energies.json", '"$run"', 0),
-    "hf": Measurement("hartree_fock.json", '"configs/$study.toml"', 600),
+    "scan": Measurement("energies.json", '"$run"'),
+    "hf": Measurement("hartree_fock.json", '"configs/$study.toml"'),
 }
 """Commands of Qernel with ``--lam`` and ``--out`` that can be steps of a job."""
 
@@ -141,12 +138,12 @@ def _step(name: str, studies: Sequence[Study], resources: Resources, system: Seq
         # Processes that outlive another one end by themselves, with a code that says whether to go on.
         srun = f"srun --ntasks={resources.processes} --kill-on-bad-exit=0 {each}"
         srun += "" if resources.gpus_per_task else f" env QERNEL_DEVICES={devices}"
-        return f'step 0 {srun} {python} "configs/$study.toml" --out "$run" --auto-resume'
-    record, subject, least = MEASUREMENTS[name]
+        return f'step {srun} {python} "configs/$study.toml" --out "$run" --auto-resume'
+    record, subject = MEASUREMENTS[name]
     out = f'"{name}/$study"'
     where = "".join(f" {word}" for word in system) if name == "scan" else ""
     return (
-        f"[ -e {out}/{record} ] || step {least} srun --nodes=1 --ntasks=1 {each} {python} {subject} "
+        f"[ -e {out}/{record} ] || step srun --nodes=1 --ntasks=1 {each} {python} {subject} "
         f"--out {out} --lam $lam{where}"
     )
 

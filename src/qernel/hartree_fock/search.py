@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -34,6 +35,9 @@ SAME = 1e-4
 Branches = dict[str, Solution]
 """The lowest state of each `Solution.kind` at one point: ``crystal``, ``other``, ``symmetric``."""
 
+
+Remember = Callable[[MeanField, str, list[FloatArray] | None, Callable[[], Solution]], Solution]
+"""Called with what a solution is of, its start, momenta that are imposed, and what makes it; gives it."""
 
 Place = float | Mapping[str, float] | npt.ArrayLike
 """A point of a family: λ, values of parameters by name, or those of all of them in order ``[p]``. What is not given is
@@ -86,6 +90,7 @@ def search(
     cutoff: float = CUTOFF,
     tolerance: float = 1e-5,
     progress: Callable[[str, float], None] | None = None,
+    remember: Remember | None = None,
 ) -> list[Branches]:
     """The branches at every point of a way through a family, along λ for instance.
 
@@ -95,12 +100,14 @@ def search(
         cutoff: kinetic cut-off of the plane waves in E0.
         tolerance: largest residual of a converged solution in E0.
         progress: called with what is being done and the fraction done.
+        remember: called for every solution, always in the same order, instead of finding it; default: it is found.
 
     Returns:
         For every point the lowest solution of each kind that was found, and how many starts agreed on it.
     """
     runtime.refuse_forked()
     report = progress or (lambda text, fraction: None)
+    ask = remember or (lambda field, origin, momenta, make: make())
     coarse = [mean_field(hamiltonian, place, min(cutoff, _COARSE_CUTOFF)) for place in places]
     names = _told_apart(coarse)
     settings: Any = {"tolerance": max(tolerance, _COARSE_TOLERANCE), "evaluations": _COARSE_EVALUATIONS}
@@ -111,7 +118,8 @@ def search(
         started.append([])
         for start in starts(field):
             report(f"{names[index]}: {start.name}", 0.6 * index / len(names))
-            started[-1].append(solve(field, start.amplitudes, start.name, start.momenta, **settings))
+            begun = partial(solve, field, start.amplitudes, start.name, start.momenta, **settings)
+            started[-1].append(ask(field, start.name, start.momenta, begun))
             _offer(pools[-1], started[-1][-1])
     steps = [("up", index, index + 1) for index in range(len(names) - 1)]
     steps += [("down", target, source) for _, source, target in reversed(steps)]
@@ -119,7 +127,8 @@ def search(
         report(f"{names[target]}: sweep {way}", 0.6 + 0.1 * target / len(names))
         for state in list(pools[source].values()):
             origin = f"sweep {way} from {names[source]}"
-            _offer(pools[target], carried(state, coarse[target], origin, **settings))
+            swept = partial(carried, state, coarse[target], origin, **settings)
+            _offer(pools[target], ask(coarse[target], origin, state.momenta, swept))
     results: list[Branches] = []
     for index, pool in enumerate(pools):
         field = mean_field(hamiltonian, coarse[index].point, cutoff)
@@ -128,7 +137,8 @@ def search(
             report(f"{names[index]}: {kind}, all plane waves", 0.7 + 0.3 * index / len(names))
             likes = [other.energy for other in started[index] if other.symmetric == state.symmetric]
             agreed = sum(abs(energy - state.energy) < SAME for energy in likes)
-            found = carried(state, field, state.origin, tolerance=tolerance)
+            last = partial(carried, state, field, state.origin, tolerance=tolerance)
+            found = ask(field, state.origin, state.momenta, last)
             _offer(results[-1], replace(found, starts=len(likes), agreed=agreed))
     return results
 
