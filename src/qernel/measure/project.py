@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from qernel import outputs, runtime
 from qernel.errors import QernelError, warn
@@ -191,14 +192,17 @@ def _projected(
     work = Walkers(state, projector, records, energies.energy.value * projector.electrons, seed)
     taus = settings.time_steps or work.time_steps()
     cost = [settings.blocks(tau) for tau in taus]
-    steps = []
+    steps: list[TimeStep] = []
+    start: npt.NDArray[Any] | None = None
     for index, tau in enumerate(taus):
 
         def told(done: int, energy: float, before: int = sum(cost[:index])) -> None:
             said(f"energy {energy / projector.electrons:.4f} E0")
             tell(_SHARE + (1 - _SHARE) * (before + done) / sum(cost))
 
-        walked = work.through(tau, cost[index], index, told)
+        walked = work.through(tau, cost[index], index, told, start)
+        # Walkers that have settled at one time step are nearly at home at the next, and soon forget the last one.
+        start = walked.progress.positions
         steps.append(TimeStep.of(tau, walked.progress.series, projector.electrons))
     # Those of the smallest time step, which is the last.
     later = walked.snapshots[math.floor(steps[-1].left_out * len(walked.snapshots)) :]

@@ -57,7 +57,7 @@ class Walkers:
     seed: int
 
     def time_steps(self) -> tuple[float, ...]:
-        """The time step with an acceptance of 99%, its half, and so on."""
+        """The time step with the acceptance of `qernel.projection.time_steps.ACCEPTANCE`, its half, and so on."""
         hamiltonian = self.state.model.hamiltonian
         begin = self._begun()
 
@@ -70,7 +70,14 @@ class Walkers:
         largest = chosen(acceptance, first)
         return tuple(largest / 2**halving for halving in range(HALVINGS))
 
-    def through(self, tau: float, blocks: int, index: int, told: Callable[[int, float], None]) -> Walked:
+    def through(
+        self,
+        tau: float,
+        blocks: int,
+        index: int,
+        told: Callable[[int, float], None],
+        start: npt.NDArray[Any] | None = None,
+    ) -> Walked:
         """Walkers projected for so many blocks, from where they were left when the same was asked for before.
 
         Args:
@@ -78,13 +85,14 @@ class Walkers:
             blocks: of `engine.GENERATIONS`.
             index: of the time step, for its random numbers.
             told: called with the blocks done and the energy so far.
+            start: walkers ``[W, N, 2]`` to begin with; default: the chains.
         """
         from qernel.projection.engine import GENERATIONS
 
         journal = self.state.model.journal
         about = {"point": self.state.point.tolist(), "tau": tau, "seed": self.seed, "index": index}
         about |= {"walkers": self.projector.walkers, "reference": self.reference, "records": len(self.records)}
-        walked = self._taken_up(None if journal is None else journal.kept(about))
+        walked = self._taken_up(None if journal is None else journal.kept(about), self._begun(start))
         apart = -(-blocks // _SNAPSHOTS)
         kept = time.monotonic()
         for block in range(len(walked.progress.series.weight) // GENERATIONS, blocks):
@@ -104,12 +112,11 @@ class Walkers:
                 kept = time.monotonic()
         return walked
 
-    def _begun(self) -> Progress:
-        return self.projector.begun(self.records[-1].positions)
+    def _begun(self, start: npt.NDArray[Any] | None = None) -> Progress:
+        return self.projector.begun(self.records[-1].positions if start is None else start)
 
-    def _taken_up(self, tensors: dict[str, Any] | None) -> Walked:
+    def _taken_up(self, tensors: dict[str, Any] | None, begun: Progress) -> Walked:
         """Walkers as they were kept; the beginning if they were not, or by an earlier version."""
-        begun = self._begun()
         if tensors is None or "snapshots" not in tensors:
             return Walked(begun, begun.positions[None][:0])
         series = type(begun.series)(*(tensors[f"progress.series.{name}"] for name in begun.series._fields))
