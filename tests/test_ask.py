@@ -7,6 +7,7 @@ import math
 import shlex
 import shutil
 import tomllib
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,24 @@ def test_the_command_is_valid_at_every_filling(share: str, gate: str | None) -> 
     assert Fraction(trained.system.count, trained.system.cells) == Fraction(share)
     base, values = overrides(sample, Fraction(share))
     assert shlex.split(command(sample, Fraction(share))) == ["qernel", "train", base, "--set", *values]
+
+
+def test_what_is_said_of_the_charge_gap(quick: list[Any]) -> None:
+    """None in a liquid; in a crystal that of point charges, 1.5422 e²/(4πε₀ε a_M) without gates, and Hartree–Fock's."""
+    crystal = qernel.ask("default", depth="18 meV", models=["n6"])
+    coulomb = 1439.96 / (5 * 8.031)  # e²/(4πε₀) = 1439.96 meV nm
+    assert crystal.word == "crystal" and crystal.point_charge_gap_meV == pytest.approx(1.5422 * coulomb, rel=1e-3)
+    assert "not computed" in crystal.gap and "at most about 55.3 meV" in crystal.gap and crystal.gap in crystal.text()
+    gated = qernel.ask("default", depth="18 meV", gate="10 nm", models=["n6"], hartree_fock=False)
+    share = 1.5422 - math.log(2) * 8.031 / 10  # far from the gates: the image of the charge itself alone
+    assert gated.point_charge_gap_meV == pytest.approx(share * coulomb, rel=1e-3)
+    assert "if it is the crystal" in gated.gap
+    found = replace(crystal, mean_field=MeanField("crystal", "crystal", -30.0, 6, 52.4))
+    assert "Hartree–Fock has 52.4 meV with frozen orbitals, biased upwards" in found.gap
+    assert found.as_dict()["charge_gap"]["hartree_fock_meV"] == 52.4
+    assert "none, as a liquid conducts" in qernel.ask("default", depth="8 meV", models=["n6"]).gap
+    half = qernel.ask("default", filling="1/2", hartree_fock=False)
+    assert half.point_charge_gap_meV is None and half.gap.startswith("Charge gap: not computed")
 
 
 def test_no_model_of_a_filling(quick: list[Any]) -> None:

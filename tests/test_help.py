@@ -176,3 +176,27 @@ def test_tab_completes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
     assert observable.split() == ["density", "density_order"] and "--json" in options.split()
     assert main(["completion", "zsh"]) == 0
     assert capsys.readouterr().out.startswith("#compdef qernel")
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="completes in fish")
+def test_tab_completes_in_fish(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["completion", "fish"]) == 0
+    (tmp_path / "qernel.fish").write_text(capsys.readouterr().out)
+    lines = ("qernel qu", "qernel query n", "qernel train n2", "qernel query n6 --sam", "qernel plot densi")
+    words = [f'complete -C "{line}" | string split -f1 \\t | string join " "' for line in lines]
+    script = "; ".join([f"source {tmp_path}/qernel.fish", *words])
+    shell = ["fish", "--no-config", "-c", f"{script}; true"]
+    done = subprocess.run(shell, capture_output=True, text=True, cwd=tmp_path, check=True)
+    command, models, presets, option, figure = done.stdout.splitlines()
+    assert command == "query" and {"n6", "n24"} <= set(models.split()) and presets.split() == ["n2", "n24"]
+    assert option == "--samples" and figure == "density"
+
+
+def test_the_script_for_fish_names_every_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "fish"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in COMMANDS:
+        assert any(line.startswith(f"complete -c qernel -n __fish_use_subcommand -a {name} -d ") for line in lines)
+    assert any("from query' -l precision -x" in line for line in lines)
+    assert any("from train' -l resume -d" in line for line in lines), "flags take nothing"
+    assert not any((line.count("'") - line.count("\\'")) % 2 for line in lines), "every quote is closed"

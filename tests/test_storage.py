@@ -14,6 +14,7 @@ import qernel
 from qernel.cli import main
 from qernel.config import load_config
 from qernel.errors import RunError
+from qernel.storage import system_columns, tables
 from qernel.training.folder import save_model
 from qernel.training.run import initial_wavefunction
 
@@ -151,3 +152,15 @@ def test_what_is_no_file_of_results(tmp_path: Path, results: Path) -> None:
         qernel.open(tmp_path / "half.nc")
     with pytest.raises(RunError, match=r"name a file, for instance .*observables\.nc"):
         qernel.open(results.parent)
+
+
+def test_tables_name_the_system_of_models_for_every_size() -> None:
+    """What the attributes of a file say, in each row; nothing for a model that belongs to one system."""
+    about = {"electrons": np.int64(24), "supercell": np.array([6, 0, 0, 6]), "twist": np.array([0.5, 0.0])}
+    flags = {"size_trained": np.int64(1), "twist_trained": np.int64(0)}
+    expected = {"electrons": "24", "supercell": "6 0 0 6", "twist": "0.5 0", "size_trained": "true"}
+    assert system_columns({**about, **flags}) == expected | {"twist_trained": "false"}
+    assert system_columns({**about, **flags, "electrons": np.array([3, 3])})["electrons"] == "3 3"
+    assert system_columns(about) == {}
+    data = xarray.Dataset({"energy": ("lam", [1.0, 2.0])}, {"lam": [0.5, 1.0]}, {**about, **flags})
+    assert tables(data)["scalars"]["twist"].tolist() == ["0.5 0", "0.5 0"]

@@ -154,6 +154,13 @@ def test_time_limits(text: str, value: int) -> None:
 TRAIN, MEASURED = 0, 1
 
 
+def test_models_for_every_size_are_scanned_where_they_are_asked(slurm: Slurm, tmp_path: Path) -> None:
+    line = "submit lem scan --lam 1 --electrons 6 --supercell 3,0,0,3 --twist=1/2,0 --dry-run --out mine"
+    assert main(line.split()) == 0
+    (step,) = [text for text in Path("mine", SCRIPT).read_text().splitlines() if "-m qernel.cli scan" in text]
+    assert step.endswith("--lam $lam --electrons=6 --supercell=3,0,0,3 --twist=0.5,0")
+
+
 @pytest.mark.parametrize(
     ("codes", "restarts", "code", "again"),
     [

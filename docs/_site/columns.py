@@ -22,7 +22,7 @@ from qernel.errors import QernelWarning
 from qernel.measure import Model, diagnosis, files, tables
 from qernel.measure.energies import DIAGNOSTICS
 from qernel.observables import find, names
-from qernel.storage import OUTSIDE, OUTSIDE_WORDS, UNTRAINED, measured
+from qernel.storage import OUTSIDE, OUTSIDE_WORDS, SYSTEM, UNTRAINED, measured
 from qernel.training import metrics
 from qernel.training.run import initial_wavefunction
 
@@ -40,7 +40,9 @@ TABLES: dict[str, Mapping[str, str]] = {
     "qernel models": models.COLUMNS,
     "qernel bench": bench.COLUMNS,
     "metrics.csv of a run": metrics.PLACES | metrics.COLUMNS | metrics.SOMETIMES,
-    "energies.csv of a scan": files.units({}, [name for name in files.REWEIGHTED if name not in DIAGNOSTICS]),
+    "energies.csv of a scan": files.units(
+        {}, [name for name in files.REWEIGHTED if name not in DIAGNOSTICS], about=SYSTEM
+    ),
 }
 """Where columns are printed or written, and what they are. Parameters of the family have columns of their names."""
 

@@ -36,5 +36,5 @@ def cutoff_doubt(config: Config) -> str:
         enough *= _STEP
     return (
         f"model.bloch_cutoff = {cutoff:g} is low for this potential: orbitals begin {error:.2g} E0 per electron above "
-        f"those of all plane waves at λ = {point[0]:g}, which training has to make up for; give about {enough:.2g}"
+        f"those of all plane waves at λ = {point[0]:g}, which training has to make up for; give about {enough:.0f}"
     )
