@@ -12,6 +12,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
 
+import matplotlib  # noqa: E402
+
 import qernel  # noqa: E402
 
 project = "Qernel"
@@ -34,11 +36,16 @@ html_theme = "pydata_sphinx_theme"
 html_title = "Qernel"
 html_theme_options = {
     "show_toc_level": 2,
+    "navbar_align": "left",
     "navigation_with_keys": False,
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
 }
+html_context = {"default_mode": "auto"}
+# Formulas need a font with a table of mathematics. Where the reader's system has none there is the one of Matplotlib.
+html_static_path = ["_site/qernel.css", f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSerif.ttf"]
+html_css_files = ["qernel.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = "mathml"
@@ -56,7 +63,10 @@ nb_execution_in_temp = True
 nb_merge_streams = True
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"
+autodoc_typehints = "signature"
+python_maximum_signature_line_length = 120
+python_use_unqualified_type_names = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 default_role = "py:obj"

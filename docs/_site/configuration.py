@@ -51,7 +51,7 @@ def bounds(field: FieldInfo, schema: Mapping[str, Any]) -> list[str]:
     # Of equal values the strict one.
     ends = [max(lower, key=lambda end: (end[0], end[1] == ">"))] if lower else []
     ends += [min(upper, key=lambda end: (end[0], end[1] == "≤"))] if upper else []
-    return [f"{sign} {value:.10g}" for value, sign in ends]
+    return [f"{sign}\N{NO-BREAK SPACE}{value:.10g}".replace("-", "−") for value, sign in ends]
 
 
 def _limits(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:

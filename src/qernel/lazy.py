@@ -36,7 +36,13 @@ def callable_as(package: str, module: str, name: str) -> None:
     """
 
     class Verb(ModuleType):
+        @property
+        def __wrapped__(self) -> Callable[..., Any]:
+            """The verb: ``inspect.signature``, and with it every notebook, shows its arguments."""
+            verb: Callable[..., Any] = getattr(import_module(module), name)
+            return verb
+
         def __call__(self, *args: Any, **options: Any) -> Any:
-            return getattr(import_module(module), name)(*args, **options)
+            return self.__wrapped__(*args, **options)
 
     sys.modules[package].__class__ = Verb
