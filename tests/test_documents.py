@@ -21,6 +21,13 @@ DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "studi
 DOCUMENTS.sort()
 _TABLE = tomllib.loads((Path(__file__).parent / "documents.toml").read_text("utf-8"))
 CLAIMS, FIGURES = _TABLE["claim"], _TABLE["figure"]
+GUIDES = [
+    str(path.relative_to(ROOT)) for path in DOCUMENTS if "studies" not in path.parts and "results" not in path.parts
+]
+GUIDES = [name for name in GUIDES if name not in ("docs/architecture.md", "docs/benchmarks.md")]
+"""What is no record of a study, with its own commands and dates."""
+STUDIED = {"1.085(3)"}
+"""Of another code's study, with its commands and records: studies/exact."""
 _NUMBER = re.compile(r"[-−]?\d+\.\d+(?:\((\d+)\))?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
@@ -126,7 +133,7 @@ def test_the_numbers_stand_in_the_document(claim: dict[str, Any]) -> None:
         assert all(word in text for word in options), f"{line} is not what the document says"
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
+@pytest.mark.parametrize("document", GUIDES)
 def test_every_number_with_an_error_is_printed_by_a_command(document: str) -> None:
     text = (ROOT / document).read_text("utf-8")
     stated = {match[0] for match in _NUMBER.finditer(text) if match[1]}
@@ -136,10 +143,6 @@ def test_every_number_with_an_error_is_printed_by_a_command(document: str) -> No
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").split()) <= 600
-
-
-STUDIED = {"1.085(3)"}
-"""Of another code's study, with its commands and records: studies/exact."""
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure["file"])
