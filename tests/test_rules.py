@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from jax import Array
 from qernel.laplacian import attention
 from qernel.laplacian.attention import attend
 from qernel.laplacian.determinant import log_det, readout_log_det
+from qernel.laplacian.expansion import Displaced, Expanded
 from qernel.laplacian.jet import Jet
+from qernel.laplacian.own import own as own_functions
 from qernel.wavefunction.orbitals.determinants import weighted_sum
 from test_jet import X, constant, exact, local, own, quick, smooth
 
@@ -105,3 +108,56 @@ def test_a_determinant_on_its_node_counts_with_its_derivatives(complex: bool) ->
     got, expected = quick(lambda: (by_rule(), exact(total)))
     np.testing.assert_allclose(got.data.real, expected.data.real, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(got.data[1:].imag, expected.data[1:].imag, rtol=1e-5, atol=1e-6)
+
+
+def orbitals(x: Array) -> Array:
+    """Two determinants of three functions of each electron's coordinates ``[n, 2]``: ``[n, 2, 3]``."""
+    weights = constant(2, 2, 3)
+    return jnp.sin(jnp.einsum("nx,xdj->ndj", x, weights)) + 0.3 * jnp.einsum("nx,xdj->ndj", x**2, weights + 1.0)
+
+
+@pytest.mark.parametrize("complex", [False, True])
+@pytest.mark.parametrize("width", [2, 9])
+def test_determinants_of_displaced_orbitals(width: int, complex: bool) -> None:
+    """Dressed with few numbers, by the products of their derivatives, and with many, direction by direction."""
+    features, coordinates = smooth(3, width), smooth(3, 2, salt=1)
+    weights, bias = 0.3 * constant(2, width, 3), jnp.ones((2, 3))
+    turn = jnp.exp(1j * constant(2, 3)) if complex else jnp.ones((2, 3))
+
+    def plain(x: Array) -> Array:
+        log: Array = readout_log_det(features(x), weights, bias, orbitals(coordinates(x)) * turn)[1]
+        return log
+
+    def by_rule() -> Any:
+        x = exact(coordinates)
+        at = jax.vmap(lambda r: orbitals(r[None])[0] * turn)
+        first = jax.vmap(jax.jacfwd(lambda r: orbitals(r[None])[0] * turn))(x.value)
+        second = jax.vmap(jax.jacfwd(jax.jacfwd(lambda r: orbitals(r[None])[0] * turn)))(x.value)
+        found = Expanded(at(x.value), jnp.moveaxis(first, -1, 0), jnp.moveaxis(second, (-2, -1), (0, 1)))
+        return readout_log_det(exact(features), weights, bias, Displaced(found, x))[1]
+
+    got, expected = quick(lambda: (by_rule(), exact(plain)))
+    assert_exact(got, expected)
+
+
+def surroundings(b: Array) -> tuple[Array, Array]:
+    """Functions of four numbers of each electron ``[n, 4]``: ``[n, 5]`` and ``[n, 2, 3]``."""
+    numbers = jnp.tanh(b @ constant(4, 5)) * (1.0 + b[:, :1] * b[:, 1:2])
+    return numbers, jnp.cos(b @ constant(4, 6)).reshape(-1, 2, 3) * b[:, None, 2:3]
+
+
+def test_functions_of_own_numbers_have_their_derivatives() -> None:
+    """Read with weights, and times amounts that depend on all electrons."""
+    numbers, amounts, weights = smooth(3, 4), smooth(3, 3), constant(5, 2)
+
+    def plain(x: Array) -> Array:
+        scalars, vectors = surroundings(numbers(x))
+        return jnp.concatenate([scalars @ weights, jnp.einsum("nxv,nv->nx", vectors, amounts(x))], axis=-1)
+
+    def by_rule() -> list[Jet]:
+        scalars, vectors = own_functions(surroundings, exact(numbers))
+        return [scalars.mapped(lambda part: part @ weights).carried(), vectors.weighted(exact(amounts))]
+
+    (read, weighted), expected = quick(lambda: (by_rule(), exact(plain)))
+    assert_exact(read, Jet(expected.data[..., :2]))
+    assert_exact(weighted, Jet(expected.data[..., 2:]))

@@ -115,11 +115,14 @@ def _displaced_readout(features: Jet, weights: Array, readout: Array, basis: Dis
     moved = jnp.moveaxis(gradient * readout, (2, 1, 0), (0, 1, 2))
     folded = jnp.concatenate([read, moved.astype(read.dtype)], axis=2) @ inverse[:, None]
     columns = jnp.concatenate([features.data, x.data], axis=-1)
-    relative = jnp.einsum("tic,dick->tdik", columns[1:], folded)
+    if columns.shape[-1] <= _FEW:
+        traces = _traces_of_few(columns[1:], folded)
+    else:
+        traces = _traces(jnp.einsum("tic,dick->tdik", columns[1:], folded))
     mixed = jnp.einsum("tia,tic->aic", x.jacobian, features.jacobian)
     second = jnp.einsum("abidj,abi->idj", hessian, metric(x)) * readout
     second = second + 2.0 * jnp.einsum("aidj,aic,dcj->idj", gradient, mixed, weights)
-    return _assemble(factors, *_traces(relative), jnp.einsum("idj,dji->d", second, inverse))
+    return _assemble(factors, *traces, jnp.einsum("idj,dji->d", second, inverse))
 
 
 def _times(real: Array, matrix: Array) -> Array:
@@ -139,6 +142,28 @@ def _traces(relative: Array) -> tuple[Array, Array]:
     products = relative[:-1] * jnp.swapaxes(relative[:-1], -1, -2)
     over_directions = jax.lax.optimization_barrier(products.sum(0))
     return diagonal.sum(-1), over_directions.sum((-1, -2))
+
+
+_FEW = 8
+"""Columns up to which products of their derivatives are cheaper than X_t: c N² numbers a column, not T N²."""
+
+
+def _traces_of_few(columns: Array, folded: Array) -> tuple[Array, Array]:
+    """`_traces` of X_t = Σ_c ∂_t q_ic U_ick without any X_t, for few columns q.
+
+    tr X_t = Σ_ic ∂_t q_ic U_ici and Σ_t tr X_t X_t = Σ_ik Σ_cb (Σ_t ∂_t q_ic ∂_t q_kb) U_ick U_kbi: one product of
+    the derivatives with themselves, for all determinants.
+
+    Args:
+        columns: ∂_t q, and Δq as the last row, ``[T + 1, n, c]``.
+        folded: U ``[D, n, c, n]``.
+    """
+    count, width = columns.shape[1:]
+    flat = columns.reshape(-1, count * width)
+    diagonal = jnp.einsum("dici->dic", folded).reshape(-1, count * width)
+    metric = (flat[:-1].T @ flat[:-1]).reshape(count, width, count, width)
+    passed = (metric * folded[..., None]).sum(2)
+    return _times(flat, diagonal.T), (passed * folded.transpose(0, 3, 1, 2)).sum((1, 2, 3))
 
 
 def _assemble(factors: Factors, traces: Array, squares: Array, curvature: Array | float = 0.0) -> tuple[Array, Jet]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -24,16 +26,58 @@ class Expanded(NamedTuple):
     hessian: Array
 
 
-def composed(functions: Expanded, coordinates: Jet) -> Jet:
-    """The chain rule: functions ``[N, ...]`` of coordinates ``[N, 2]``, local if these are."""
-    jacobian = jnp.einsum("tia,ai...->ti...", coordinates.jacobian, functions.gradient)
-    drift = jnp.einsum("ia,ai...->i...", coordinates.laplacian, functions.gradient)
-    laplacian = drift + jnp.einsum("abi,abi...->i...", metric(coordinates), functions.hessian)
-    return from_parts(functions.value, jacobian, laplacian, coordinates.owners)
+class Curved(NamedTuple):
+    """The same of any number B of coordinates, with all that the Laplacian asks of the second derivatives.
+
+    Attributes:
+        value: ``[N, ...]``.
+        gradient: ∂/∂x_a, ``[B, N, ...]``.
+        curvature: Σ_ab g_ab ∂²/∂x_a∂x_b with the `metric` g of the coordinates, ``[N, ...]``.
+    """
+
+    value: Array
+    gradient: Array
+    curvature: Array
+
+
+def curved(function: Callable[[Array], Any], coordinates: Array, metric: Array) -> Any:
+    """What `Curved` has of functions F(x_i), from Σ_a ∂_a ∂_(g_a) F: as many directions as coordinates.
+
+    Args:
+        function: ``[N, B]`` → a pytree of ``[N, ...]``, each electron by itself.
+        coordinates: x ``[N, B]``.
+        metric: g ``[B, B, N]``.
+
+    Returns:
+        The pytree with a `Curved` for each array.
+    """
+    count, size = coordinates.shape
+
+    def along(direction: Array, opposite: Array) -> tuple[Any, Any]:
+        def derivative(x: Array) -> Any:
+            return jax.jvp(function, (x,), (jnp.broadcast_to(direction, (count, size)),))[1]
+
+        return jax.jvp(derivative, (coordinates,), (opposite,))
+
+    unit = jnp.eye(size, dtype=coordinates.dtype)
+    gradient, second = jax.vmap(along)(unit, jnp.swapaxes(metric, 1, 2))
+    value = function(coordinates)
+    return jax.tree.map(lambda v, g, s: Curved(v, g, s.sum(0)), value, gradient, second)
+
+
+def composed(functions: Expanded | Curved, coordinates: Jet) -> Jet:
+    """The chain rule: functions ``[N, ...]`` of coordinates ``[N, B]``, local if these are."""
+    if isinstance(functions, Expanded):
+        value, gradient, hessian = functions
+        curvature = jnp.einsum("abi,abi...->i...", metric(coordinates), hessian)
+    else:
+        value, gradient, curvature = functions
+    changes = jnp.einsum("tia,ai...->ti...", coordinates.data[1:], gradient)
+    return from_parts(value, changes[:-1], changes[-1] + curvature, coordinates.owners)
 
 
 def metric(coordinates: Jet) -> Array:
-    """Σ_t ∂_t x_a ∂_t x_b of coordinates x ``[N, 2]``, as ``[2, 2, N]``: what multiplies second derivatives."""
+    """Σ_t ∂_t x_a ∂_t x_b of coordinates x ``[N, B]``, as ``[B, B, N]``: what multiplies second derivatives."""
     return jnp.einsum("tia,tib->abi", coordinates.jacobian, coordinates.jacobian)
 
 

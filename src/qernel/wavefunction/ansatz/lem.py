@@ -26,7 +26,7 @@ from jax import Array
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.determinant import readout_log_det
 from qernel.laplacian.expansion import Displaced, Expanded
-from qernel.laplacian.jet import Jet, contract, electrons, pointwise
+from qernel.laplacian.jet import Jet, columns, contract, electrons, pointwise
 from qernel.wavefunction.ansatz.frame import modulated
 from qernel.wavefunction.base import Wavefunction, dense
 from qernel.wavefunction.orbitals.base import spin_blocks
@@ -35,7 +35,7 @@ from qernel.wavefunction.orbitals.sea import Sea
 from qernel.wavefunction.orbitals.sites import SiteOrbitals, registries
 from qernel.wavefunction.parts.conditioning import Conditioned, Embedding
 from qernel.wavefunction.parts.experts import MixtureOfExperts
-from qernel.wavefunction.parts.invariants import Invariants, Seen
+from qernel.wavefunction.parts.invariants import Carried, Invariants, Seen
 from qernel.wavefunction.parts.jastrow import PairJastrow
 from qernel.wavefunction.parts.long_range import LongRangeJastrow
 from qernel.wavefunction.parts.neighbour_attention import NeighbourAttention
@@ -69,7 +69,7 @@ class Block(eqx.Module):
         self.attention = NeighbourAttention(model.width, model.heads, model.kv_heads, functions, rng=r1, dtype=dtype)
         self.experts = MixtureOfExperts.of(model, condition, rng=r2, dtype=dtype)
 
-    def routed(self, features: Any, seen: Seen, condition: Array) -> tuple[Any, Any]:
+    def routed(self, features: Any, seen: Seen | Carried, condition: Array) -> tuple[Any, Any]:
         """Features ``[N, width]`` → (features ``[N, width]``, gates ``[experts]``)."""
         features = features + self.attention(self.attention_film(features, condition), seen.pairs)
         modulated = self.experts_film(features, condition)
@@ -143,9 +143,8 @@ class Lem(Wavefunction):
         """See `Wavefunction.amplitude`; the twist is in the orbitals."""
         condition = self.embedding(self.hamiltonian.scaled(point))
         seen = self._invariants(positions)
-        features = self._features(seen, condition)[0]
-        log = contract("nf,f->", seen.scalars, self.invariants_jastrow(condition))
-        log = log + contract("nc,c->", features, self.features_jastrow(condition))
+        features, alone, _ = self._features(seen, condition)
+        log = alone + contract("nc,c->", features, self.features_jastrow(condition))
         log = log + self.pair(positions, point, condition) + self.waves(positions, point, condition)
         coordinates = self._displaced(features, seen, positions, condition)
         sign, determinants = self._determinants(features, coordinates, point, condition)
@@ -154,33 +153,39 @@ class Lem(Wavefunction):
     def gates(self, positions: Array, point: Array) -> Array:
         """See `Wavefunction.gates`."""
         condition = self.embedding(self.hamiltonian.scaled(point))
-        opened = self._features(self._invariants(positions), condition)[1]
+        opened = self._features(self._invariants(positions), condition)[2]
         return jnp.stack(opened) if opened else jnp.zeros((0, 0), positions.dtype)
 
-    def _features(self, seen: Seen, condition: Array) -> tuple[Any, list[Any]]:
-        """h ``[N, width]``, and the gates of every block."""
-        features = pointwise(jax.nn.silu, contract("nf,fc->nc", seen.scalars, self.input) + self.input_bias)
+    def _features(self, seen: Seen | Carried, condition: Array) -> tuple[Any, Any, list[Any]]:
+        """h ``[N, width]``, what the invariants add to log ψ, and the gates of every block."""
+        width = len(self.input_bias)
+        read = seen.read(jnp.concatenate([self.input, self.invariants_jastrow(condition)[:, None]], axis=1))
+        features = pointwise(jax.nn.silu, columns(read, 0, width, (width,)) + self.input_bias)
+        alone = contract("nf,f->", columns(read, width, width + 1, (1,)), jnp.ones(1, self.input.dtype))
         opened = []
         for block in self.blocks:
             features, gates = block.routed(features, seen, condition)
             opened.append(gates)
-        return features, opened
+        return features, alone, opened
 
-    def _displaced(self, features: Any, seen: Seen, positions: Array | Jet, condition: Array) -> Any:
+    def _displaced(self, features: Any, seen: Seen | Carried, positions: Array | Jet, condition: Array) -> Any:
         """x ``[N, 2]``: along the vectors of the surroundings, by amounts that are zero at the start."""
-        amounts = contract("nc,cv->nv", features, self.backflow_features) + self.backflow(condition)
         unit = _DISPLACED / self.hamiltonian.density**0.5
-        return positions + contract("nxv,nv->nx", seen.vectors, unit * amounts)
+        return positions + seen.along(features, unit * self.backflow_features, unit * self.backflow(condition))
 
     def _determinants(self, features: Any, coordinates: Any, point: Array, condition: Array) -> tuple[Array, Any]:
         """(sign, log) of the weighted sum of determinants."""
         count = 1 + self._registries
         kinds = (np.arange(count) > 0).astype(int)
+        # h·Z of every kind of orbitals, side by side: all that determinants see of the features.
+        dressing = jnp.swapaxes(self.dressing[: 1 + kinds.max()], 0, 1).reshape(features.shape[-1], -1)
+        numbers = contract("nc,cz->nz", features, dressing)
         species = []
         for start, stop in spin_blocks(self.hamiltonian.electrons):
-            own, x = electrons(features, start, stop), electrons(coordinates, start, stop)
+            own, x = electrons(numbers, start, stop), electrons(coordinates, start, stop)
             found, labels = self._orbitals(x.value if isinstance(x, Jet) else x, point, condition)
-            weights = _DRESSED * jnp.einsum("dcm,dmj->dcj", self.dressing[kinds], jnp.asarray(labels, features.dtype))
+            placed = _DRESSED * np.einsum("dk,dmj->dkmj", np.eye(1 + kinds.max())[kinds], labels)
+            weights = jnp.asarray(placed.reshape(count, -1, stop - start), features.dtype)
             basis: Any = Displaced(found, x) if isinstance(x, Jet) else found.value
             species.append(readout_log_det(own, weights, jnp.ones((count, stop - start), features.dtype), basis))
         (sign, log), *others = species
