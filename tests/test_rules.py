@@ -16,6 +16,7 @@ from qernel.laplacian.determinant import log_det, readout_log_det
 from qernel.laplacian.expansion import Displaced, Expanded
 from qernel.laplacian.jet import Jet
 from qernel.laplacian.own import own as own_functions
+from qernel.laplacian.short import summed
 from qernel.wavefunction.orbitals.determinants import weighted_sum
 from test_jet import X, constant, exact, local, own, quick, smooth
 
@@ -161,3 +162,12 @@ def test_functions_of_own_numbers_have_their_derivatives() -> None:
     (read, weighted), expected = quick(lambda: (by_rule(), exact(plain)))
     assert_exact(read, Jet(expected.data[..., :2]))
     assert_exact(weighted, Jet(expected.data[..., 2:]))
+
+
+@pytest.mark.parametrize("axis", [-1, -3])
+def test_sums_over_short_axes(axis: int) -> None:
+    parts = smooth(3, 2, 1, 4), smooth(3, 2, 5, 4, salt=1)
+    got, expected = quick(
+        lambda: (summed(*(exact(f) for f in parts), axis), exact(lambda x: summed(*(f(x) for f in parts), axis)))
+    )
+    assert_exact(got, expected)

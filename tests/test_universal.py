@@ -16,13 +16,15 @@ from ansatz_cases import FAMILY, SMALL, derivatives, energies, evaluate, perturb
 from qernel.config import Config
 from qernel.hamiltonian.bands import one_body_bands
 from qernel.hamiltonian.family import Hamiltonian
+from qernel.laplacian.jet import concatenate, seed
 from qernel.laplacian.pairs import PairFunctions, gathered, messages
 from qernel.lattice import Supercell
 from qernel.wavefunction import Wavefunction, build
 from qernel.wavefunction.assemble import relocated
 from qernel.wavefunction.orbitals.sea import Sea
+from qernel.wavefunction.parts import invariants
 from qernel.wavefunction.parts.vicinity import Vicinity
-from test_jet import X, exact, quick, smooth
+from test_jet import X, constant, exact, quick, smooth
 
 SIX = replace(FAMILY, electrons=(6, 0))
 MODEL = SMALL.model_copy(update={"ansatz": "lem", "many_body_range": 2.0})
@@ -68,6 +70,22 @@ def test_messages_have_their_derivatives() -> None:
         lambda: (messages(functions(X), exact(features)), exact(lambda x: messages(functions(x), features(x))))
     )
     np.testing.assert_allclose(got.data, expected.data, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("many", [0, 99])
+def test_what_is_read_of_invariants_has_its_derivatives(monkeypatch: pytest.MonkeyPatch, many: int) -> None:
+    """By an electron's own numbers and by all coordinates; the neighbours are images too."""
+    monkeypatch.setattr(invariants, "_MANY", many)
+    found = invariants.Invariants(replace(FAMILY, electrons=(3, 0)), 2.0)
+    weights, amounts, features = constant(found.count, 2), constant(4, found.vectors), smooth(3, 4)
+
+    def read(x: Any, h: Any) -> Any:
+        seen = found(x)
+        return concatenate([seen.read(weights), seen.along(h, amounts, constant(found.vectors))])
+
+    got, expected = quick(lambda: (read(seed(X), exact(features)), exact(lambda x: read(x, features(x)))))
+    scale = float(jnp.abs(expected.data).max())
+    np.testing.assert_allclose(got.data, expected.data, rtol=1e-9, atol=1e-11 * scale)
 
 
 @pytest.mark.parametrize("twist", [(0.0, 0.0), (0.5, 0.0), (1 / 3, -1 / 3)])

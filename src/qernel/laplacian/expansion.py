@@ -51,18 +51,16 @@ def curved(function: Callable[[Array], Any], coordinates: Array, metric: Array) 
     Returns:
         The pytree with a `Curved` for each array.
     """
-    count, size = coordinates.shape
 
     def along(direction: Array, opposite: Array) -> tuple[Any, Any]:
         def derivative(x: Array) -> Any:
-            return jax.jvp(function, (x,), (jnp.broadcast_to(direction, (count, size)),))[1]
+            return jax.jvp(function, (x,), (jnp.broadcast_to(direction, x.shape),))[1]
 
         return jax.jvp(derivative, (coordinates,), (opposite,))
 
-    unit = jnp.eye(size, dtype=coordinates.dtype)
+    unit = jnp.eye(coordinates.shape[1], dtype=coordinates.dtype)
     gradient, second = jax.vmap(along)(unit, jnp.swapaxes(metric, 1, 2))
-    value = function(coordinates)
-    return jax.tree.map(lambda v, g, s: Curved(v, g, s.sum(0)), value, gradient, second)
+    return jax.tree.map(lambda v, g, s: Curved(v, g, s.sum(0)), function(coordinates), gradient, second)
 
 
 def composed(functions: Expanded | Curved, coordinates: Jet) -> Jet:

@@ -41,9 +41,8 @@ class Own(NamedTuple):
         """Σ_v F_v a_v of functions ``[N, x, v]`` and a dense jet of amounts ``[N, v]``: ``[N, x]``."""
         (value, gradient, curvature), numbers = self
         slopes = jnp.einsum("bixv,iv->ibx", gradient, amounts.value)
-        # Functions and amounts change together: one product for both.
-        changes = jnp.concatenate([numbers.data[1:], amounts.data[1:]], axis=-1)
-        changes = jnp.einsum("tic,icx->tix", changes, jnp.concatenate([slopes, jnp.swapaxes(value, 1, 2)], axis=1))
+        changes = jnp.einsum("tib,ibx->tix", numbers.data[1:], slopes)
+        changes = changes + jnp.einsum("tiv,ixv->tix", amounts.data[1:], value)
         both = jnp.einsum("tib,tiv->ibv", numbers.jacobian, amounts.jacobian)
         bent = jnp.einsum("ixv,iv->ix", curvature, amounts.value) + 2.0 * jnp.einsum("bixv,ibv->ix", gradient, both)
         return from_parts(jnp.einsum("ixv,iv->ix", value, amounts.value), changes[:-1], changes[-1] + bent)

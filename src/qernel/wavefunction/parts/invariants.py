@@ -5,11 +5,13 @@ t_k, what surrounds its neighbours, w_kl = Σ_j b_k(r_ij) v_l(j), and products o
 lattice, rotations and reflections of the potential and the exchange of electrons change none of them but by the order
 of the electrons; nothing knows where the origin is.
 
-All but w_kl are functions of 5K + 2 numbers of the electron: what surrounds it, and its place (`laplacian.own`).
+All but w_kl are functions of 5K + 2 numbers of the electron: what surrounds it, and its place. Of many electrons they
+are differentiated by these numbers (`laplacian.own`), of few by the coordinates of all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,8 +24,12 @@ from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.jet import Jet, columns, concatenate, contract, pointwise
 from qernel.laplacian.own import Own, own
 from qernel.laplacian.pairs import PairFunctions, gathered, messages
+from qernel.laplacian.short import summed
 from qernel.wavefunction.parts.many_body import Potential, potential_of
 from qernel.wavefunction.parts.vicinity import Vicinity
+
+_MANY = 32
+"""Electrons from which on derivatives go by an electron's own 5K + 2 numbers: 22 directions in place of 2N."""
 
 
 class Seen(NamedTuple):
@@ -36,17 +42,17 @@ class Seen(NamedTuple):
         pairs: the scalar functions of all pairs (`Vicinity`).
     """
 
-    scalars: Array
-    vectors: Array
+    scalars: Any
+    vectors: Any
     pairs: PairFunctions
 
-    def read(self, weights: Array) -> Array:
+    def read(self, weights: Array) -> Any:
         """The invariants times weights ``[f, c]``: ``[N, c]``."""
-        return self.scalars @ weights
+        return contract("nf,fc->nc", self.scalars, weights)
 
-    def along(self, features: Array, weights: Array, bias: Array) -> Array:
+    def along(self, features: Any, weights: Array, bias: Array) -> Any:
         """The sum of the vectors, each times what features ``[N, c]`` say with weights ``[c, n]``: ``[N, 2]``."""
-        return jnp.einsum("nxv,nv->nx", self.vectors, features @ weights + bias)
+        return contract("nxv,nv->nx", self.vectors, contract("nc,cv->nv", features, weights) + bias)
 
 
 class Carried(NamedTuple):
@@ -85,11 +91,13 @@ class Carried(NamedTuple):
         """See `Seen.along`."""
         first, last = len(self.pairs.values), len(self.pairs.values) + self.passed.shape[-1]
         passed = np.isin(np.arange(len(bias)), np.arange(first, last))
-        heard, others = (
-            contract("nc,cv->nv", features, weights[:, which]) + bias[which] for which in (passed, ~passed)
-        )
-        moved: Jet = contract("nxv,nv->nx", self.passed, heard) + self.vectors.weighted(others)
-        return moved
+        heard = contract("nc,cv->nv", features, weights[:, passed]) + bias[passed]
+        moved = summed(self.passed, columns(heard, 0, heard.shape[-1], (1, heard.shape[-1])), -1)
+        # Weights belong to the vectors: amounts of these need no derivatives.
+        others, constant = weights[:, ~passed], bias[~passed]
+        moved = moved + self.vectors.mapped(lambda part: part @ others.T).weighted(features)
+        found: Jet = moved + self.vectors.mapped(lambda part: part @ constant).carried()
+        return found
 
 
 @dataclass(frozen=True)
@@ -136,45 +144,46 @@ class Invariants:
         pairs = functions.chosen(slice(0, k))
         near = gathered(functions, carried=isinstance(positions, Jet))
         w = _shortened(_passed(pairs, _shortened(columns(near, k, 3 * k, (2, k)))))
-        if isinstance(positions, Jet):
+        if isinstance(positions, Jet) and len(x) >= _MANY:
             place = positions.dense()
-            scalars, vectors = own(self._alone, concatenate([near, place]))
+            numbers = concatenate([near, place])
+            scalars, vectors = own(lambda b: self._alone(b[:, : 5 * k], b[:, 5 * k :]), numbers)
             return Carried(scalars, vectors, own(self._slopes, place), w, pairs)
-        numbers = jnp.concatenate([near, x], axis=-1)
-        scalars, vectors = self._alone(numbers)
-        crossed = _dots(self._slopes(x), w)
-        vectors = jnp.concatenate([vectors[..., :k], w, vectors[..., k:]], axis=-1)
-        return Seen(jnp.concatenate([scalars, crossed], axis=-1), vectors, pairs)
+        scalars, vectors = self._alone(near, positions)
+        last = vectors.shape[-1]
+        v, others = columns(vectors, 0, k, (k,)), columns(vectors, k, last, (last - k,))
+        return Seen(concatenate([scalars, _dots(self._slopes(positions), w)]), concatenate([v, w, others]), pairs)
 
-    def _alone(self, numbers: Array) -> tuple[Array, Array]:
-        """Invariants ``[N, f']`` and vectors ``[N, 2, n']`` of what surrounds an electron and its place, ``[N, B]``."""
+    def _alone(self, near: Any, place: Any) -> tuple[Any, Any]:
+        """Invariants ``[N, f']`` and vectors ``[N, 2, n']`` of what is near, ``[N, 5 K]``, and of the place."""
         k, a = self.vicinity.scalars, self.potential.factors
-        near, place = numbers[:, : 5 * k], numbers[:, 5 * k :]
-        s = bounded(near[:, :k] - jnp.asarray(self.vicinity.mean, near.dtype))
-        v, t = (_shortened(near[:, m * k : (m + 2) * k].reshape(-1, 2, k)) for m in (1, 3))
+        s = bounded(columns(near, 0, k, (k,)) + jnp.asarray(-self.vicinity.mean, near.dtype))
+        v, t = (_shortened(columns(near, m * k, (m + 2) * k, (2, k))) for m in (1, 3))
         turned = _shortened(_turned(t, v))
-        bent = (turned.reshape(-1, 2, k, k)[..., None] * v[:, :, None, None, :]).sum(1)
         first, second = np.triu_indices(k)
+        bent = _summed(_picked(turned, (np.arange(k)[:, None] * k + first).ravel()) * _picked(v, np.tile(second, k)))
         # Of the third order, and so without the long tails that would let few configurations decide an update.
-        bent = (1.0 / _MOST) * bent[:, :, first, second].reshape(len(near), -1)
-        scalars = [s, _products(s[:, None]), _products(v), _products(t), bent]
+        bent = (1.0 / _MOST) * bent
+        scalars = [s, _products(s, s), _summed(_products(v, v)), _summed(_products(t, t)), bent]
         vectors = [v, turned]
         if a:
             factors = self._factors(place)
-            c, g, h = factors[:, :a], *(factors[:, m * a : (m + 2) * a].reshape(-1, 2, a) for m in (1, 3))
-            scalars += [c, _products(c[:, None]), _dots(c[:, None], s[:, None]), _dots(g, v), _dots(h, t)]
+            c = columns(factors, 0, a, (a,))
+            g, h = (columns(factors, m * a, (m + 2) * a, (2, a)) for m in (1, 3))
+            scalars += [c, _products(c, c), _outer(c, s), _dots(g, v), _dots(h, t)]
             vectors += [g, _shortened(_turned(t, g))]
-        return jnp.concatenate(scalars, axis=-1), jnp.concatenate(vectors, axis=-1)
+        return concatenate(scalars), concatenate(vectors)
 
-    def _slopes(self, place: Array) -> Array:
+    def _slopes(self, place: Any) -> Any:
         """∇c_a of unit spread at places ``[N, 2]``: ``[N, 2, A]``."""
         a = self.potential.factors
-        return self._factors(place)[:, a : 3 * a].reshape(-1, 2, a)
+        return columns(self._factors(place), a, 3 * a, (2, a))
 
-    def _factors(self, place: Array) -> Array:
-        """c_a and the components of ∇c_a and ∇∇c_a, each of unit spread over the cell: ``[N, 5 A]``."""
+    def _factors(self, positions: Any) -> Any:
+        """c_a and the components of ∇c_a and ∇∇c_a, each of unit spread over the cell: ``[N, 5 A]``, local."""
         waves, weights, phases = self.potential
-        angles = place @ jnp.asarray(waves.T, place.dtype) + jnp.asarray(phases, place.dtype)
+        angles = contract("nx,xg->ng", positions, jnp.asarray(waves.T, positions.dtype))
+        angles = angles + jnp.asarray(phases, positions.dtype)
         lengths = np.linalg.norm(waves, axis=1)
         flat, slope, bend = (
             np.sqrt(share * (weights**2 * lengths**m).sum()) for m, share in ((0, 0.5), (2, 0.25), (4, 0.25))
@@ -188,8 +197,9 @@ class Invariants:
         for gg in (waves[:, 0] ** 2 - waves[:, 1] ** 2, 2.0 * waves[:, 0] * waves[:, 1]):
             from_cos += [-gg * weights / bend, nothing]
             from_sin += [nothing, -gg * weights / bend]
-        tables = [jnp.asarray(np.stack(table, axis=1), place.dtype) for table in (from_cos, from_sin)]
-        return jnp.cos(angles) @ tables[0] + jnp.sin(angles) @ tables[1]
+        cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
+        tables = [jnp.asarray(np.stack(table, axis=1), positions.dtype) for table in (from_cos, from_sin)]
+        return contract("ng,gf->nf", cos, tables[0]) + contract("ng,gf->nf", sin, tables[1])
 
 
 _MOST = 3.0
@@ -206,47 +216,66 @@ def bounded(x: Any) -> Any:
 
 def _shortened(v: Any) -> Any:
     """The same for the lengths of vectors ``[N, 2, m]``."""
-    factor = pointwise(lambda y: jax.lax.rsqrt(1.0 + y / _MOST**2), _squares(v))
+    factor = pointwise(lambda y: jax.lax.rsqrt(1.0 + y / _MOST**2), _summed(v * v))
     return v * columns(factor, 0, v.shape[-1], (1, v.shape[-1]))
 
 
-def _squares(v: Any) -> Any:
-    """v·v of vectors ``[N, 2, m]``."""
-    square = v * v
-    return Jet(square.data.sum(-2)) if isinstance(square, Jet) else square.sum(-2)
+def _picked(x: Any, index: np.ndarray) -> Any:
+    """Entries of the last axis."""
+    return _reshaped(x, lambda data: data[..., index])
 
 
-def _flat(v: Jet) -> Jet:
-    """Vectors ``[N, 2, m]`` as ``[N, 2 m]``."""
-    return Jet(v.data.reshape(*v.data.shape[:2], -1))
-
-
-def _products(a: Array) -> Array:
-    """a_k·a_l for k ≤ l, of vectors ``[N, d, m]``."""
+def _products(a: Any, b: Any) -> Any:
+    """a_k a_l for k ≤ l."""
     k, m = np.triu_indices(a.shape[-1])
-    return _dots(a, a).reshape(len(a), a.shape[-1], -1)[:, k, m]
+    return _picked(a, k) * _picked(b, m)
 
 
-def _dots(a: Array, b: Array) -> Array:
-    """a_k·b_l of vectors ``[N, d, m]``, the second index fastest."""
-    return (a[..., :, None] * b[..., None, :]).sum(1).reshape(len(a), -1)
+def _summed(x: Any) -> Any:
+    """The sum over the components of ``[N, 2, m]``."""
+    return _reshaped(x, lambda data: data.sum(-2))
 
 
-def _turned(t: Array, v: Array) -> Array:
+def _outer(a: Any, b: Any) -> Any:
+    """a_k b_l, the second index fastest."""
+    k, m = np.divmod(np.arange(a.shape[-1] * b.shape[-1]), b.shape[-1])
+    return _picked(a, k) * _picked(b, m)
+
+
+def _reshaped(x: Any, change: Callable[[Array], Array]) -> Any:
+    """The same change of the shape of everything that x carries."""
+    return Jet(change(x.data), x.owners) if isinstance(x, Jet) else change(x)
+
+
+def _components(x: Any) -> tuple[Any, Any]:
+    """Both components of ``[N, 2, m]``."""
+    return _reshaped(x, lambda data: data[..., 0, :]), _reshaped(x, lambda data: data[..., 1, :])
+
+
+def _turned(t: Any, v: Any) -> Any:
     """t_k·v_l of tensors and vectors ``[N, 2, m]``, as ``[N, 2, k l]``, the second index fastest."""
-    even, odd = (part[:, :, None] for part in (t[:, 0], t[:, 1]))
-    x, y = (part[:, None, :] for part in (v[:, 0], v[:, 1]))
-    return jnp.stack([even * x + odd * y, odd * x - even * y], axis=1).reshape(len(t), 2, -1)
+    (even, odd), (x, y) = (_components(part) for part in (t, v))
+    both = concatenate([_outer(even, x) + _outer(odd, y), _outer(odd, x) + (-1.0) * _outer(even, y)])
+    return columns(both, 0, both.shape[-1], (2, both.shape[-1] // 2))
 
 
 def _passed(pairs: PairFunctions, v: Any) -> Any:
     """Σ_j b_k(r_ij) v_l(j) of vectors ``[N, 2, m]``, as ``[N, 2, k m]``."""
+    heard = messages(pairs, _flat(v))
     size = v.shape[-1]
 
     def change(data: Array) -> Array:
         parts = data.reshape(*data.shape[:-1], 2, size)
         return jnp.moveaxis(parts, -2, -3).reshape(*data.shape[:-2], 2, -1)
 
-    if isinstance(v, Jet):
-        return Jet(change(messages(pairs, _flat(v)).data))
-    return change(messages(pairs, v.reshape(len(v), -1)))
+    return _reshaped(heard, change)
+
+
+def _dots(a: Any, b: Any) -> Any:
+    """a_k·b_l of vectors ``[N, 2, m]``."""
+    return _summed(_outer(a, b))
+
+
+def _flat(v: Any) -> Any:
+    """Vectors ``[N, 2, m]`` as ``[N, 2 m]``."""
+    return _reshaped(v, lambda data: data.reshape(*data.shape[:-2], -1))
