@@ -142,9 +142,9 @@ def test_determinants_of_displaced_orbitals(width: int, complex: bool) -> None:
 
 
 def surroundings(b: Array) -> tuple[Array, Array]:
-    """Functions of four numbers of each electron ``[n, 4]``: ``[n, 5]`` and ``[n, 2, 3]``."""
-    numbers = jnp.tanh(b @ constant(4, 5)) * (1.0 + b[:, :1] * b[:, 1:2])
-    return numbers, jnp.cos(b @ constant(4, 6)).reshape(-1, 2, 3) * b[:, None, 2:3]
+    """Functions of four numbers of each electron ``[4, n]``: ``[5, n]`` and ``[2, 3, n]``."""
+    numbers = jnp.tanh(constant(5, 4) @ b) * (1.0 + b[0] * b[1])
+    return numbers, jnp.cos(constant(6, 4) @ b).reshape(2, 3, -1) * b[2]
 
 
 def test_functions_of_own_numbers_have_their_derivatives() -> None:
@@ -152,8 +152,8 @@ def test_functions_of_own_numbers_have_their_derivatives() -> None:
     numbers, amounts, weights = smooth(3, 4), smooth(3, 3), constant(5, 2)
 
     def plain(x: Array) -> Array:
-        scalars, vectors = surroundings(numbers(x))
-        return jnp.concatenate([scalars @ weights, jnp.einsum("nxv,nv->nx", vectors, amounts(x))], axis=-1)
+        scalars, vectors = surroundings(numbers(x).T)
+        return jnp.concatenate([scalars.T @ weights, jnp.einsum("xvn,nv->nx", vectors, amounts(x))], axis=-1)
 
     def by_rule() -> list[Jet]:
         scalars, vectors = own_functions(surroundings, exact(numbers))

@@ -44,23 +44,28 @@ def curved(function: Callable[[Array], Any], coordinates: Array, metric: Array) 
     """What `Curved` has of functions F(x_i), from Σ_a ∂_a ∂_(g_a) F: as many directions as coordinates.
 
     Args:
-        function: ``[N, B]`` → a pytree of ``[N, ...]``, each electron by itself.
+        function: ``[B, N]`` → a pytree of ``[..., N]``, each electron by itself; electrons last, because most of what
+            is computed of few numbers has short axes.
         coordinates: x ``[N, B]``.
         metric: g ``[B, B, N]``.
 
     Returns:
         The pytree with a `Curved` for each array.
     """
+    at, unit = coordinates.T, jnp.eye(coordinates.shape[1], dtype=coordinates.dtype)
 
     def along(direction: Array, opposite: Array) -> tuple[Any, Any]:
         def derivative(x: Array) -> Any:
-            return jax.jvp(function, (x,), (jnp.broadcast_to(direction, x.shape),))[1]
+            return jax.jvp(function, (x,), (jnp.broadcast_to(direction[:, None], x.shape),))[1]
 
-        return jax.jvp(derivative, (coordinates,), (opposite,))
+        return jax.jvp(derivative, (at,), (opposite,))
 
-    unit = jnp.eye(coordinates.shape[1], dtype=coordinates.dtype)
-    gradient, second = jax.vmap(along)(unit, jnp.swapaxes(metric, 1, 2))
-    return jax.tree.map(lambda v, g, s: Curved(v, g, s.sum(0)), function(coordinates), gradient, second)
+    gradient, second = jax.vmap(along)(unit, metric)
+
+    def joined(value: Array, slope: Array, bend: Array) -> Curved:
+        return Curved(*(jnp.moveaxis(part, -1, axis) for part, axis in ((value, 0), (slope, 1), (bend.sum(0), 0))))
+
+    return jax.tree.map(joined, function(at), gradient, second)
 
 
 def composed(functions: Expanded | Curved, coordinates: Jet) -> Jet:

@@ -52,11 +52,11 @@ def own(function: Callable[[Array], Any], numbers: Jet) -> Any:
     """Functions of the numbers of each electron.
 
     Args:
-        function: ``[N, B]`` → a pytree of arrays ``[N, ...]``, each electron by itself.
+        function: ``[B, N]`` → a pytree of arrays ``[..., N]``, each electron by itself.
         numbers: a dense jet of ``[N, B]``.
 
     Returns:
-        The pytree with an `Own` for each array.
+        The pytree with an `Own`, ``[N, ...]``, for each array.
     """
     found = curved(function, numbers.value, metric(numbers))
     return jax.tree.map(lambda part: Own(part, numbers), found, is_leaf=lambda part: isinstance(part, Curved))

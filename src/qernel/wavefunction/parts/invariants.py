@@ -139,51 +139,54 @@ class Invariants:
     def __call__(self, positions: Array | Jet) -> Seen | Carried:
         """Of positions ``[N, 2]`` in a_M, or of their seed jet."""
         x = positions.value if isinstance(positions, Jet) else positions
-        k = self.vicinity.scalars
+        k, a = self.vicinity.scalars, self.potential.factors
         functions = self.vicinity(x)
         pairs = functions.chosen(slice(0, k))
         near = gathered(functions, carried=isinstance(positions, Jet))
-        w = _shortened(_passed(pairs, _shortened(columns(near, k, 3 * k, (2, k)))))
+        w = _shortened(_passed(pairs, _shortened(columns(near, k, 3 * k, (2, k)), -2)), -2)
+        place: Any = positions.dense() if isinstance(positions, Jet) else positions
+        numbers = concatenate([near, place])
         if isinstance(positions, Jet) and len(x) >= _MANY:
-            place = positions.dense()
-            numbers = concatenate([near, place])
-            scalars, vectors = own(lambda b: self._alone(b[:, : 5 * k], b[:, 5 * k :]), numbers)
+            scalars, vectors = own(self._alone, numbers)
             return Carried(scalars, vectors, own(self._slopes, place), w, pairs)
-        scalars, vectors = self._alone(near, positions)
+        scalars, vectors = (_electrons_first(part) for part in self._alone(_electrons_last(numbers)))
         last = vectors.shape[-1]
-        v, others = columns(vectors, 0, k, (k,)), columns(vectors, k, last, (last - k,))
-        return Seen(concatenate([scalars, _dots(self._slopes(positions), w)]), concatenate([v, w, others]), pairs)
+        vectors = [columns(vectors, 0, k, (k,)), w, columns(vectors, k, last, (last - k,))]
+        if a:
+            g, size = _electrons_first(self._slopes(_electrons_last(place))), w.shape[-1]
+            crossed = summed(columns(g, 0, a, (a, 1)), columns(w, 0, size, (1, size)), -3)
+            scalars = concatenate([scalars, _flat(crossed)])
+        return Seen(scalars, concatenate(vectors), pairs)
 
-    def _alone(self, near: Any, place: Any) -> tuple[Any, Any]:
-        """Invariants ``[N, f']`` and vectors ``[N, 2, n']`` of what is near, ``[N, 5 K]``, and of the place."""
+    def _alone(self, numbers: Any) -> tuple[Any, Any]:
+        """Invariants ``[f', N]`` and vectors ``[2, n', N]`` of what surrounds an electron and its place, ``[B, N]``."""
         k, a = self.vicinity.scalars, self.potential.factors
-        s = bounded(columns(near, 0, k, (k,)) + jnp.asarray(-self.vicinity.mean, near.dtype))
-        v, t = (_shortened(columns(near, m * k, (m + 2) * k, (2, k))) for m in (1, 3))
-        turned = _shortened(_turned(t, v))
+        s = bounded(_rows(numbers, 0, k) + jnp.asarray(-self.vicinity.mean, numbers.dtype)[:, None])
+        v, t = (_shortened(_rows(numbers, m * k, (m + 2) * k, 2), -3) for m in (1, 3))
+        turned = _shortened(_turned(t, v), -3)
         first, second = np.triu_indices(k)
-        bent = _summed(_picked(turned, (np.arange(k)[:, None] * k + first).ravel()) * _picked(v, np.tile(second, k)))
+        pairs = (np.arange(k)[:, None] * k + first).ravel()
+        bent = summed(_picked(turned, pairs), _picked(v, np.tile(second, k)), -3)
         # Of the third order, and so without the long tails that would let few configurations decide an update.
-        bent = (1.0 / _MOST) * bent
-        scalars = [s, _products(s, s), _summed(_products(v, v)), _summed(_products(t, t)), bent]
+        scalars = [s, _products(s), _products(v), _products(t), (1.0 / _MOST) * bent]
         vectors = [v, turned]
         if a:
-            factors = self._factors(place)
-            c = columns(factors, 0, a, (a,))
-            g, h = (columns(factors, m * a, (m + 2) * a, (2, a)) for m in (1, 3))
-            scalars += [c, _products(c, c), _outer(c, s), _dots(g, v), _dots(h, t)]
-            vectors += [g, _shortened(_turned(t, g))]
-        return concatenate(scalars), concatenate(vectors)
+            factors = self._factors(_rows(numbers, 5 * k, 5 * k + 2))
+            c, g, h = (_rows(factors, 0, a), *(_rows(factors, m * a, (m + 2) * a, 2) for m in (1, 3)))
+            scalars += [c, _products(c), _dots(c, s), _dots(g, v), _dots(h, t)]
+            vectors += [g, _shortened(_turned(t, g), -3)]
+        return _joined(scalars), _joined(vectors)
 
     def _slopes(self, place: Any) -> Any:
-        """∇c_a of unit spread at places ``[N, 2]``: ``[N, 2, A]``."""
+        """∇c_a of unit spread at places ``[2, N]``: ``[2, A, N]``."""
         a = self.potential.factors
-        return columns(self._factors(place), a, 3 * a, (2, a))
+        return _rows(self._factors(place), a, 3 * a, 2)
 
-    def _factors(self, positions: Any) -> Any:
-        """c_a and the components of ∇c_a and ∇∇c_a, each of unit spread over the cell: ``[N, 5 A]``, local."""
+    def _factors(self, place: Any) -> Any:
+        """c_a, ∇c_a and ∇∇c_a, each component of unit spread over the cell, at places ``[2, N]``: ``[5 A, N]``."""
         waves, weights, phases = self.potential
-        angles = contract("nx,xg->ng", positions, jnp.asarray(waves.T, positions.dtype))
-        angles = angles + jnp.asarray(phases, positions.dtype)
+        angles = contract("gx,xn->gn", jnp.asarray(waves, place.dtype), place)
+        angles = angles + jnp.asarray(phases, place.dtype)[:, None]
         lengths = np.linalg.norm(waves, axis=1)
         flat, slope, bend = (
             np.sqrt(share * (weights**2 * lengths**m).sum()) for m, share in ((0, 0.5), (2, 0.25), (4, 0.25))
@@ -198,8 +201,8 @@ class Invariants:
             from_cos += [-gg * weights / bend, nothing]
             from_sin += [nothing, -gg * weights / bend]
         cos, sin = pointwise(jnp.cos, angles), pointwise(jnp.sin, angles)
-        tables = [jnp.asarray(np.stack(table, axis=1), positions.dtype) for table in (from_cos, from_sin)]
-        return contract("ng,gf->nf", cos, tables[0]) + contract("ng,gf->nf", sin, tables[1])
+        tables = [jnp.asarray(np.stack(table), place.dtype) for table in (from_cos, from_sin)]
+        return contract("fg,gn->fn", tables[0], cos) + contract("fg,gn->fn", tables[1], sin)
 
 
 _MOST = 3.0
@@ -214,49 +217,10 @@ def bounded(x: Any) -> Any:
     return pointwise(lambda y: y * jax.lax.rsqrt(1.0 + (y / _MOST) ** 2), x)
 
 
-def _shortened(v: Any) -> Any:
-    """The same for the lengths of vectors ``[N, 2, m]``."""
-    factor = pointwise(lambda y: jax.lax.rsqrt(1.0 + y / _MOST**2), _summed(v * v))
-    return v * columns(factor, 0, v.shape[-1], (1, v.shape[-1]))
-
-
-def _picked(x: Any, index: np.ndarray) -> Any:
-    """Entries of the last axis."""
-    return _reshaped(x, lambda data: data[..., index])
-
-
-def _products(a: Any, b: Any) -> Any:
-    """a_k a_l for k ≤ l."""
-    k, m = np.triu_indices(a.shape[-1])
-    return _picked(a, k) * _picked(b, m)
-
-
-def _summed(x: Any) -> Any:
-    """The sum over the components of ``[N, 2, m]``."""
-    return _reshaped(x, lambda data: data.sum(-2))
-
-
-def _outer(a: Any, b: Any) -> Any:
-    """a_k b_l, the second index fastest."""
-    k, m = np.divmod(np.arange(a.shape[-1] * b.shape[-1]), b.shape[-1])
-    return _picked(a, k) * _picked(b, m)
-
-
-def _reshaped(x: Any, change: Callable[[Array], Array]) -> Any:
-    """The same change of the shape of everything that x carries."""
-    return Jet(change(x.data), x.owners) if isinstance(x, Jet) else change(x)
-
-
-def _components(x: Any) -> tuple[Any, Any]:
-    """Both components of ``[N, 2, m]``."""
-    return _reshaped(x, lambda data: data[..., 0, :]), _reshaped(x, lambda data: data[..., 1, :])
-
-
-def _turned(t: Any, v: Any) -> Any:
-    """t_k·v_l of tensors and vectors ``[N, 2, m]``, as ``[N, 2, k l]``, the second index fastest."""
-    (even, odd), (x, y) = (_components(part) for part in (t, v))
-    both = concatenate([_outer(even, x) + _outer(odd, y), _outer(odd, x) + (-1.0) * _outer(even, y)])
-    return columns(both, 0, both.shape[-1], (2, both.shape[-1] // 2))
+def _shortened(v: Any, axis: int) -> Any:
+    """The same for the lengths of vectors whose components are along an axis, counted from the last."""
+    factor = pointwise(lambda y: jax.lax.rsqrt(1.0 + y / _MOST**2), summed(v, v, axis))
+    return v * _reshaped(factor, lambda data: jnp.expand_dims(data, axis))
 
 
 def _passed(pairs: PairFunctions, v: Any) -> Any:
@@ -271,11 +235,61 @@ def _passed(pairs: PairFunctions, v: Any) -> Any:
     return _reshaped(heard, change)
 
 
+def _products(a: Any) -> Any:
+    """a_k·a_l for k ≤ l, of numbers ``[m, N]`` or vectors ``[2, m, N]``."""
+    k, m = np.triu_indices(a.shape[-2])
+    first, second = _picked(a, k), _picked(a, m)
+    return first * second if len(a.shape) == 2 else summed(first, second, -3)
+
+
 def _dots(a: Any, b: Any) -> Any:
-    """a_k·b_l of vectors ``[N, 2, m]``."""
-    return _summed(_outer(a, b))
+    """a_k·b_l of numbers ``[m, N]`` or vectors ``[2, m, N]``, the second index fastest."""
+    first, second = _reshaped(a, lambda data: data[..., :, None, :]), _reshaped(b, lambda data: data[..., None, :, :])
+    product = first * second if len(a.shape) == 2 else summed(first, second, -4)
+    return _reshaped(product, lambda data: data.reshape(*data.shape[:-3], -1, data.shape[-1]))
+
+
+def _turned(t: Any, v: Any) -> Any:
+    """t_k·v_l of tensors and vectors ``[2, m, N]``, as ``[2, k l, N]``, the second index fastest."""
+    turn = jnp.asarray([1.0, -1.0], t.dtype)[:, None, None]
+    quarter = _reshaped(t, lambda data: jnp.flip(data, -3) * turn)
+    return _joined([_dots(t, v), _dots(quarter, v)], jnp.stack, -3)
+
+
+def _rows(x: Any, start: int, stop: int, components: int = 0) -> Any:
+    """Some of the rows of ``[f, N]``: ``[m, N]``, or ``[components, m, N]``."""
+    shape = (components, (stop - start) // components) if components else (stop - start,)
+    return _reshaped(x, lambda data: data[..., start:stop, :].reshape(*data.shape[:-2], *shape, data.shape[-1]))
+
+
+def _picked(x: Any, index: np.ndarray) -> Any:
+    """Rows of ``[..., m, N]``."""
+    return _reshaped(x, lambda data: data[..., index, :])
+
+
+def _joined(parts: list[Any], join: Callable[..., Array] = jnp.concatenate, axis: int = -2) -> Any:
+    """What is ``[..., m, N]`` one after the other."""
+    if isinstance(parts[0], Jet):
+        return Jet(join([part.data for part in parts], axis=axis))
+    return join(parts, axis=axis)
+
+
+def _electrons_last(x: Any) -> Any:
+    """``[N, B]`` → ``[B, N]``."""
+    return _reshaped(x, lambda data: jnp.swapaxes(data, -1, -2))
+
+
+def _electrons_first(x: Any) -> Any:
+    """``[..., N]`` → ``[N, ...]``."""
+    rank = len(x.shape)
+    return _reshaped(x, lambda data: jnp.moveaxis(data, -1, -rank))
 
 
 def _flat(v: Any) -> Any:
     """Vectors ``[N, 2, m]`` as ``[N, 2 m]``."""
     return _reshaped(v, lambda data: data.reshape(*data.shape[:-2], -1))
+
+
+def _reshaped(x: Any, change: Callable[[Array], Array]) -> Any:
+    """The same linear change of everything that x carries."""
+    return Jet(change(x.data), x.owners) if isinstance(x, Jet) else change(x)
