@@ -72,13 +72,14 @@ def test_messages_have_their_derivatives() -> None:
     np.testing.assert_allclose(got.data, expected.data, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize(("many", "depth"), [(0, 1.5), (99, 1.5), (0, 0.0), (99, 0.0)])
+@pytest.mark.parametrize(("electrons", "depth"), [((2, 1), 1.5), ((3, 0), 0.0)])
+@pytest.mark.parametrize("many", [0, 99])
 def test_what_is_read_of_invariants_has_its_derivatives(
-    monkeypatch: pytest.MonkeyPatch, many: int, depth: float
+    monkeypatch: pytest.MonkeyPatch, many: int, electrons: tuple[int, int], depth: float
 ) -> None:
     """By an electron's own numbers and by all coordinates, in a potential or none; the neighbours are images too."""
     monkeypatch.setattr(invariants, "_MANY", many)
-    family = replace(FAMILY, electrons=(3, 0), constants={**FAMILY.constants, "V0": depth})
+    family = replace(FAMILY, electrons=electrons, constants={**FAMILY.constants, "V0": depth})
     found = invariants.Invariants(family, 2.0)
     weights, amounts, features = constant(found.count, 2), constant(4, found.vectors), smooth(3, 4)
 
