@@ -207,6 +207,17 @@ def test_inside_the_answer_is_the_stored_one(quick: list[Any], capsys: pytest.Ca
     assert f"{meV:.2f}" in found.text() and "Geier" in found.text() and found.as_dict()["train"] is None
 
 
+def test_only_what_says_something_agrees_or_does_not() -> None:
+    """A model of which nothing is stored has no say; one for every size is named with its electrons."""
+    found = qernel.ask("default", depth="18 meV", models=SHIPPED)
+    first, second, third = found.said
+    silent = replace(second, answer=None, change=None)
+    assert replace(found, said=[first, silent, third]).sure.startswith("n6 agrees")
+    assert third.answer is not None
+    other = replace(third, answer=third.answer._replace(phase="liquid"))
+    assert replace(found, said=[first, silent, other]).sure == "n6 says otherwise"
+
+
 def test_energies_are_in_the_units_of_the_sample() -> None:
     """Twice the mass and twice ε: half of E0 at the same U, so the same dimensionless state at half of the depth."""
     heavy = qernel.ask(None, mass=0.7, epsilon=10, period="8.031nm", depth="9 meV", phase=45, models=["n6"])

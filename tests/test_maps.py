@@ -188,3 +188,10 @@ def test_ask_answers_from_a_map_at_once(stored: Stored, monkeypatch: pytest.Monk
     assert answer.energy.value == pytest.approx(cubic(0.5, middle))
     assert liquid.said[0].change == crystal.said[0].change == (0.8, 1.2)
     assert "between λ = 0.8 and 1.2" in liquid.sentence
+
+
+def test_seven_digits_of_a_parameter_are_the_parameter(stored: Stored) -> None:
+    stored.put("observables.nc", 10.623473)
+    found = Results(stored.shelf).at("lam", 1.0, {"U": setting("default").material.U})
+    assert found is not None and found.origin == "stored"
+    assert Results(stored.shelf).at("lam", 1.0, {"U": 10.6235}) is None

@@ -17,6 +17,7 @@ from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.measure.energies import ENERGIES
 from qernel.structure import LIQUID, SOLID, UNDECIDED
 from qernel.text import columns, describe
+from qernel.wavefunction.registry import UNIVERSAL
 
 LIMITS = (
     "one band of spin-polarised carriers in a smooth moiré potential, at temperature 0, without disorder; one finite "
@@ -73,11 +74,11 @@ class Answer:
         if best.word == UNDECIDED:
             return "inside of what was trained"
         doubts = best.answer is not None and bool(best.answer.doubts)
-        unlike = [one for one in self.said[1:] if one.candidate.inside and one.word != best.word]
-        if unlike:
-            return f"{', '.join(one.candidate.shelf.name for one in unlike)} say otherwise"
-        alike = [one.candidate.shelf.name for one in self.said[1:] if one.candidate.inside]
-        agreed = f"{' and '.join(alike)} agree" if alike else "no second size to compare with"
+        others = [one for one in self.said[1:] if one.candidate.inside]
+        if unlike := [one for one in others if one.word not in (best.word, UNDECIDED)]:
+            return f"{_names(unlike)} say{'s' * (len(unlike) == 1)} otherwise"
+        alike = [one for one in others if one.word == best.word]
+        agreed = f"{_names(alike)} agree{'s' * (len(alike) == 1)}" if alike else "no second size to compare with"
         return f"{agreed}, error bars doubtful" if doubts else agreed
 
     @property
@@ -194,6 +195,16 @@ def _of_model(one: Evidence, meV: float, *, main: bool) -> list[str]:
     rows += [[name, *_both(getattr(answer, name), meV)] for name in ENERGIES]
     order = "" if answer.order_parameter is None else f"  density order |ρ_K|² = {answer.order_parameter.number}"
     return ["", head, _indented(columns(rows)), order, f"  {answer.source or answer.energy.source}"]
+
+
+def _names(said: Sequence[Evidence]) -> str:
+    return " and ".join(map(_named, said))
+
+
+def _named(one: Evidence) -> str:
+    """A model; of weights that serve several systems, with this one."""
+    name, system = one.candidate.shelf.name, one.candidate.system
+    return f"{name} ({system.count} electrons)" if one.candidate.shelf.config.model.ansatz in UNIVERSAL else name
 
 
 def _both(number: Quantity, meV: float) -> tuple[str, str]:

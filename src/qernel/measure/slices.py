@@ -23,6 +23,10 @@ _WORST |= {"energy_rhat": "max", f"{ORDER}_rhat": "max"}
 """What is said of several points together."""
 
 
+SAME = 1e-6
+"""Relative difference of values that are one: U is typed with seven digits, and energies have four."""
+
+
 class Slice(NamedTuple):
     """A point.
 
@@ -49,12 +53,12 @@ def fitting(
 
 def same_elsewhere(data: xarray.Dataset, others: Mapping[str, float]) -> bool:
     """Whether results were measured at these values of all parameters but the one along them."""
-    return all(name in data.coords and math.isclose(data[name], value, rel_tol=1e-9) for name, value in others.items())
+    return all(name in data.coords and math.isclose(data[name], value, rel_tol=SAME) for name, value in others.items())
 
 
 def exact(data: xarray.Dataset, along: str, value: float) -> Slice | None:
     """What was measured at a value; None where it was not, or where nothing is to be concluded from it."""
-    places = np.flatnonzero(np.isclose(data[along].values, value, rtol=1e-9, atol=1e-12))
+    places = np.flatnonzero(np.isclose(data[along].values, value, rtol=SAME, atol=1e-12))
     if not len(places) or _useless(data)[places[0]]:
         return None
     return Slice(data.isel({along: int(places[0])}))
