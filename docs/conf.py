@@ -52,6 +52,7 @@ html_math_renderer = "mathml"
 
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 4
+smartquotes = False  # --exchange is an option
 # A code host gives every heading an anchor, whatever its level.
 suppress_warnings = ["myst.header"]
 

@@ -3,4 +3,5 @@
 cd "$(dirname "$0")/.."
 . scripts/environment.sh lock-dev.txt
 export OPENBLAS_NUM_THREADS=1
+export TF_CPP_MIN_LOG_LEVEL=3  # or notebooks show that XLA compiled slowly on a busy machine
 exec .venv/bin/python -m sphinx --quiet --fail-on-warning --keep-going "$@" docs site

@@ -67,7 +67,7 @@ class Model:
         if self.training is not None and not self.training.complete:
             facts.append(("training", self.training.sentence))
         if self.card is not None:
-            facts += [("made by", self.card.made_by), ("not good for", "; ".join(self.card.not_good_for))]
+            facts += [("made by", self.card.made_by), ("not good for", " ".join(self.card.not_good_for))]
         asked = "model.at(λ).energy(), model.query([...]), model.scan([...]), model.observe([...], NAMES)"
         return html_facts(f"Model {self.name}: {self.system}", [*facts, ("ask", asked)])
 
