@@ -95,6 +95,21 @@ class Browser:
         """What the page has written to its console: errors and violations of its policy."""
         return [entry["message"] for entry in self._call("POST", self._session + "/se/log", {"type": "browser"})]
 
+    def wait_for(self, promise: str) -> Any:
+        """What a promise of the page becomes."""
+        script = f"const done = arguments[arguments.length - 1]; ({promise}).then(done, (error) => done(String(error)))"
+        return self._call("POST", self._session + "/execute/async", {"script": script, "args": []})
+
+    def prefer(self, scheme: str) -> None:
+        """Turn the system ``light`` or ``dark``, as far as pages see it."""
+        wanted = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        body = {"cmd": "Emulation.setEmulatedMedia", "params": wanted}
+        self._call("POST", self._session + "/goog/cdp/execute", body)
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Give the window another size, its frame included."""
+        self._call("POST", self._session + "/window/rect", {"width": size[0], "height": size[1]})
+
     def screenshot(self, path: Path) -> None:
         """Write the window as PNG."""
         path.write_bytes(base64.b64decode(self._call("GET", self._session + "/screenshot")))

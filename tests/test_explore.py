@@ -184,6 +184,8 @@ def test_models_are_described(server: Server) -> None:
     assert (n6["curves"]["along"], n6["curves"]["at"]) == ("lam", {})
     assert n6["title"] == "n6: 6 electrons, filling 2/3" and (tiny["shipped"], n6["shipped"]) == (False, True)
     assert n6["material"] == "m* = 0.35 m_e, ε = 5, a_M = 8.03 nm, 15 meV deep at λ = 1" and n6["systems"] == []
+    assert (n6["fixed"], tiny["fixed"]) == ("m* = 0.35 m_e, ε = 5, a_M = 8.03 nm", "m* = 0.35 m_e, a_M = 8.03 nm")
+    assert "ε = 5 at U = 10.62" in tiny["material"]
     assert tiny["training"] and not n6["training"] and tiny["curves"] is None
     assert n6["parameters"][0]["step"] == 0.01 and len(n6["curves"]["points"]) == 33
 
@@ -532,7 +534,7 @@ def test_bounds_and_names(run: Path, model: Model, tmp_path: Path, capsys: pytes
     assert main(["explore", "--port", "70000"]) == 2
 
 
-def _process(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+def explored(*arguments: str) -> tuple[subprocess.Popen[str], str]:
     line = [sys.executable, "-m", "qernel.cli", "explore", "--no-browser", *arguments]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -541,9 +543,15 @@ def _process(*arguments: str) -> tuple[subprocess.Popen[str], str]:
     return process, first.split()[2]
 
 
+def assert_silent(process: subprocess.Popen[str], out: str, err: str) -> None:
+    """The end is all that the terminal has been told, apart from XLA's alarm about slow machines."""
+    assert process.returncode == 0 and out == ""
+    assert err.endswith("qernel explore: ended\n") and not re.search("Traceback|ERROR:|Exception", err), err
+
+
 def test_ctrl_c_ends_it_in_good_order(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text(METRICS)  # a run without a model: there is nothing to compile
-    process, address = _process(str(tmp_path))
+    process, address = explored(str(tmp_path))
     with closing(HTTPConnection(address.removeprefix("http://").rstrip("/"), timeout=60)) as connection:
         connection.request("GET", "/")
         assert connection.getresponse().read().startswith(b"<!DOCTYPE html>")
@@ -552,12 +560,39 @@ def test_ctrl_c_ends_it_in_good_order(tmp_path: Path) -> None:
     assert process.returncode == 0 and out == "" and err == "qernel explore: ended\n"
 
 
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_ended_in_the_middle_of_forty_moves(end: int) -> None:
+    """The model compiles, a slider is pulled, and the server is ended: soon, and without a traceback."""
+    process, address = explored("n6")
+    port = int(address.rstrip("/").rpartition(":")[2])
+    with closing(HTTPConnection(HOST, port, timeout=60)) as connection:  # it answers
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 200
+    with ExitStack() as open_still:
+        for index in range(40):
+            move = open_still.enter_context(socket.create_connection((HOST, port), timeout=60))
+            kind = ("live", "live", "stored")[index % 3]
+            line = f"GET /api/{kind}?model=n6&lam={0.5 + 0.0125 * index:.4f} HTTP/1.1"
+            move.sendall(f"{line}\r\nHost: {HOST}:{port}\r\n\r\n".encode())
+            if index % 2:
+                move.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if index % 5:  # the others wait for their answers when the server ends
+                move.close()
+        begin = time.monotonic()
+        process.send_signal(end)
+        time.sleep(0.2)
+        process.send_signal(end)  # impatience
+        out, err = process.communicate(timeout=60)
+    assert_silent(process, out, err)
+    assert time.monotonic() - begin < 30  # two seconds and what a busy machine adds
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium-driver)")
 def test_the_page_in_a_browser(run: Path, tmp_path: Path) -> None:
     """With the keyboard alone: the slider moves, stored and then live densities come; a screenshot is kept."""
     artefacts = Path(os.environ.get("QERNEL_TEST_ARTEFACTS") or tmp_path)
-    process, address = _process("n6", str(run))
+    process, address = explored("n6", str(run))
     try:
         with Browser(tmp_path / "profile") as browser:
             browser.open(address)

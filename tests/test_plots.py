@@ -126,7 +126,7 @@ def test_training_curves_accept_a_data_frame_and_one_row() -> None:
 def test_series_of_models_are_named_in_words() -> None:
     assert in_words("qernel") == "qernel"
     assert in_words("psiformer (film = false, kv_heads = 2, orbitals = bloch)") == (
-        "psiformer with 2 heads of keys and values, orbitals bloch, without FiLM layers"
+        "psiformer with 2 heads of keys and values, Bloch orbitals, without FiLM layers"
     )
 
 

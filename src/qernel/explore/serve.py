@@ -7,11 +7,13 @@ import threading
 import webbrowser
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import FrameType
 
 import uvicorn
 
 from qernel.errors import QernelError
 from qernel.explore.catalogue import Entry
+from qernel.explore.ending import leave
 from qernel.explore.protocol import PromptRequests
 from qernel.explore.server import Explorer, application
 
@@ -53,26 +55,45 @@ def configuration(explorer: Explorer, port: int) -> uvicorn.Config:
     )
 
 
+class _Server(uvicorn.Server):
+    """A second Ctrl-C adds nothing: uvicorn would leave its own tasks behind, with a traceback, and `leave` is near."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.force_exit = False
+
+
 def serve(
-    entries: Mapping[str, Entry], *, port: int | None = None, browser: bool = True, ready: Callable[[str], None]
+    entries: Mapping[str, Entry],
+    *,
+    port: int | None = None,
+    browser: bool = True,
+    ready: Callable[[str], None],
+    ended: Callable[[], None],
 ) -> None:
-    """Answer until Ctrl-C or SIGTERM.
+    """Answer until Ctrl-C or SIGTERM; the process ends soon after that, whatever is still being computed.
 
     Args:
         entries: the models of the page.
         port: to listen on; a free one if None.
         browser: whether to open the page.
         ready: called with the address as soon as it answers.
+        ended: called at the end, once.
     """
     with listen(port) as listener:
         number = listener.getsockname()[1]
         explorer = Explorer(entries, stopping=lambda: server.should_exit)
-        server = uvicorn.Server(configuration(explorer, number))
+        server = _Server(configuration(explorer, number))
         address = f"http://{HOST}:{number}/"
         # The socket listens already: whoever comes before the server answers waits in its queue.
         ready(address)
         if browser:
             # A browser in the terminal would keep this thread from answering it.
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+        over = threading.Event()
+        watch = [lambda: server.should_exit, over, ended]
+        threading.Thread(target=leave, args=watch, name="qernel explore end", daemon=True).start()
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once everything has ended in good order
             server.run(sockets=[listener])
+        over.set()
+    ended()

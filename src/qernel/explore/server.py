@@ -28,6 +28,7 @@ from qernel.errors import QernelError
 from qernel.explore import view
 from qernel.explore.catalogue import Entry, requested_state
 from qernel.explore.download import KINDS, disposition, download
+from qernel.explore.ending import TICK_S, Ending
 from qernel.explore.live import FIRST, GROWTH, LiveSampling, Stopped
 from qernel.explore.security import LocalOnly
 from qernel.storage import to_json
@@ -44,8 +45,6 @@ STREAMS = 8
 
 RESULTS = 32
 """Results that are kept for downloads; older ones are forgotten."""
-
-_TICK_S = 0.25
 
 
 class Explorer:
@@ -143,7 +142,7 @@ class Explorer:
             while not (sampling.finished or self.stopping()):
                 turn = asyncio.get_running_loop().run_in_executor(self.worker, sampling.advance)
                 turn.add_done_callback(_heard)
-                while not (await asyncio.wait([turn], timeout=_TICK_S))[0]:
+                while not (await asyncio.wait([turn], timeout=TICK_S))[0]:
                     if self.stopping():
                         return
                     yield _line(kind="progress", fraction=sampling.fraction, count=sampling.count)
@@ -169,6 +168,10 @@ class Explorer:
         warm: list[LiveSampling] = []
 
         def compile_first() -> None:
+            # What is stored comes first: the page opens with it, and reading takes seconds beside a compilation.
+            for entry in self.entries.values():
+                with suppress(QernelError):  # said when it is asked for
+                    view.describe(entry)
             entry = next(iter(self.entries.values()))
             if entry.available:
                 model = entry.model()
@@ -219,8 +222,8 @@ def application(explorer: Explorer, hosts: list[str]) -> Starlette:
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     handlers: Any = {QernelError: failed, HTTPException: failed}
-    guard = Middleware(LocalOnly, hosts=hosts)
-    return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers, lifespan=explorer.running)
+    middleware = [Middleware(Ending, stopping=explorer.stopping), Middleware(LocalOnly, hosts=hosts)]
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=explorer.running)
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -56,10 +56,12 @@ def describe(entry: Entry) -> dict[str, Any]:
     electrons = " + ".join(str(number) for number in model.hamiltonian.electrons if number)
     filling = Fraction(model.hamiltonian.count, cell.cells)
     systems = model.config.systems
+    material, fixed = _material(model)
     return about | {
         "title": f"{entry.name}: {electrons} electrons, filling {filling}",
         "filling": str(filling),
-        "material": _material(model),
+        "material": material,
+        "fixed": fixed,
         "systems": [system.label for system in systems] if len(systems) > 1 else [],
         "electrons": model.hamiltonian.count,
         "summary": f"{electrons} electrons on {cell.cells} moiré cells, {model.parameters} parameters",
@@ -73,14 +75,19 @@ def describe(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _material(model: Model) -> str:
-    """The material in words, or that there is none."""
+def _material(model: Model) -> tuple[str, str]:
+    """The material in words, or that there is none; and what of it no slider moves."""
     system = model.config.system
     material = system.material
     if material is None:
-        return "no material: reduced units"
-    words = f"m* = {material.effective_mass:g} m_e, ε = {material.dielectric:g}, a_M = {material.period_nm:.3g} nm"
-    return f"{words}, {material.depth_meV:g} meV deep at λ = 1" if system.reads("V0") else words
+        return "no material: reduced units", ""
+    mass, period = f"m* = {material.effective_mass:g} m_e", f"a_M = {material.period_nm:.3g} nm"
+    dielectric = f"ε = {material.dielectric:g}"
+    moved = "U" in model.ranges
+    words = [mass, f"{dielectric} at U = {material.U:.4g}" if moved else dielectric, period]
+    if system.reads("V0"):
+        words.append(f"{material.depth_meV:g} meV deep at λ = 1")
+    return ", ".join(words), ", ".join([mass, period] if moved else [mass, dielectric, period])
 
 
 def _slider(model: Model, name: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def interpolation_panels(
     *,
     trained: Sequence[tuple[float, float]],
     below: str,
+    title: str = "",
 ) -> Figure:
     """Excess energy, difference of densities and order parameter against λ, one above the other.
 
@@ -42,6 +43,7 @@ def interpolation_panels(
         order: ⟨|ρ_K|²⟩, by model; NaN where K does not fit the cell.
         trained: intervals of λ, in increasing order.
         below: what the reference is.
+        title: what was compared.
     """
     x = np.asarray(lam, dtype=np.float64)
     known = all(np.isfinite(np.asarray(values, dtype=np.float64)).all() for values, _ in order.values())
@@ -61,6 +63,7 @@ def interpolation_panels(
                 logarithmic(axes, x, y, error, label=name, **_shape(number))
             axes.tick_params(top=True, right=True, which="both")
             axes.legend()
+        panels[0].set_title(title)
         panels[0].set_ylabel(f"energy above {below}\nper electron  ($E_0$)")
         panels[1].set_ylabel(r"$\langle (n-n')^2\rangle\, /\, \bar n^2$")
         if known:

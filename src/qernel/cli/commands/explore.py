@@ -36,11 +36,14 @@ def run(options: argparse.Namespace) -> int:
     def ready(address: str) -> None:
         print(f"qernel explore: {address}  (Ctrl-C ends it)", flush=True)
 
+    def ended() -> None:
+        print("qernel explore: ended", file=sys.stderr)
+
     system = asked_system(options)
     if system and not options.runs:
         raise QernelError(
             "name the model that is shown with other electrons, supercell or twist, e.g. qernel explore lem"
         )
-    serve(catalogue(options.runs, system), port=options.port, browser=not options.no_browser, ready=ready)
-    print("qernel explore: ended", file=sys.stderr)
+    entries = catalogue(options.runs, system)
+    serve(entries, port=options.port, browser=not options.no_browser, ready=ready, ended=ended)
     return 0

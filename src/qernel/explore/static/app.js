@@ -7,7 +7,7 @@ import { ask } from "./requests.js";
 const POLL_MS = 2000;
 const get = (id) => document.getElementById(id);
 const panels = [];
-let models = [], opened = 0, writing;
+let models = [], opened = 0, scales = {}, writing;
 
 const REMEMBER_MS = 300; // browsers refuse to have the address changed at every move of a slider
 
@@ -32,7 +32,9 @@ function arrange() {
 
 /** All maps of a kind on one colour scale: what looks the same is the same. */
 function repaint() {
-  const largest = {};
+  // Scales do not shrink while λ is played through: what changes then is the density.
+  const largest = panels.some((panel) => panel.playing) ? scales : {};
+  scales = largest;
   for (const { current } of panels) if (current) largest[current.kind] = Math.max(largest[current.kind] ?? 0, current.map.largest);
   panels.forEach((panel) => panel.paint(largest));
   clearTimeout(writing);

@@ -1,13 +1,17 @@
 // The colours of maps.
 
-// The colour scale of Qernel's printed figures (YlGnBu): light where nothing is, monotone in grey.
+// The colour scale of Qernel's printed figures (YlGnBu), monotone in grey: on paper light where nothing is.
 const SCALE = ["#ffffd9", "#edf8b1", "#c7e9b4", "#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#253494", "#081d58"].map((hex) =>
   [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)),
 );
 
-/** Red, green and blue of a value from 0 to 1. */
+/** Whether the page is dark, as the system is. */
+export const dark = matchMedia("(prefers-color-scheme: dark)");
+
+/** Red, green and blue of a value from 0 to 1; in the dark the other way round, so that nothing is dark. */
 export function colour(value) {
-  const at = Math.min(Math.max(value, 0), 1) * (SCALE.length - 1);
+  const part = Math.min(Math.max(value, 0), 1);
+  const at = (dark.matches ? 1 - part : part) * (SCALE.length - 1);
   const low = Math.min(Math.floor(at), SCALE.length - 2);
   return SCALE[low].map((from, i) => from + (at - low) * (SCALE[low + 1][i] - from));
 }

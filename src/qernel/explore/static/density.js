@@ -1,10 +1,9 @@
 // The map in real coordinates: density, moiré cells, supercell, and electrons that move from record to record.
 
-import { colour, colourBar, themed } from "./colour.js";
+import { colour, colourBar, dark, themed } from "./colour.js";
 
-const INK = "#1d2329", FRAME_MS = 550, FADE = 0.62;
-const TALLEST = 0.46; // of the window: the numbers and the slider stay in sight
-const calm = matchMedia("(prefers-reduced-motion: reduce)"), dark = matchMedia("(prefers-color-scheme: dark)");
+const FRAME_MS = 550, FADE = 0.62;
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 const inverse = ([[a, b], [c, d]]) => [[d, -b], [-c, a]].map((row) => row.map((value) => value / (a * d - b * c)));
 
@@ -16,7 +15,7 @@ export class DensityMap {
     this.electrons = "moving";
     this.started = 0;
     this.frame = 0;
-    this.observer = new ResizeObserver(() => this.redraw());
+    this.observer = new ResizeObserver(() => (this.redraw(), this.resized?.()));
     this.observer.observe(canvas.parentElement);
     this.repaint = () => this.redraw();
     dark.addEventListener("change", this.repaint);
@@ -74,7 +73,8 @@ export class DensityMap {
   redraw() {
     if (!this.shown || !this.canvas.parentElement) return;
     const ratio = window.devicePixelRatio || 1;
-    const width = Math.max(Math.round(this.canvas.parentElement.clientWidth * ratio), 200);
+    const { clientWidth, clientHeight } = this.canvas.parentElement; // what the page leaves for it
+    const width = Math.max(Math.round(clientWidth * ratio), 200);
     // Any translate of the supercell will do. Around one electron: that electron in the middle. Else: edges that keep
     // away from the lattice points.
     this.corner = this.marked
@@ -84,7 +84,7 @@ export class DensityMap {
     const margin = 0.4, xs = corners.map((p) => p[0]), ys = corners.map((p) => p[1]);
     const left = Math.min(...xs) - margin, right = Math.max(...xs) + margin;
     const bottom = Math.min(...ys) - margin, top = Math.max(...ys) + margin;
-    const bar = 62 * ratio, tallest = Math.max(TALLEST * window.innerHeight, 240) * ratio;
+    const bar = 62 * ratio, tallest = Math.max(clientHeight, 120) * ratio;
     this.unit = Math.min((width - bar) / (right - left), tallest / (top - bottom));
     const across = Math.round((right - left) * this.unit);
     const height = Math.round((top - bottom) * this.unit);
@@ -144,7 +144,7 @@ export class DensityMap {
       if (close) context.closePath();
       context.stroke();
     };
-    context.strokeStyle = INK;
+    context.strokeStyle = themed("--ink");
     context.lineWidth = 0.7 * this.ratio;
     context.globalAlpha = 0.3;
     const reach = Math.ceil((this.right - this.left + this.top - this.bottom) / 0.8);

@@ -3,10 +3,12 @@
 import { chart } from "./chart.js";
 import { DensityMap } from "./density.js";
 import { ask, lines } from "./requests.js";
-import { inLaboratory, number, slider } from "./slider.js";
+import { slider } from "./slider.js";
+import { inLaboratory, number, rich, row } from "./text.js";
 
 const PLAY_MS = 700; // one stored point of λ after another
 const REST_MS = 250; // the slider rests: sampling begins
+const WAITING = "Waiting for the sampler; the first time it compiles.";
 
 export class Panel {
   /**
@@ -35,6 +37,7 @@ export class Panel {
       if ([...this.parts[key].options].some(({ value }) => value === wanted[key])) this.parts[key].value = wanted[key];
     }
     this.map.electrons = this.parts.electrons.value;
+    this.map.resized = () => this.model && this.drawCharts();
     this.root.querySelectorAll("input[type=radio]").forEach((radio) => (radio.checked = radio.value === (wanted.source ?? "best")));
     if (!this.root.querySelector("input[type=radio]:checked")) this.root.querySelector("input[type=radio]").checked = true;
     this.root.querySelectorAll("input[type=radio]").forEach((radio) => {
@@ -48,9 +51,9 @@ export class Panel {
       this.map.redraw();
       onChange(this);
     });
-    this.parts.play.addEventListener("click", () => this.play(!this.playing));
+    this.parts.play.addEventListener("click", () => (this.playing ? this.stop() : this.play()));
     this.parts.close.addEventListener("click", () => {
-      clearInterval(this.playing);
+      this.playing = null;
       this.leave();
       this.map.leave();
       onClose(this);
@@ -65,21 +68,40 @@ export class Panel {
     return Object.entries({ model: this.model.name, ...this.values, map, electrons, unit, source });
   }
 
-  /** Go through the stored points of λ, upwards, and from the first one again when at the end. */
-  play(on) {
-    clearInterval(this.playing);
-    this.playing = 0;
-    this.parts.play.setAttribute("aria-pressed", String(on));
-    this.parts.play.textContent = on ? "Stop at this λ" : "Play through λ";
-    if (!on) return this.move();
-    const points = this.model.curves.points, next = () => points.find((lam) => lam > this.values.lam + 1e-9);
-    const step = (lam) => {
-      const exact = this.parts.sliders.querySelector("input[type=number]");
-      exact.value = lam;
-      exact.dispatchEvent(new Event("change"));
-    };
-    this.playing = setInterval(() => (next() === undefined ? this.play(false) : step(next())), PLAY_MS);
-    step(next() ?? points[0]);
+  /** Go through the stored points of λ, upwards, and from the first one again when at the end; each is shown before the next. */
+  async play() {
+    const { points, at } = this.model.curves, playing = (this.playing = Symbol("playing"));
+    this.playable();
+    const after = (lam) => points.find((point) => point > lam + 1e-9);
+    for (let lam = after(this.values.lam) ?? points[0]; lam !== undefined; lam = after(lam)) {
+      this.go({ ...at, lam }); // what is stored is at one value of every other parameter
+      await Promise.all([this.answered, new Promise((done) => setTimeout(done, PLAY_MS))]);
+      if (this.playing !== playing) return;
+    }
+    this.stop();
+  }
+
+  /** Stop playing, and sample where that is. */
+  stop() {
+    this.playing = null;
+    this.playable();
+    this.move();
+  }
+
+  /** What the button says. */
+  playable() {
+    this.parts.play.setAttribute("aria-pressed", String(!!this.playing));
+    this.parts.play.textContent = this.playing ? "Stop at this λ" : "Play through λ";
+  }
+
+  /** Move sliders to values. */
+  go(values) {
+    const fields = [...this.parts.sliders.querySelectorAll("input[type=number]")];
+    this.model.parameters.forEach(({ name }, i) => {
+      if (values[name] === undefined || values[name] === this.values[name]) return;
+      fields[i].value = values[name];
+      fields[i].dispatchEvent(new Event("change"));
+    });
   }
 
   leave() {
@@ -88,17 +110,13 @@ export class Panel {
   }
 
   choose(name, wanted = {}) {
-    clearInterval(this.playing);
-    this.playing = 0;
-    this.parts.play.textContent = "Play through λ";
-    this.parts.play.setAttribute("aria-pressed", "false");
+    this.playing = null;
+    this.playable();
     this.stored = this.current = null;
     this.model = this.models.find((model) => model.name === name);
     this.parts.model.value = name;
-    const systems = this.model.systems.length ? `; trained in ${this.model.systems.join("; ")}` : "";
-    rich(this.parts.summary, `${this.model.summary}; ${this.model.material}${systems}`);
     this.parts.play.hidden = this.model.curves?.along !== "lam";
-    this.about(this.model.card);
+    this.about(this.model);
     this.map.geometry(this.model);
     this.values = Object.fromEntries(
       this.model.parameters.map(({ name: key, trained: [low, high], bounds: [least, most] }) => {
@@ -106,18 +124,23 @@ export class Panel {
         return [key, given >= least && given <= most ? given : +((low + high) / 2).toFixed(6)];
       }),
     );
-    this.parts.sliders.replaceChildren(...this.model.parameters.map((parameter) => slider(parameter, this.values, () => this.move())));
+    this.parts.sliders.replaceChildren(...this.model.parameters.map((parameter) => slider(parameter, this.values, this.model.curves?.at[parameter.name], () => this.move())));
     this.move();
   }
 
-  /** What is known about a shipped model; runs have no card. */
-  about(card) {
-    this.parts.card.hidden = !card;
+  /** What is known about a model; runs have no card. */
+  about({ summary, material, systems, card }) {
+    rich(this.parts.summary, [summary, material, systems.length && `trained in ${systems.join("; ")}`].filter(Boolean).join("; ") + ".");
+    for (const key of ["accuracy", "limits"]) this.parts[key].hidden = !card;
     if (!card) return;
     const worst = card.accuracy.reduce((one, other) => (other.excess.value > one.excess.value ? other : one));
-    const least = Math.min(...card.accuracy.map(({ excess }) => excess.value)).toFixed(3);
-    this.parts.accuracy.textContent = `${least} to ${worst.excess.value.toFixed(3)} E₀ per electron above the reference (${card.reference}), most at λ = ${worst.lam}.`;
-    const items = card.not_good_for.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
+    const least = number(Math.min(...card.accuracy.map(({ excess }) => +excess.value.toFixed(3))));
+    rich(this.parts.accuracy, `${least} to ${number(+worst.excess.value.toFixed(3))} E0 per electron above the reference (${card.reference}), most at λ = ${worst.lam}. It is not good for:`);
+    const items = card.not_good_for.map((text) => {
+      const item = document.createElement("li");
+      rich(item, text);
+      return item;
+    });
     this.parts.limits.replaceChildren(...items);
   }
 
@@ -129,7 +152,7 @@ export class Panel {
     this.map.frames = [];
     const query = new URLSearchParams({ model: this.model.name, ...this.values }), { signal } = this.abort;
     const quiet = (error) => signal.aborted || this.tell(error.message, true);
-    ask(`/api/stored?${query}`, signal)
+    this.answered = ask(`/api/stored?${query}`, signal)
       .then((answer) => {
         this.stored = answer.result && answer;
         if (this.stored && !this.live) this.map.snapshots(this.stored.result.walkers);
@@ -145,6 +168,7 @@ export class Panel {
 
   async sample(query, signal) {
     let fresh = true;
+    this.tell(WAITING);
     for await (const line of lines(`/api/live?${query}`, signal)) {
       if (line.kind === "progress" || line.kind === "walkers") {
         if (line.fraction !== undefined) this.parts.progress.value = line.fraction;
@@ -153,14 +177,14 @@ export class Panel {
           fresh = false;
           this.map.walkers(line.walkers);
         }
-        if (!this.live) this.tell(line.fraction === 0 ? "waiting for the sampler (the first time it compiles)" : "letting the chains settle");
+        if (!this.live) this.tell(line.fraction === 0 ? WAITING : "Letting the chains settle.");
       } else if (line.kind === "result") {
         this.live = line;
         this.show();
         this.parts.progress.value = line.finished ? 1 : this.parts.progress.value;
         const { source, rhat, doubts, effective_samples: effective } = line.result;
-        const largest = rhat === null ? "" : ` R̂ = ${rhat.toFixed(2)}.`;
-        const doubt = doubts.length ? ` Errors may be too small: ${doubts.join(", ").replaceAll("rhat", "R̂")}.${largest}` : "";
+        const words = doubts.join(", ").replace("rhat", rhat === null ? "R̂" : `R̂ = ${rhat.toFixed(2)}`);
+        const doubt = doubts.length ? ` Errors may be too small: ${words}.` : "";
         this.tell(`${line.finished ? "Done" : "Sampling"}: ${source}, ${Math.round(effective)} independent samples.${doubt}`, line.finished && !!doubt);
       } else if (line.kind === "error") this.tell(line.error, true);
     }
@@ -174,7 +198,7 @@ export class Panel {
   /** The answer to show: as chosen, or the one with the smaller error if both are of this very point. */
   best() {
     const chosen = this.root.querySelector("input[type=radio]:checked").value;
-    const exact = this.stored && Object.entries(this.stored.result.point).every(([name, value]) => !(Math.abs(value - (this.values[name] ?? value)) > 1e-9));
+    const exact = this.stored && this.here(this.stored.result.point);
     if (chosen === "stored" && this.stored) return this.stored;
     if (chosen === "live" || !this.stored) return this.live;
     if (!this.live) return this.stored;
@@ -188,7 +212,7 @@ export class Panel {
     this.root.querySelector("input[value=stored]").disabled = !this.stored;
     this.parts.downloads.hidden = !answer;
     this.drawCharts();
-    if (!answer) return;
+    if (!answer) return this.blank();
     const { result, token } = answer, live = answer === this.live;
     const kind = result.maps[this.parts.map.value] ? this.parts.map.value : "density";
     const map = result.maps[kind];
@@ -196,11 +220,11 @@ export class Panel {
     this.onChange(this);
     this.words(result);
     rich(this.parts.note, map.note);
-    const at = this.at(result.point), where = live ? "live" : `stored, ${at}`;
-    rich(this.parts.caption, `${map.label[0].toUpperCase()}${map.label.slice(1)} (${where}; typical error ±${map.error.toPrecision(2)} a_M⁻²).`);
+    const at = this.at(result.point);
+    rich(this.parts.caption, `${map.label[0].toUpperCase()}${map.label.slice(1)}, ${live ? "live" : "stored"}, ±${map.error.toPrecision(2)} a_M⁻².`);
     this.parts.canvas.setAttribute("aria-label", `Map: ${map.label}, ${at}, largest value ${map.largest.toPrecision(3)} per squared moiré period`);
-    this.parts["table-caption"].textContent = `${at}, ${live ? "live" : "stored"}`;
-    this.parts.source.textContent = result.source;
+    this.parts["table-caption"].textContent = at;
+    this.parts.source.textContent = `${live ? "live" : "stored"}: ${result.source}`;
     this.parts.unit.disabled = result.energies[0].meV === null; // no material, no meV
     const unit = this.parts.unit.disabled ? "text" : this.parts.unit.value;
     this.parts.unit.value = unit;
@@ -214,23 +238,42 @@ export class Panel {
     }
   }
 
+  /** Nothing is known of this point yet, and what is known of another one would only mislead. */
+  blank() {
+    const { at } = this.model.curves ?? {}, beside = at && !this.here(at);
+    this.current = null;
+    this.map.shown = null;
+    this.parts.canvas.width = 0;
+    this.parts.canvas.setAttribute("aria-label", "Map: nothing yet");
+    this.parts.caption.textContent = "Nothing is known of this point yet: its sampling begins when the slider rests.";
+    this.parts.note.textContent = beside ? `Stored results are those at ${this.at(at)}.` : "";
+    this.parts["table-caption"].textContent = this.at(this.values);
+    this.parts.source.textContent = "nothing yet";
+    for (const cell of this.parts.energies.querySelectorAll("td")) cell.textContent = "…";
+  }
+
+  /** Whether the sliders are at these values. */
+  here(values) {
+    return Object.entries(values).every(([name, value]) => !(Math.abs(value - (this.values[name] ?? value)) > 1e-6));
+  }
+
   /** The phase of what is shown, and where that is: depth, filling, electrons, model. */
   words(result) {
-    const { phase, point } = result ?? {}, { name, electrons, filling, parameters } = this.model;
+    const { phase, point } = result ?? {}, { name, electrons, filling, fixed, parameters } = this.model;
     this.parts.phase.hidden = !phase;
     if (phase) Object.assign(this.parts.phase, { className: `phase ${phase.word}`, textContent: phase.word, title: phase.why });
     const there = Object.entries(point ?? this.values).map(([key, value]) => {
       const laboratory = parameters.find((one) => one.name === key)?.laboratory;
       return laboratory ? inLaboratory(laboratory, value) : "";
     });
-    const words = [this.at(point ?? this.values), ...there, `N = ${electrons}`, `filling ${filling}`, `model ${name}`];
-    this.parts.words.textContent = words.filter(Boolean).join(" · ");
+    const words = [this.at(point ?? this.values), ...there, `filling ${filling}`, `N = ${electrons}`, fixed, `model ${name}`];
+    rich(this.parts.words, words.filter(Boolean).join(" · "));
   }
 
   /** Values of parameters in words: "λ = 1.05, U = 9". */
-  at(point) {
+  at(point, digits) {
     const symbols = Object.fromEntries(this.model.parameters.map(({ name, symbol }) => [name, symbol]));
-    return Object.entries(point).filter(([name]) => name in symbols).map(([name, value]) => `${symbols[name]} = ${number(value)}`).join(", ");
+    return Object.entries(point).filter(([name]) => name in symbols).map(([name, value]) => `${symbols[name]} = ${number(value, digits)}`).join(", ");
   }
 
   /** Draw the map on a colour scale that ends at `largest`. */
@@ -247,10 +290,10 @@ export class Panel {
     if (!parameter || curves.points.length < 2) return;
     const { trained, bounds, symbol } = parameter, live = this.live?.result.agree && this.live.result; // shown once its chains agree
     // The curves are of one value of every other parameter, wherever its slider is.
-    const fixed = this.at(Object.fromEntries(Object.entries(curves.at).filter(([name]) => name in this.values)));
-    const there = Object.entries(curves.at).every(([name, value]) => !(Math.abs(value - (this.values[name] ?? value)) > 1e-9));
-    const of = fixed ? ` at ${fixed}` : "";
-    const titles = { interaction: `interaction energy per electron (E_0)${of}`, order_parameter: `order parameter ⟨|ρ_K|²⟩ of the crystal${of}` };
+    const fixed = this.at(Object.fromEntries(Object.entries(curves.at).filter(([name]) => name in this.values)), 4);
+    const there = this.here(curves.at);
+    const of = fixed ? `, ${fixed}` : "";
+    const titles = { interaction: `interaction per electron (E0)${of}`, order_parameter: `order parameter ⟨|ρ_K|²⟩${of}` };
     for (const [name, title] of Object.entries(titles).filter(([key]) => key in curves)) {
       const colour = name === "interaction" ? "var(--orange)" : "var(--curve)";
       const series = [{ x: curves.points, y: curves[name], error: curves[`${name}_error`], color: colour, dots: 2.4, name: "stored" }];
@@ -258,22 +301,10 @@ export class Panel {
       if (now) series.push({ x: [live.point[curves.along]], y: [now.value], error: [now.error], color: "var(--ink)", dots: 4.5, name: "live" });
       const figure = document.createElement("figure"), caption = document.createElement("figcaption");
       rich(caption, title);
-      figure.append(caption, chart(series, { title, xLabel: symbol, marker: this.values[curves.along], shade: trained, xRange: bounds }));
+      figure.append(caption);
       target.append(figure);
+      const width = Math.max(figure.clientWidth, 240), height = Math.min(Math.max(Math.round(0.36 * width), 112), 190);
+      figure.append(chart(series, { title, xLabel: symbol, marker: this.values[curves.along], shade: trained, xRange: bounds, width, height }));
     }
   }
-}
-
-function row(label, text, total) {
-  const made = document.createElement("tr");
-  made.className = total ? "total" : "";
-  made.innerHTML = `<th scope="row"></th><td></td>`;
-  [label, text].forEach((content, i) => rich(made.children[i], content.replace("-", "−")));
-  return made;
-}
-
-/** Text in which `_X` is an index. */
-function rich(node, text) {
-  const parts = text.split(/_(\w)/).map((part, i) => (i % 2 ? Object.assign(document.createElement("sub"), { textContent: part }) : part));
-  node.replaceChildren(...parts);
 }
