@@ -603,8 +603,8 @@ def test_the_page_in_a_browser(run: Path, tmp_path: Path) -> None:
             browser.type(slider, "\ue014" * 3)  # arrow right
             after = float(browser.run("return document.querySelector('.panel input[type=number]').value"))
             assert after == pytest.approx(before + 0.03)
-            shown = "return document.querySelector('[data-is=table-caption]').textContent"
-            browser.until(f"{shown}.startsWith('λ = {after:g}, live')", 240)
+            shown = "return document.querySelector('caption').textContent"
+            browser.until(f"{shown}.startsWith('λ = {after:g}live')", 240)
             painted = """const c = document.querySelector('canvas');
                 const d = c.getContext('2d').getImageData(0, 0, c.width, c.height);
                 return new Set(new Uint32Array(d.data.buffer)).size > 500"""
