@@ -220,7 +220,7 @@ def test_the_live_point_waits_for_its_chains(browser: Browser, address: str) -> 
     live = "return [...document.querySelectorAll('svg.lines title')].filter((e) => e.textContent === 'live').length"
     for agree, points, shown in (("false", 0, "stored"), ("true", 2, "live")):
         opened(browser, address + "#model=n6&lam=1&source=stored")
-        browser.until(f"return {FIRST}.querySelector('.phase').textContent === 'undecided'", PATIENCE)
+        browser.until(PHASE, PATIENCE)
         browser.run(f"""const real = window.fetch;
             window.fetch = async (url, options) => {{
                 if (!url.includes("/api/live")) return real(url, options);
