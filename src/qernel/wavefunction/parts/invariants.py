@@ -31,7 +31,8 @@ from qernel.wavefunction.parts.vicinity import Vicinity
 _MANY = 32
 """Electrons from which on derivatives go by an electron's own 5K + 2 numbers, 22 directions in place of 2N.
 
-Measured: local energies of six electrons take twice as long so, those of 24 as long, those of 54 1.3 times less.
+Local energies when it was built, in ms a walker, so and by all coordinates: six electrons 0.91 and 0.41, 24 electrons
+4.5 and 3.5, 54 electrons 12.1 and 18.7.
 """
 
 
