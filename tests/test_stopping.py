@@ -268,9 +268,11 @@ def test_hartree_fock_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     (tmp_path / "tiny.toml").write_text(settings().to_toml())
     stop = killing(3)
     monkeypatch.setattr("qernel.progress.Bar.__call__", lambda self, what, fraction: stop())
-    assert main(["hf", str(tmp_path / "tiny.toml"), "--lam", "0.5", "0.9", "--out", str(tmp_path / "hf")]) == 143
-    assert capsys.readouterr().err == "\nqernel: stopped, nothing was written\n"
-    assert not (tmp_path / "hf").exists()
+    command = ["hf", str(tmp_path / "tiny.toml"), "--lam", "0.5", "0.9", "--out", str(tmp_path / "hf")]
+    assert main(command) == 143
+    again = f"qernel {' '.join(command)}"
+    assert capsys.readouterr().err == f"\nqernel: stopped, everything is saved; to go on: {again}\n"
+    assert (tmp_path / "hf").is_dir()
 
 
 def training(folder: Path, **options: Any) -> subprocess.Popen[str]:

@@ -119,14 +119,14 @@ def on_the_shelf(run: str | Path, system: Mapping[str, Any]) -> tuple[Shelf, Cal
     from qernel.measure.place import shelf_on
 
     @cache
-    def opened() -> Model:
+    def loaded() -> Model:
         model = measure.load(run)
         return model.on(**system) if system else model
 
     found = shelved(run)
     if found is None:
-        return Shelf.of(opened()), opened
-    return shelf_on(found, **system) if system else found, opened
+        return Shelf.of(loaded()), loaded
+    return shelf_on(found, **system) if system else found, loaded
 
 
 def answered(
