@@ -226,6 +226,22 @@ def test_projected_energies_of_two_phases_cross_where_they_do(
     assert place["value"] == pytest.approx(0.75, abs=0.02) and 0 < place["error"] < 0.02
 
 
+@pytest.mark.filterwarnings("ignore::qernel.errors.QernelWarning")
+def test_walkers_start_in_the_phase_asked_for(model: Model, tmp_path: Path) -> None:
+    options = {"time_steps": 0.02, "time": 0.5}
+    asked = {start: model.project(0.6, start=start, **options) for start in ("spread", "registries")}
+    numbers = {start: to_json(found.as_dict()) for start, found in asked.items()}
+    assert numbers["spread"] != numbers["registries"]
+    for start, text in numbers.items():
+        assert to_json(model.with_start(start).project(0.6, **options).as_dict()) == text
+        assert asked[start].request["start"] == start
+    model.project(0.6, start="spread", **options, out=tmp_path / "out")
+    with pytest.raises(RunError, match="of another projection"):
+        model.project(0.6, start="registries", **options, out=tmp_path / "out")
+    with pytest.raises(RunError, match="chains cannot start 'melted': use spread or registries"):
+        model.project(0.6, start="melted", **options)
+
+
 def test_time_steps_are_chosen_by_their_acceptance(model: Model, projector: Projector) -> None:
     state = model.at(0.7)
     records = list(state.records(None, None, None, energies=True, progress=None))

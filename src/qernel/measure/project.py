@@ -127,6 +127,7 @@ def projections(
     time_steps: Sequence[float] | float = (),
     time: float | None = None,
     fit: str = "linear",
+    start: str | None = None,
     out: Path | None = None,
     command: str | None = None,
     tell: Told | None = None,
@@ -135,11 +136,12 @@ def projections(
 
     Raises:
         QernelError: for time steps, a time or a fit that make no sense.
-        RunError: if ``out`` holds another projection, is in use or cannot be written.
+        RunError: for a start that there is not; if ``out`` holds another projection, is in use or cannot be written.
         Interrupted: when a projection into a folder is stopped.
     """
     settings = Settings.asked(time_steps, time, fit)
-    request = where.request | {"projection": settings.as_dict()}
+    request = where.request | {"projection": settings.as_dict()} | ({"start": start} if start else {})
+    model = where.model.with_start(start) if start else where.model
 
     def measure(points: Points) -> Projections:
         states = points.states
@@ -156,10 +158,10 @@ def projections(
         return result
 
     if out is None:
-        return measure(where)
+        return measure(where.of(model))
     with outputs.held(out, FILES):
         outputs.refuse_overwriting(out, FILES, request, stored_request(out / RECORD), "projection")
-        with remembering(where.model, out, command or outputs.AGAIN) as remembered:
+        with remembering(model, out, command or outputs.AGAIN) as remembered:
             result = measure(where.of(remembered))
             # Within, because what is kept goes when the block ends: stopped here, no number is lost.
             result.write(out)

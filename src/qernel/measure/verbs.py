@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy.typing as npt
 
@@ -264,6 +264,7 @@ def project(
     time_steps: Sequence[float] | float = (),
     time: float | None = None,
     fit: str = "linear",
+    start: str | None = None,
     out: str | Path | None = None,
     progress: Told | bool | None = None,
     **where: Unpack[Where],
@@ -276,6 +277,8 @@ def project(
         time_steps: in 1/E0; default: at each value one that accepts 99% of the steps, its half and its quarter.
         time: imaginary time at each time step in 1/E0 (8).
         fit: of the energies against the time step: ``linear`` or ``quadratic``.
+        start: chains of |ψ|² start ``spread`` over the cell, or as crystals in their ``registries``, and walkers stay
+            in that phase; default as the model's configuration says.
         out: folder for the files; a projection that was stopped goes on where it was when it is asked for again.
         progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
             called with what is projected and the fraction done.
@@ -297,4 +300,5 @@ def project(
     folder = None if out is None else Path(out)
     with shown(progress) as tell:
         asked = points(model, values, **where)
-        return projections(asked, time_steps=time_steps, time=time, fit=fit, out=folder, tell=tell)
+        how: dict[str, Any] = {"time_steps": time_steps, "time": time, "fit": fit, "start": start}
+        return projections(asked, **how, out=folder, tell=tell)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qernel import runtime
 from qernel.cli.shared.arguments import positive
-from qernel.cli.shared.options import add_json, add_measurement
+from qernel.cli.shared.options import add_json, add_measurement, add_start
 from qernel.cli.shared.points import asked_model, asked_points
 from qernel.cli.shared.results import refused
 from qernel.progress import Bar
@@ -24,6 +24,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "What is left of the error is that of the nodes or the phase."
     )
     add_measurement(parser)
+    add_start(parser)
     parser.add_argument(
         "--time-step",
         metavar="τ",
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
     where = asked_points(asked_model(options), options)
     out = Path(options.out) if options.out else None
-    chosen = {"time_steps": options.time_step, "time": options.time, "fit": options.fit}
+    chosen = {"time_steps": options.time_step, "time": options.time, "fit": options.fit, "start": options.start}
     with Bar() as progress:
         found = projections(where, **chosen, out=out, command=shlex.join(options.line), tell=progress)
     print(to_json(found.as_dict()) if options.json else found.table())

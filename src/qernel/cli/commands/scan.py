@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from qernel import runtime
 from qernel.cli.shared.arguments import NamedValues, whole
-from qernel.cli.shared.options import add_json, add_measurement
+from qernel.cli.shared.options import add_json, add_measurement, add_start
 from qernel.cli.shared.points import asked_model, asked_points
 from qernel.cli.shared.results import refused
 from qernel.observables.registry import BUILT_IN, SCANNED
@@ -55,12 +55,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default=list(SCANNED),
         help=f"measured on the same samples (default: {' '.join(SCANNED)}); none if no NAME is given",
     )
-    parser.add_argument(
-        "--start",
-        choices=("spread", "registries"),
-        help="chains start spread over the cell, or as crystals in the registries ψ holds "
-        "(default: as sample.crystal_from of the model says; spread, if it says nothing)",
-    )
+    add_start(parser)
     parser.add_argument(
         "--over",
         metavar=("NAME", "VALUE"),

@@ -133,3 +133,13 @@ def add_measurement(parser: argparse.ArgumentParser) -> None:
     )
     add_chains(parser)
     parser.add_argument("--seed", metavar="N", type=whole(0), help="seed of the chains (default: as configured)")
+
+
+def add_start(parser: argparse.ArgumentParser) -> None:
+    """``--start``: the phase in which chains begin, and stay."""
+    parser.add_argument(
+        "--start",
+        choices=("spread", "registries"),
+        help="chains start spread over the cell, or as crystals in the registries ψ holds "
+        "(default: as sample.crystal_from of the model says; spread, if it says nothing)",
+    )
