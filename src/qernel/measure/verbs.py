@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy.typing as npt
 
@@ -101,8 +101,7 @@ def scan(
         observables: measured on the same samples, by name or as instances; none by default, where the command measures
             `qernel.observables.registry.SCANNED`.
         out: folder for the files; a scan that was stopped goes on where it was when it is asked for again.
-        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
-            called with what is measured and the fraction done.
+        progress: as of `query`.
         where: as of `query`.
 
     Raises:
@@ -151,8 +150,7 @@ def map(
         values: of the first parameter, along each scan.
         over: the second parameter and its values, for instance ``("U", [8, 9, 10])``.
         out: folder for the files; scans that are complete in it are not measured again.
-        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
-            called with what is measured and the fraction done.
+        progress: as of `query`.
         options: ``sweeps``, ``exchange``, ``start``, ``reweight`` and ``observables`` as of `scan`.
         where: as of `query`.
 
@@ -192,8 +190,7 @@ def observe(
         values: of the parameter.
         observables: names (`qernel.observables.names`), or instances where options differ from the defaults.
         out: folder for the file; a measurement that was stopped goes on where it was when it is asked for again.
-        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
-            called with what is measured and the fraction done.
+        progress: as of `query`.
         where: as of `query`.
 
     Returns:
@@ -234,8 +231,7 @@ def diagnose(
         values: of the parameter.
         groups: names of terms that could be added (`qernel.tangent.registry.TERMS`); default: all of them.
         out: folder for the record; a test that was stopped goes on where it was when it is asked for again.
-        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
-            called with what is tested and the fraction done.
+        progress: as of `query`.
         where: as of `query`.
 
     Raises:
@@ -277,11 +273,9 @@ def project(
         time_steps: in 1/E0; default: at each value one that accepts 99% of the steps, its half and its quarter.
         time: imaginary time at each time step in 1/E0 (8).
         fit: of the energies against the time step: ``linear`` or ``quadratic``.
-        start: chains of |ψ|² start ``spread`` over the cell, or as crystals in their ``registries``, and walkers stay
-            in that phase; default as the model's configuration says.
+        start: of the chains of |ψ|², as of `scan`; walkers stay in their phase.
         out: folder for the files; a projection that was stopped goes on where it was when it is asked for again.
-        progress: None: a bar on a terminal and in a notebook; True: everywhere; False: nowhere; or a function,
-            called with what is projected and the fraction done.
+        progress: as of `query`.
         where: as of `query`; as many walkers are projected as there are chains.
 
     Raises:
@@ -300,5 +294,4 @@ def project(
     folder = None if out is None else Path(out)
     with shown(progress) as tell:
         asked = points(model, values, **where)
-        how: dict[str, Any] = {"time_steps": time_steps, "time": time, "fit": fit, "start": start}
-        return projections(asked, **how, out=folder, tell=tell)
+        return projections(asked, time_steps=time_steps, time=time, fit=fit, start=start, out=folder, tell=tell)
