@@ -29,6 +29,9 @@ ROOT = Path(__file__).parents[1]
 PAGE = "http://127.0.0.1"
 """What `qernel explore` prints once it can be opened; then Ctrl-C ends it."""
 
+UNFINISHED, PATIENCE = 75, 5
+"""The exit code of a training that its time limit ended, on a busy machine: the same command goes on, a few times."""
+
 QUICK = {"bash scripts/demo.sh": "bash scripts/demo.sh --help", "bash scripts/test.sh": ""}
 """What is typed instead where nothing is to be trained and no test to be run: the first one installs all the same."""
 
@@ -92,8 +95,12 @@ class Shell:
         self._environment = kept | {"XDG_CACHE_HOME": str(home), "BROWSER": "true", "PYTHONUNBUFFERED": "1"}
         self._folder, self._memory = folder, home / "environment"
 
-    def type(self, command: str) -> Took:
-        """Run a line.
+    def type(self, command: str, *, again: int = PATIENCE) -> Took:
+        """Run a line, and once more where it says that it has to be.
+
+        Args:
+            command: the line.
+            again: how often at most.
 
         Raises:
             RuntimeError: if it fails.
@@ -117,12 +124,19 @@ class Shell:
                     opened = time.monotonic() - began
                     os.killpg(process.pid, signal.SIGINT)
         took = Took(time.monotonic() - began if opened is None else opened, _processors() - before)
+        if process.returncode == UNFINISHED and again:
+            _say(took, command, "not finished in its time: once more")
+            return self.type(command, again=again - 1)
         if process.returncode != 0 and opened is None:
             raise RuntimeError(f"{command} ended with {process.returncode}:\n{''.join(said)}")
         if self._memory.exists():
             pairs = self._memory.read_text("utf-8").split("\0")
             self._environment = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
         return took
+
+
+def _say(took: Took, command: str, remark: str) -> None:
+    print(f"{took.wall:8.1f} s {took.processors:8.1f} s  {command}  # {remark}", flush=True)
 
 
 def _processors() -> float:
@@ -156,7 +170,7 @@ def walk(shell: Shell, commands: Iterable[tuple[str, str]], instead: Mapping[str
     for command, remark in commands:
         if line := instead.get(command, command):
             took = shell.type(line)
-            print(f"{took.wall:8.1f} s {took.processors:8.1f} s  {line.splitlines()[0]}  # {remark}", flush=True)
+            _say(took, line.splitlines()[0], remark)
 
 
 def main() -> int:

@@ -549,13 +549,14 @@ def assert_silent(process: subprocess.Popen[str], out: str, err: str) -> None:
     assert err.endswith("qernel explore: ended\n") and not re.search("Traceback|ERROR:|Exception", err), err
 
 
-def test_ctrl_c_ends_it_in_good_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "metrics.csv").write_text(METRICS)  # a run without a model: there is nothing to compile
     process, address = explored(str(tmp_path))
     with closing(HTTPConnection(address.removeprefix("http://").rstrip("/"), timeout=60)) as connection:
         connection.request("GET", "/")
         assert connection.getresponse().read().startswith(b"<!DOCTYPE html>")
-        process.send_signal(signal.SIGINT)  # the connection is kept alive, and does not hold it up
+        process.send_signal(number)  # the connection is kept alive, and does not hold it up
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and out == "" and err == "qernel explore: ended\n"
 

@@ -147,6 +147,32 @@ def test_nothing_is_said_across_phases_or_beyond_the_map(stored: Stored) -> None
     assert (float(low["U"]), float(high["U"])) == pytest.approx(tuple(stored.grid[2:4]))
 
 
+def test_nothing_is_said_between_points_that_are_undecided(stored: Stored) -> None:
+    """Chains of a first-order transition are in one phase here and in the other there: no number follows from them."""
+
+    def phase(lam: float, u: float) -> str:
+        return "liquid" if lam < 0.9 else "undecided" if lam < 1.3 else "crystal"
+
+    results, between_rows = stored.map(phase=phase), 0.5 * float(stored.grid[1] + stored.grid[2])
+    assert results.at("lam", 1.0, {"U": between_rows}) is None
+    assert results.at("lam", 1.1, {"U": float(stored.grid[2])}) is None
+    measured = results.at("lam", 1.0, {"U": float(stored.grid[2])})
+    assert measured is not None and (measured.origin, measured.phase) == ("stored", "undecided")
+
+
+def test_rows_on_both_sides_of_one_that_says_nothing_are_not_joined(stored: Stored) -> None:
+    """At one U the phase changes around this λ; those beside it are all liquid there."""
+    a, b, odd, *rest = map(float, stored.grid)
+    for u in (a, b, *rest):
+        stored.put(f"map/U={u:.6g}/energies.nc", u)
+    assert Results(stored.shelf).at("lam", 0.9, {"U": odd}) is not None
+    stored.put("map/odd/energies.nc", odd, phase=lambda lam, u: "liquid" if lam < 0.9 else "crystal")
+    for u in (odd - 0.1, odd, odd + 0.1):
+        assert Results(stored.shelf).at("lam", 0.9, {"U": u}) is None
+    beyond = Results(stored.shelf).at("lam", 0.9, {"U": 0.5 * (rest[0] + rest[1])})
+    assert beyond is not None and f"{b:g}" not in beyond.source and f"{odd:g}" not in beyond.source
+
+
 def test_a_file_of_the_model_is_a_row_of_its_map(stored: Stored) -> None:
     """The file beside a shipped model closes a hole of the map; fewer than three rows say nothing."""
     a, b, c, *_ = map(float, stored.grid)

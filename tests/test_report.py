@@ -127,7 +127,9 @@ def test_the_verdict_comes_first_and_nothing_is_nan(folder: Path, page: Page) ->
     assert "<sub>0</sub>)</th>" in body and "E0)</th>" not in body  # units are printed
     rows = [row for row in re.findall(r"<tr>(.*?)</tr>", body) if row.startswith("<td>0.4</td>")]
     assert len(rows) == 1 and rows[0].count("<td") > 4  # one row for each λ, with every number in it
-    said = "run has 20 iterations; too few of them are recorded to tell whether its energy has settled."
+    said = (
+        "run has 20 iterations, burn-in counted; too few of them are recorded to tell whether its energy has settled."
+    )
     assert said in page.texts
 
 

@@ -24,7 +24,7 @@ class Kind(NamedTuple):
         name: of the argument.
         unit: in which it is used; empty for a pure number.
         example: of a value.
-        positive: whether 0 is refused; below 0 everything is, but angles.
+        positive: whether 0 and less is refused.
     """
 
     name: str
@@ -72,10 +72,11 @@ def value(kind: Kind, given: Any) -> tuple[float, str]:
         raise QernelError(
             f"--{kind.name} {shown!r} is no {'number' if not kind.unit else 'quantity'}: give e.g. {kind.example}"
         ) from error
-    if not math.isfinite(number) or abs(number) > 1e6 or (kind.name != "phase" and number < 0):
-        raise QernelError(f"--{kind.name} {shown} makes no sense: give e.g. {kind.example}")
-    if kind.positive and number == 0:
-        raise QernelError(f"--{kind.name} 0 makes no sense: give e.g. {kind.example}")
+    if not math.isfinite(number) or abs(number) > 1e6:
+        raise QernelError(f"--{kind.name} {shown} is out of all bounds: give e.g. {kind.example}")
+    if kind.positive and number <= 0:
+        turned = ", and a potential of the other sign by --phase, 180 degrees on" if kind.name == "depth" else ""
+        raise QernelError(f"--{kind.name} {shown} is not above 0: give e.g. {kind.example}{turned}")
     return number, f"--{kind.name} {shown} is taken in {kind.unit}" if bare and kind.unit else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Generator
 from importlib import import_module
 from typing import Any, NoReturn
@@ -74,8 +75,18 @@ examples:
 """
 
 
+_NEGATIVE = re.compile(r"-\.?\d")
+
+
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one sentence, with what a misspelt word most likely meant."""
+    """An argument parser whose errors are one sentence, with what a misspelt word most likely meant.
+
+    What begins like a negative number is a value: ``-5meV``, ``-1/3,1/3`` and ``-1:1:3`` as well as ``-1``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._negative_number_matcher = _NEGATIVE
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """As argparse has it: one of the choices there are."""
@@ -134,8 +145,8 @@ class CommandParser(Parser):
     def _refuse_unknown(self, words: list[str]) -> None:
         """An option that there is not, before anything is said to be missing because of it."""
         options = words[: words.index("--")] if "--" in words else words
-        names = [word.partition("=")[0] for word in options if word.startswith("--")]
-        unknown = [name for name in names if name not in self._option_string_actions]
+        names = [word.partition("=")[0] for word in options if len(word) > 1 and word.startswith("-")]
+        unknown = [name for name in names if name not in self._option_string_actions and not _NEGATIVE.match(name)]
         if unknown:
             self.error(f"there is no option {unknown[0][:60]}{meant(unknown[0], self._option_string_actions)}")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -63,6 +64,22 @@ class _Server(uvicorn.Server):
         self.force_exit = False
 
 
+@contextmanager
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """SIGTERM and a closed terminal end the server as Ctrl-C does.
+
+    uvicorn raises what it has received once more at its end: without handlers of ours SIGTERM would kill the process.
+    """
+    hangup = getattr(signal, "SIGHUP", signal.SIGTERM)
+    numbers = {signal.SIGTERM, hangup} if signal.getsignal(hangup) != signal.SIG_IGN else {signal.SIGTERM}
+    before = {number: signal.signal(number, server.handle_exit) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def serve(
     entries: Mapping[str, Entry],
     *,
@@ -71,7 +88,7 @@ def serve(
     ready: Callable[[str], None],
     ended: Callable[[], None],
 ) -> None:
-    """Answer until Ctrl-C or SIGTERM; the process ends soon after that, whatever is still being computed.
+    """Answer until Ctrl-C, SIGTERM or a closed terminal; the process ends soon after, whatever is still computed.
 
     Args:
         entries: the models of the page.
@@ -85,15 +102,15 @@ def serve(
         explorer = Explorer(entries, stopping=lambda: server.should_exit)
         server = _Server(configuration(explorer, number))
         address = f"http://{HOST}:{number}/"
-        # The socket listens already: whoever comes before the server answers waits in its queue.
-        ready(address)
-        if browser:
-            # A browser in the terminal would keep this thread from answering it.
-            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
         over = threading.Event()
         watch = [lambda: server.should_exit, over, ended]
-        threading.Thread(target=leave, args=watch, name="qernel explore end", daemon=True).start()
-        with suppress(KeyboardInterrupt):  # uvicorn raises it again once everything has ended in good order
+        with _ended_by_signals(server), suppress(KeyboardInterrupt):  # uvicorn raises what it got again at its end
+            # The socket listens already: whoever comes before the server answers waits in its queue.
+            ready(address)
+            if browser:
+                # A browser in the terminal would keep this thread from answering it.
+                threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+            threading.Thread(target=leave, args=watch, name="qernel explore end", daemon=True).start()
             server.run(sockets=[listener])
         over.set()
     ended()

@@ -154,9 +154,14 @@ class Model:
         for name, (low, high) in self.reach.items():
             if not low - 1e-9 <= values[name] <= high + 1e-9:
                 start, end = self.ranges[name]
+                shown = self.config.system.laboratory(name, parameter(name).unit)
+                units = ""
+                if shown is not None and shown.unit:
+                    first, last = sorted((shown.convert(low), shown.convert(high)))
+                    units = f" ({shown.symbol or name} {first:.4g} to {last:.4g} {shown.unit})"
                 raise RunError(
                     f"{name} = {values[name]:g} is far outside [{start:g}, {end:g}], on which {self.name} was trained: "
-                    f"give {low:g} to {high:g}, or ask for extrapolation "
+                    f"give {low:g} to {high:g}{units}, or ask for extrapolation "
                     "(--extrapolate; in Python model.at(..., extrapolate=True))"
                 )
 

@@ -14,6 +14,7 @@ from qernel.estimators.phases import flag, stored_phases
 from qernel.measure.energies import ENERGIES, ORDER
 from qernel.measure.interpolate import between
 from qernel.storage import IMPOSSIBLE, OUTSIDE, PHASE
+from qernel.structure import UNDECIDED
 
 if TYPE_CHECKING:
     import xarray
@@ -73,7 +74,10 @@ def interpolated(data: xarray.Dataset, along: str, value: float, *, alike: bool 
         value: of it, between two points.
         alike: whether errors of the points may have one sign, so that they do not average out.
     """
-    words = ["" if bad else one.word for bad, one in zip(_useless(data), stored_phases(data, along), strict=True)]
+    phases = zip(_useless(data), stored_phases(data, along), strict=True)
+    # Where an order parameter does not decide, chains may be in one phase at one point and in another at the next.
+    split = UNDECIDED if ORDER in data else None
+    words = ["" if bad or one.word in ("", split) else one.word for bad, one in phases]
     rule = between(np.asarray(data[along].values, np.float64), value, words)
     if rule is None:
         return None
@@ -89,16 +93,21 @@ def interpolated(data: xarray.Dataset, along: str, value: float, *, alike: bool 
     return Slice(here, f"{named(along).symbol} = {', '.join(f'{float(place):g}' for place in used[along].values)}")
 
 
-def across(row: Sequence[Slice], over: str, value: float) -> Slice | None:
+def across(places: Mapping[float, Slice | None], over: str, value: float) -> Slice | None:
     """The same between points at several values of a second parameter; None where nothing follows from them.
 
     Args:
-        row: at increasing values of the second parameter, all at one value of the first.
+        places: at increasing values of the second parameter, all at one value of the first; None where nothing
+            follows, because of a change of phase perhaps: no polynomial goes through there.
         over: the second parameter.
         value: of it.
     """
     from qernel.measure.dataset import joined
 
+    holes = [there for there, one in places.items() if one is None]
+    low = max((there for there in holes if there <= value), default=-math.inf)
+    high = min((there for there in holes if there >= value), default=math.inf)
+    row = [one for there, one in places.items() if one is not None and low < there < high]
     if len(row) < 2:
         return None
     shared = [

@@ -141,14 +141,20 @@ class Results:
     def _in_map(self, place: Mapping[str, float]) -> Energies | None:
         """Between points of a map: along one parameter at each stored value of a second one, then along that."""
         for along, over in itertools.permutations(place, 2):
-            row: dict[float, tuple[Path, Slice]] = {}
+            row: dict[float, Slice | None] = {}
+            paths = {}
             for there, path, data in self._row(along, over, _without(along, place)):
-                here = exact(data, along, place[along]) or self._between(data, along, place[along])
-                if here is not None and (there not in row or here.error < row[there][1].error):
-                    row[there] = path, here
-            found = across([here for _, here in row.values()], over, place[over])
+                if not float(data[along][0]) <= place[along] <= float(data[along][-1]):
+                    continue
+                here, before = (
+                    exact(data, along, place[along]) or self._between(data, along, place[along]),
+                    row.get(there),
+                )
+                if before is None or (here is not None and here.error < before.error):
+                    row[there], paths[there] = here, path
+            found = across(row, over, place[over])
             if found is not None:
-                path, _ = next(iter(row.values()))
+                path = next(iter(paths.values()))
                 return self._answer(path if path.name == OWN else path.parents[1], found)
         return None
 

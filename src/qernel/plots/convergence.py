@@ -74,7 +74,7 @@ def training_curves(metrics: Mapping[str, Any], *, electrons: int | None = None,
         if "order_parameter" in columns and columns["order_parameter"].min() >= 0.0:
             all_axes[-1].set_ylim(bottom=0.0)
         all_axes[0].set_title(title)
-        all_axes[-1].set_xlabel("training step")
+        all_axes[-1].set_xlabel("training step" if "step" in metrics else "iteration, burn-in counted")
         all_axes[-1].set_xlim(*widened(step))
         fig.align_ylabels(list(all_axes))
         bar = fig.colorbar(shades, ax=list(all_axes), pad=0.02, aspect=30)

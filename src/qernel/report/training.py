@@ -46,12 +46,14 @@ def _verdict(folder: Path, columns: Mapping[str, list[float]]) -> str:
     name, model = folder.resolve().name, folder / MODEL_FILE
     progress = progress_of(model) if model.exists() and own(model, folder) else None
     if progress is None:
-        come = f"has {max(columns['iteration']):.0f} iterations"
+        come = f"has {max(columns['iteration']):.0f} iterations, burn-in counted"
     elif progress.complete:
-        come = f"is trained: {progress.updates} of {progress.iterations} iterations"
+        come = f"is trained: {progress.updates} of {progress.iterations} training iterations"
     else:
         come = progress.sentence
     change = settling(columns)
+    if progress is not None:
+        come += f", after {min(progress.iteration, progress.burn_in)} of burn-in"
     if change is None:
         return f"{name} {come}; too few of them are recorded to tell whether its energy has settled."
     number = Quantity(*change, "E0")
@@ -80,7 +82,7 @@ def _last_records(columns: Mapping[str, list[float]]) -> Table:
                     f"!{bad:.0f}" if bad else "0",
                 ]
             )
-    caption = f"Iteration {last:.0f}: one row for each group of walkers; the error is that of the group alone"
+    caption = f"Iteration {last:.0f}, burn-in counted: one row for each group of walkers; errors are of the group alone"
     systems = ["system"] if "system" in columns else []
     caption += "; system 0 is [system], others are the entries of [[family.systems]]" if systems else ""
     head = [*systems, "λ", "energy per electron (E0)", "|ρ_K|²", "acceptance", "walkers lost"]

@@ -9,8 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     from qernel.config import Config
 
-TOLERATED = 0.01
-"""E0 per electron by which orbitals may begin above those of all plane waves: training has more than that to gain."""
+TOLERATED = 0.02
+"""E0 per electron by which orbitals may begin above those of all plane waves: a tenth of what Hartree–Fock misses in
+the crystal, and training has more than that to gain."""
 
 _STEP, _LARGEST = 1.25, 3000.0
 

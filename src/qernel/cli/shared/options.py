@@ -116,7 +116,7 @@ def add_system(parser: argparse.ArgumentParser) -> None:
         "--twist",
         metavar="T1,T2",
         type=twist,
-        help="at this boundary twist in turns, e.g. 1/2,0 or 1/3,-1/3 (--twist=-1/3,1/3 where it begins with a minus); "
+        help="at this boundary twist in turns, e.g. 1/2,0 or -1/3,1/3; "
         "default: as trained at this size, else half turns that close the shell of free electrons, else none",
     )
 
