@@ -203,7 +203,9 @@ def test_nothing_stored_is_said(browser: Browser, address: str) -> None:
 def test_darkness(browser: Browser, address: str) -> None:
     """Page and map turn dark with the system, at once."""
     middle = """const c = document.querySelector('canvas');
-        const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        const copy = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true });
+        copy.drawImage(c, 0, 0);
+        const d = copy.getImageData(0, 0, c.width, c.height).data;
         let sum = 0; for (let i = 0; i < d.length; i += 4) sum += d[i] + d[i + 1] + d[i + 2];
         return [sum / d.length / 0.75, getComputedStyle(document.body).backgroundColor]"""
     opened(browser, address + "#model=n6&lam=1&source=stored")
