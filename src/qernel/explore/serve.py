@@ -7,7 +7,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -66,12 +66,14 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """SIGTERM and a closed terminal end the server as Ctrl-C does.
+    """Ctrl-C, SIGTERM and a closed terminal end the server, from the first moment on.
 
-    uvicorn raises what it has received once more at its end: without handlers of ours SIGTERM would kill the process.
+    uvicorn listens to signals only while it serves, and raises what it has received once more at its end.
     """
-    hangup = getattr(signal, "SIGHUP", signal.SIGTERM)
-    numbers = {signal.SIGTERM, hangup} if signal.getsignal(hangup) != signal.SIG_IGN else {signal.SIGTERM}
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) == signal.SIG_IGN:  # nohup
+        numbers.remove(hangup)
     before = {number: signal.signal(number, server.handle_exit) for number in numbers}
     try:
         yield
@@ -104,7 +106,7 @@ def serve(
         address = f"http://{HOST}:{number}/"
         over = threading.Event()
         watch = [lambda: server.should_exit, over, ended]
-        with _ended_by_signals(server), suppress(KeyboardInterrupt):  # uvicorn raises what it got again at its end
+        with _ended_by_signals(server):
             # The socket listens already: whoever comes before the server answers waits in its queue.
             ready(address)
             if browser:
