@@ -19,8 +19,8 @@ from qernel.provenance import weights_digest
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "studies").rglob("README.md")]
 DOCUMENTS.sort()
-_TABLE = tomllib.loads((Path(__file__).parent / "documents.toml").read_text("utf-8"))
-CLAIMS, FIGURES = _TABLE["claim"], _TABLE["figure"]
+TABLE = tomllib.loads((Path(__file__).parent / "documents.toml").read_text("utf-8"))
+CLAIMS, FIGURES = TABLE["claim"], TABLE["figure"]
 GUIDES = [
     str(path.relative_to(ROOT)) for path in DOCUMENTS if "studies" not in path.parts and "results" not in path.parts
 ]
@@ -28,7 +28,7 @@ GUIDES = [name for name in GUIDES if name not in ("docs/architecture.md", "docs/
 """What is no record of a study, with its own commands and dates."""
 STUDIED = {"1.085(3)"}
 """Of another code's study, with its commands and records: studies/exact."""
-_NUMBER = re.compile(r"[-−]?\d+\.\d+(?:\((\d+)\))?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
+NUMBER = re.compile(r"[-−]?\d+\.\d+(?:\((\d+)\))?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
@@ -43,7 +43,7 @@ class Number(NamedTuple):
 def numbers(text: str) -> list[Number]:
     """All decimals in a text, such as 1.5, −13.4394(18) and 7.92(23)·10⁻³."""
     found = []
-    for match in _NUMBER.finditer(text):
+    for match in NUMBER.finditer(text):
         mantissa, _, power = match[0].replace("−", "-").partition("·10")
         value = mantissa.partition("(")[0]
         scale = 10.0 ** int(power.translate(_SUPERSCRIPTS) or 0)
@@ -136,7 +136,7 @@ def test_the_numbers_stand_in_the_document(claim: dict[str, Any]) -> None:
 @pytest.mark.parametrize("document", GUIDES)
 def test_every_number_with_an_error_is_printed_by_a_command(document: str) -> None:
     text = (ROOT / document).read_text("utf-8")
-    stated = {match[0] for match in _NUMBER.finditer(text) if match[1]}
+    stated = {match[0] for match in NUMBER.finditer(text) if match[1]}
     claimed = {number for claim in CLAIMS if claim["document"] == document for number in claim["numbers"]}
     assert stated <= claimed | STUDIED
 
