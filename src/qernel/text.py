@@ -58,6 +58,10 @@ def typeset(text: str) -> str:
 
     >>> typeset("-17.64 E0 at λ_c < 1")
     '−17.64 <i>E</i><sub>0</sub> at λ<sub>c</sub> &lt; 1'
+    >>> typeset("⟨λV0 Σw⟩/N in E_0")
+    '⟨λ<i>V</i><sub>0</sub> Σw⟩/N in <i>E</i><sub>0</sub>'
+    >>> typeset("<|rho_K|^2>, rho_K = (1/N) sum_i exp(iK.r_i)")
+    '⟨|ρ<sub>K</sub>|<sup>2</sup>⟩, ρ<sub>K</sub> = (1/N) Σ<sub>i</sub> exp(iK·r<sub>i</sub>)'
     """
     shown = html.escape(text)
     for pattern, printed in _PRINTED:
@@ -69,9 +73,14 @@ _PRINTED = tuple(
     (re.compile(pattern), printed)
     for pattern, printed in (
         (r"(?<![\w.)])-(?=[\d.])", "−"),
+        (r"&lt;(\|[^|&]+\|\^2)&gt;", r"⟨\1⟩"),
+        (r"\brho_", "ρ_"),
+        (r"\bhbar\b", "ħ"),
+        (r"\bsum_(\w)\b", r"Σ<sub>\1</sub>"),
+        (r"\bexp\(iK\.r_(\w)\)", r"exp(iK·r<sub>\1</sub>)"),
         (r"\b(\d[\d.]*(?:\(\d+\))?)e-0?(\d+)\b", "\\1·10<sup>−\\2</sup>"),
         (r"\b(\d[\d.]*(?:\(\d+\))?)e\+?0?(\d+)\b", r"\1·10<sup>\2</sup>"),
-        (r"\b([EV])0(?!\w|\.\d)", r"<i>\1</i><sub>0</sub>"),
+        (r"(?<![A-Za-z0-9_])([EV])_?0(?!\w|\.\d)", r"<i>\1</i><sub>0</sub>"),
         (r"\ba_M(?![A-Za-z0-9_])", "<i>a</i><sub>M</sub>"),
         (r"\b(\w+)_(c|K|q|t)\b", r"\1<sub>\2</sub>"),
         (r"(?<=\S)\^(\d)\b", r"<sup>\1</sup>"),
