@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import random
@@ -27,6 +28,8 @@ from qernel.errors import StopRequested
 from qernel.estimators.chains import ChainSampler
 from qernel.measure import Model, State
 from qernel.stopping import PATIENCE, check, stop_signals, stoppable
+from qernel.training.folder import MODEL_FILE, save_model
+from qernel.training.run import initial_wavefunction
 from runs import newest, settings
 
 TESTS = Path(__file__).parent
@@ -262,6 +265,25 @@ def test_chains_stop_after_a_block(start: Any) -> None:
     )
     with stop_signals(), pytest.raises(StopRequested):
         list(records)
+
+
+def test_a_query_that_stops_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    config, run, sent = settings(), tmp_path / "run", []
+    run.mkdir()
+    save_model(run / MODEL_FILE, config, initial_wavefunction(config))
+
+    def stop(_: Any, what: str, fraction: float) -> None:
+        if "= 0.9" in what and not sent:
+            sent.append(fraction)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("qernel.progress.Bar.__call__", stop)
+    command = ["query", str(run), "--samples", "4", "--walkers", "8", "--lam", "0.5", "0.7", "0.9"]
+    assert main(command) == 143
+    said = capsys.readouterr().err
+    assert said.endswith("\nqernel: stopped, kept is λ = 0.5, 0.7; the same question goes on from there\n"), said
+    assert main([*command[:-1], "--json"]) == 0
+    assert [row["origin"] for row in json.loads(capsys.readouterr().out)["results"]] == ["stored", "stored"]
 
 
 def test_hartree_fock_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -81,11 +81,12 @@ class StopRequested(KeyboardInterrupt):
 
     Attributes:
         signal: its number.
+        kept: what of the work is there, in words; empty if nothing is.
     """
 
-    def __init__(self, signal: int) -> None:
-        super().__init__(f"stopped by signal {signal}")
-        self.signal = int(signal)
+    def __init__(self, signal: int, kept: str = "") -> None:
+        super().__init__(", ".join(filter(None, (f"stopped by signal {signal}", kept))))
+        self.signal, self.kept = int(signal), kept
 
 
 def resume_command(run: Path) -> str:

@@ -116,7 +116,7 @@ def _report(error: BaseException, command: str) -> int:
         print(f"\nqernel: {error}", file=sys.stderr)
         return 128 + error.signal
     if isinstance(error, StopRequested):
-        print(f"\nqernel: {NOTHING}", file=sys.stderr)
+        print(f"\nqernel: {f'stopped, {error.kept}' if error.kept else NOTHING}", file=sys.stderr)
         return 128 + error.signal
     if isinstance(error, KeyboardInterrupt):
         print("\nqernel: interrupted", file=sys.stderr)

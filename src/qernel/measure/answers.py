@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qernel.along import Axis, named
-from qernel.errors import QernelError
+from qernel.errors import QernelError, StopRequested
 from qernel.measure.energies import INTERPOLATED, SAMPLED, Energies
 from qernel.measure.kept_answers import Chains, keep, kept
 from qernel.measure.points import about, numbers, warn_outside
@@ -17,6 +17,7 @@ from qernel.measure.precision import require_precision, to_precision
 from qernel.measure.shelf import Shelf, shelved
 from qernel.measure.stored import Results
 from qernel.measure.tables import energy_table
+from qernel.stopping import expendable
 
 if TYPE_CHECKING:
     from qernel.measure.model import Model
@@ -189,19 +190,28 @@ def _sample(
     chains: dict[str, Any] = {"samples": wanted.samples, "walkers": wanted.walkers, "seed": wanted.seed}
     options: dict[str, Any] = {"along": wanted.along, "at": wanted.at, "extrapolate": wanted.extrapolate}
     where = points(model, wanted.values, **options, **chains)
-    sample, drawn = model.config.sample, []
+    sample, there = model.config.sample, []
 
     def draw(state: State, progress: Callable[[float], None]) -> Energies:
-        assert wanted.precision is not None
-        some = {"walkers": wanted.walkers, "seed": wanted.seed}
-        answer, samples = to_precision(state, wanted.precision, **some, progress=progress)
-        drawn.append(samples)
+        """An answer, kept at once: others may be stopped."""
+        if wanted.precision is None:
+            answer, samples = state.energy(**where.chains, progress=progress), wanted.samples or sample.samples
+        else:
+            some = {"walkers": wanted.walkers, "seed": wanted.seed}
+            answer, samples = to_precision(state, wanted.precision, **some, progress=progress)
+        seed = sample.seed if wanted.seed is None else wanted.seed
+        if remember and keep(about_it, answer, Chains(samples, wanted.walkers or sample.walkers, seed)):
+            there.append(f"{answer.values[wanted.along]:g}")
         return answer
 
-    found = measured(where, draw=None if wanted.precision is None else draw, tell=tell).sweeps["fresh"]
-    for index, (value, answer) in enumerate(zip(where.values, found, strict=True)):
-        ready[value] = answer
-        samples = drawn[index] if drawn else wanted.samples or sample.samples
-        seed = sample.seed if wanted.seed is None else wanted.seed
-        if remember:
-            keep(about_it, answer, Chains(samples, wanted.walkers or sample.walkers, seed))
+    def left() -> str:
+        """What is there after a stop."""
+        again = "asked again without fresh" if wanted.fresh else "the same question"
+        return f"kept is {where.axis.symbol} = {', '.join(there)}; {again} goes on from there" if there else ""
+
+    try:
+        with expendable(lambda _: f"stopped, {left() or 'nothing was written'}"):
+            found = measured(where, draw=draw, tell=tell).sweeps["fresh"]
+    except StopRequested as stop:
+        raise StopRequested(stop.signal, left()) from None
+    ready.update(zip(where.values, found, strict=True))

@@ -55,11 +55,11 @@ def folder_of(model: Shelf) -> Path | None:
     return None if cache is None else cache / "answers" / model.weights[:16]
 
 
-def keep(model: Shelf, answer: Energies, chains: Chains) -> None:
-    """Keep an answer; where that cannot be done, nothing is said or lost."""
+def keep(model: Shelf, answer: Energies, chains: Chains) -> bool:
+    """Keep an answer; where that cannot be done, nothing is said or lost. Returns whether it is kept."""
     folder = folder_of(model)
     if folder is None:
-        return
+        return False
     request = {**_system(model), "values": dict(answer.values), "chains": chains._asdict()}
     name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:20]
     numbers = {name: getattr(answer, name) for name in (*ENERGIES, ORDER)}
@@ -77,7 +77,8 @@ def keep(model: Shelf, answer: Energies, chains: Chains) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         outputs.write_text(folder / f"{name}.json", to_record(record, indent=2) + "\n")
     except (OSError, RunError):
-        return
+        return False
+    return True
 
 
 def kept(model: Shelf, values: Mapping[str, float]) -> Iterator[tuple[Chains, Energies]]:
