@@ -16,18 +16,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
 
-from qernel import launch, runtime
+from qernel import launch, runtime, stopping
 from qernel.config import load_config
 from qernel.errors import QernelError
 from qernel.hartree_fock import search
 from qernel.measure import load
+from qernel.training import processes
 from qernel.training.folder import METRICS_FILE
 from qernel.training.run import train
-from runs import TINY, checkpoints, newest, same_state
+from runs import TINY, checkpoints, newest, pretended, same_state, settings
 
 SOURCE = Path(__file__).parents[1] / "src"
 LAUNCHERS = {
@@ -230,6 +232,25 @@ def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
     return [(process.returncode, out, err) for process, out, (_, err) in zip(processes, heard, said, strict=True)]
 
 
+def test_a_process_that_follows_is_not_ended_in_the_middle_of_a_step(
+    tmp_path: Path, fake: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first process cannot save without it, however long a step takes after a signal."""
+    allowed, step = [], jax.jit(pretended)
+    monkeypatch.setattr(processes, "first", lambda: False)
+    monkeypatch.setattr(processes, "agreed", lambda *flags: (True, False) if len(flags) == 2 else flags)
+
+    def watched(state: Any) -> Any:
+        assert stopping._present is not None
+        allowed.append(stopping._present.kept)
+        return step(state)
+
+    fake(watched)
+    with stopping.stop_signals(), stopping.expendable(lambda _: "never said"):
+        train(settings(), tmp_path / "run")
+    assert len(allowed) > 2 and set(allowed) == {None} and not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
     """Two processes with a device each against one with two devices; stopped by a signal to either, and resumed."""
@@ -246,7 +267,7 @@ def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
         time.sleep(0.1)
     two[1].send_signal(signal.SIGTERM)
     (first, _, err), (second, out, _) = ended(two)
-    assert first == 143 and "--resume" in err and second == 0 and out == ""
+    assert first == 143 and "--resume" in err and second == 0 and out == "", (first, err, second, out)
     results = ended(children(tmp_path, "two", 2, 1, "--resume"))
     assert [code for code, _, _ in results] == [0, 0], results
     assert "trained to iteration" in results[0][1] and results[1][1] == ""

@@ -195,7 +195,7 @@ def _sample(
     def draw(state: State, progress: Callable[[float], None]) -> Energies:
         """An answer, kept at once: others may be stopped."""
         if wanted.precision is None:
-            answer, samples = state.energy(**where.chains, progress=progress), wanted.samples or sample.samples
+            answer, samples = state.energy(**chains, progress=progress), wanted.samples or sample.samples
         else:
             some = {"walkers": wanted.walkers, "seed": wanted.seed}
             answer, samples = to_precision(state, wanted.precision, **some, progress=progress)

@@ -25,6 +25,7 @@ from qernel.sampling.devices import WALKERS, over_walkers, walker_mesh
 from qernel.sampling.metropolis import Walkers
 from qernel.sampling.population import Population
 from qernel.sampling.starts import start_walkers
+from qernel.stopping import expendable
 from qernel.training import processes
 from qernel.training.events import EventLog
 from qernel.training.expert_load import routing_of
@@ -157,8 +158,9 @@ def _follow(config: Config, template: Wavefunction, out: Path, on_stall: Callabl
     """What the other processes of a run do: the same steps, nothing written."""
     begun, _ = processes.agreed(False, False)
     if begun:
-        state = processes.from_first(initial_state(config, template))
-        _loop(config, template, state, None, None, _watchdog(config, out, on_stall))
+        with expendable(None):  # a step may take long, and the first process cannot save without the others
+            state = processes.from_first(initial_state(config, template))
+            _loop(config, template, state, None, None, _watchdog(config, out, on_stall))
 
 
 def _watchdog(config: Config, out: Path, on_stall: Callable[[str], None] | None) -> Watchdog:
