@@ -14,8 +14,11 @@ import pytest
 from qernel.cli import main
 from qernel.config import load_config
 from qernel.errors import Interrupted, QernelError, RunError
+from qernel.estimators.order_parameter import crystal_order
 from qernel.measure import Model, project, projecting
 from qernel.measure.folder import UNFINISHED
+from qernel.measure.mixed import ending
+from qernel.measure.projected import CHANGED, Projected
 from qernel.measure.projections import DATA, FILES, RECORD
 from qernel.projection.engine import Projector
 from qernel.projection.series import Series, memory, population_bias, settled, unsettled, weighted_mean
@@ -23,6 +26,7 @@ from qernel.projection.time_steps import chosen, extrapolated, require
 from qernel.records import read_json
 from qernel.storage import open as open_results
 from qernel.storage import to_json
+from qernel.structure import Phase
 from qernel.wavefunction import build
 from runs import TINY
 
@@ -217,7 +221,8 @@ def test_projected_energies_of_two_phases_cross_where_they_do(
             variational = found.found[0].variational
             ordered = replace(variational.energy, value=order, error=0.01, unit="")
             variational = variational._replace(lam=lam, values={"lam": lam}, order_parameter=ordered)
-            rows.append(replace(found.found[0], variational=variational, steps=tuple(steps)))
+            ending = found.found[0].ending._replace(order=ordered)
+            rows.append(replace(found.found[0], variational=variational, steps=tuple(steps), ending=ending))
         points = replace(found.points, values=tuple(lams.tolist()))
         replace(found, points=points, found=rows).save(tmp_path / name)
     files = [str(tmp_path / name / DATA) for name in ("liquid", "crystal")]
@@ -240,6 +245,55 @@ def test_walkers_start_in_the_phase_asked_for(model: Model, tmp_path: Path) -> N
         model.project(0.6, start="registries", **options, out=tmp_path / "out")
     with pytest.raises(RunError, match="chains cannot start 'melted': use spread or registries"):
         model.project(0.6, start="melted", **options)
+
+
+@pytest.mark.filterwarnings("ignore::qernel.errors.QernelWarning")
+def test_walkers_that_leave_the_phase_of_their_chains_are_noticed(model: Model) -> None:
+    """Order put in by hand: the file has that of the walkers, and a jump is said; a little more order is none."""
+    found = model.project(0.6, **OPTIONS)
+    (one,) = found.found
+    assert one.ending.order is not None and one.variational.order_parameter is not None
+    assert one.energies.order_parameter == one.ending.order and one.energies.phase == one.ending.phase.word
+
+    def ended(before: float, after: float, error: float = 0.002) -> Projected:
+        chains, walkers = (
+            replace(order, value=value, error=error)
+            for order, value in ((one.variational.order_parameter, before), (one.ending.order, after))
+        )
+        variational = one.variational._replace(order_parameter=chains)
+        return replace(one, variational=variational, ending=one.ending._replace(order=walkers))
+
+    assert CHANGED in ended(0.025, 0.14).doubts and CHANGED in ended(0.14, 0.025).doubts
+    for before, after, error in ((0.025, 0.03, 0.002), (0.14, 0.16, 0.002), (0.025, 0.14, 0.1)):
+        assert CHANGED not in ended(before, after, error).doubts
+    unknown = replace(one, variational=one.variational._replace(order_parameter=None, phase="liquid"))
+    other = unknown.ending._replace(phase=Phase("crystal", ""))
+    assert (
+        replace(unknown, ending=other).changed
+        and not replace(unknown, ending=other._replace(phase=Phase("undecided", ""))).changed
+    )
+    changed = replace(found, found=[ended(0.025, 0.14)])
+    (sentence,) = [text for text in changed.sentences() if "another phase" in text]
+    assert "at λ = 0.6: those in the lower phase multiply" in sentence
+    assert float(changed.dataset["order_parameter"][0]) == 0.14
+    assert float(changed.dataset["variational_order_parameter"][0]) == 0.025
+
+
+def test_the_order_of_walkers_is_that_of_their_positions(model: Model) -> None:
+    """A perfect honeycomb crystal of two electrons in the three cells, shaken at random in 40 of 80 snapshots."""
+    state = model.at(0.7)
+    cell = state.model.hamiltonian.supercell
+    sites = np.array([[0.0, 0.0], [1.0, 0.0]])
+    still = np.broadcast_to(sites, (80, 16, 2, 2)).copy()
+    crystal = ending(state, still, 1)
+    assert crystal.order is not None
+    expected = float(np.asarray(crystal_order(sites, cell)))
+    assert crystal.order.value == pytest.approx(expected)
+    still[40:] = np.random.default_rng(1).uniform(size=(40, 16, 2, 2)) @ cell.vectors
+    melted = ending(state, still, 1)
+    assert melted.order is not None and melted.rhat > 1.1
+    again = np.asarray(crystal_order(still.reshape(-1, 2, 2), cell)).mean()
+    assert melted.order.value == pytest.approx(float(again))
 
 
 def test_time_steps_are_chosen_by_their_acceptance(model: Model, projector: Projector) -> None:

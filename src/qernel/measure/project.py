@@ -21,7 +21,7 @@ import numpy.typing as npt
 from qernel import outputs, runtime
 from qernel.errors import QernelError, warn
 from qernel.measure.folder import remembering
-from qernel.measure.mixed import mixed_arrays
+from qernel.measure.mixed import ending, mixed_arrays
 from qernel.measure.points import Points, warn_outside
 from qernel.measure.projected import Projected, TimeStep
 from qernel.measure.projecting import Walkers
@@ -208,5 +208,5 @@ def _projected(
         steps.append(TimeStep.of(tau, walked.progress.series, projector.electrons))
     # Those of the smallest time step, which is the last.
     later = walked.snapshots[math.floor(steps[-1].left_out * len(walked.snapshots)) :]
-    arrays = mixed_arrays(state, records, later, seed)
-    return Projected(energies, tuple(steps), settings.fit, projector.walkers, projector.electrons, arrays)
+    found = ending(state, later, seed), mixed_arrays(state, records, later, seed)
+    return Projected(energies, tuple(steps), settings.fit, projector.walkers, projector.electrons, *found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,15 +12,22 @@ import numpy as np
 from qernel.estimators.doubts import DISAGREE, FEW_SAMPLES, RHAT_LIMIT, SAMPLES
 from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.measure.energies import Energies
+from qernel.measure.mixed import Ending
 from qernel.observables.base import Variable
 from qernel.projection.series import Mean, Series, memory, population_bias, settled, unsettled, weighted_mean
 from qernel.projection.time_steps import Extrapolated, extrapolated
+from qernel.structure import LIQUID, SOLID
 from qernel.text import columns
 
 PARTS = ("moire", "interaction")
 """Energies that do not commute with the Hamiltonian: their mixed estimates are not those of the projected state."""
 
 UNSETTLED = "still settling"
+
+CHANGED = "in another phase than their chains"
+
+_FAR, _SIGMAS = 0.5, 5.0
+"""|ρ_K|² of walkers in the phase of their chains is nearer to that of the chains: by part of it, or by errors."""
 
 
 class TimeStep(NamedTuple):
@@ -106,6 +114,7 @@ class Projected:
         fit: a key of `qernel.projection.time_steps.DEGREES`.
         walkers: how many there were.
         electrons: N.
+        ending: order and phase of the walkers at the smallest time step (`qernel.measure.mixed.ending`).
         arrays: density and S(q) at the smallest time step (`qernel.measure.mixed.mixed_arrays`).
     """
 
@@ -114,6 +123,7 @@ class Projected:
     fit: str
     walkers: int
     electrons: int
+    ending: Ending
     arrays: tuple[Variable, ...] = field(default=(), repr=False)
 
     @cached_property
@@ -140,7 +150,7 @@ class Projected:
     def energies(self) -> Energies:
         """As of `State.energy`: the projected energy, and parts of it as 2·mixed − variational.
 
-        The order parameter is the variational one.
+        Phase and order parameter are those of the walkers at the smallest time step, a mixed estimate.
         """
         before, after = self.variational, {}
         kind = before.energy
@@ -159,19 +169,33 @@ class Projected:
         summary = last.energies["energy"].summary
         said: dict[str, Any] = {**after, "acceptance": last.acceptance, "direction": "projected"}
         said |= {name: getattr(summary, name) for name in ("autocorrelation", "rhat", "effective_samples")}
+        order, order_rhat, (word, why) = self.ending
+        said |= {"order_parameter": order, "order_parameter_rhat": order_rhat, "phase": word, "phase_why": why}
         return before._replace(**said)
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Why the error may be too small: of every time step."""
-        return tuple(dict.fromkeys(reason for step in self.steps for reason in step.doubts))
+        """Why the error may be too small: of every time step, and of the phase."""
+        reasons = [reason for step in self.steps for reason in step.doubts]
+        return tuple(dict.fromkeys(reasons + [CHANGED] * self.changed))
+
+    @property
+    def changed(self) -> bool:
+        """Whether walkers have left the phase of the chains that they began as."""
+        before, after = self.variational.order_parameter, self.ending.order
+        if before is None or after is None:
+            return {self.variational.phase, self.ending.phase.word} == {LIQUID, SOLID}
+        return abs(after.value - before.value) > max(
+            _FAR * before.value, _SIGMAS * math.hypot(after.error, before.error)
+        )
 
     def as_row(self, along: str = "lam") -> dict[str, Any]:
         """As plain data."""
         row, fit = self.energies.as_row(along), self.fits["energy"]
         names = (along, "lam", "extrapolating", "in_gap", "impossible", "moire", "interaction", "warnings")
+        of_walkers = ("phase", "phase_why", "order_parameter")
         return {
-            **{name: row[name] for name in names},
+            **{name: row[name] for name in names + of_walkers},
             "variational": self.variational.energy.as_dict(),
             "projected": self.energy.as_dict(),
             "gain": self.gain.as_dict(),

@@ -25,9 +25,9 @@ def dataset(found: Projections) -> xarray.Dataset:
     whole = files.dataset(where.model, {"projected": [one.energies for one in found.found]}, where.at, along=along)
     data: dict[str, Any] = {}
 
-    def add(name: str, dims: Any, values: Any, errors: Any, text: str) -> None:
-        data[name] = (dims, values, {"units": "E0", "long_name": text, "ancillary_variables": f"{name}_error"})
-        data[f"{name}_error"] = (dims, errors, {"units": "E0", "long_name": f"one standard error of {name}"})
+    def add(name: str, dims: Any, values: Any, errors: Any, text: str, unit: str = "E0") -> None:
+        data[name] = (dims, values, {"units": unit, "long_name": text, "ancillary_variables": f"{name}_error"})
+        data[f"{name}_error"] = (dims, errors, {"units": unit, "long_name": f"one standard error of {name}"})
 
     for name in ("energy", "moire", "interaction"):
         numbers = [getattr(one.variational, name) for one in found.found]
@@ -41,6 +41,11 @@ def dataset(found: Projections) -> xarray.Dataset:
     add("time_step_unweighted", (along, STEP), values, errors, "energy per electron without products of weights")
     gains = [one.gain for one in found.found]
     add("gain", along, [q.value for q in gains], [q.error for q in gains], "variational less projected energy")
+    orders = [one.variational.order_parameter for one in found.found]
+    known = [order for order in orders if order is not None]
+    if len(known) == len(orders):
+        text = "<|rho_K|^2> of the wavefunction itself"
+        add("variational_order_parameter", along, [q.value for q in known], [q.error for q in known], text, "1")
     variances = [one.variance for one in found.found]
     about = {"units": "E0^2", "long_name": "Var(Re E_L)/N of the wavefunction itself"}
     data["variational_variance"] = (along, variances, about)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qernel import outputs
 from qernel.estimators.doubts import DISAGREE, SAMPLES, listed
 from qernel.measure.points import Points, about
-from qernel.measure.projected import UNSETTLED, Projected
+from qernel.measure.projected import CHANGED, UNSETTLED, Projected
 from qernel.measure.tables import remark
 from qernel.records import stored_request, to_record
 from qernel.storage import save as save_dataset
@@ -29,6 +29,7 @@ _ADVICE = {
     SAMPLES: "errors of projected energies can be too small ({}){{}}: project for a longer --time",
     DISAGREE: "the beginning and the end of a projection disagree ({}){{}}: project for a longer --time",
     UNSETTLED: "walkers are {} for most of the projection{{}}: project for a longer --time",
+    CHANGED: "walkers are {}{{}}: those in the lower phase multiply, and densities are of neither; choose --start",
 }
 
 UNITS = {
@@ -91,14 +92,14 @@ class Projections:
         """What was found, how, and what it means."""
         where = self.points
         system = where.model.config.system
-        rows = [[where.axis.symbol, "variational", "projected", "gain", "interaction", "χ²/dof", ""]]
+        rows = [[where.axis.symbol, "variational", "projected", "gain", "interaction", "χ²/dof", "phase", ""]]
         blocks = []
         for value, one in zip(where.values, self.found, strict=True):
             fit = one.fits["energy"]
             chi2 = f"{fit.chi2:.2g}/{fit.dof}" if fit.dof else ""
             numbers = [number.number for number in (one.variational.energy, one.energy, one.gain)]
-            row = [f"{value:g}", *numbers, one.energies.interaction.number, chi2, remark(one.energies._asdict())]
-            rows.append(row)
+            row = [f"{value:g}", *numbers, one.energies.interaction.number, chi2, one.energies.phase]
+            rows.append([*row, remark(one.energies._asdict())])
             blocks.append(f"{where.axis.at(value)}, {one.walkers} walkers\n{one.table()}")
         title = f"{where.model.name}, {describe(system.electrons, system.cells)}, E0 per electron"
         model = {1: "E(τ) = E_0 + aτ", 2: "E(τ) = E_0 + aτ + bτ²"}
