@@ -87,6 +87,7 @@ class FakeModel:
         self.card = None
         self.folder = None
         self.moved = None
+        self.start = None
         self.training: Progress | None = None
         self.impossible = ""
         self.wavefunction = {"weight": np.ones(3), "name": "not a number"}

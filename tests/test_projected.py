@@ -17,9 +17,10 @@ from qernel.errors import Interrupted, QernelError, RunError
 from qernel.estimators.order_parameter import crystal_order
 from qernel.measure import Model, project, projecting
 from qernel.measure.folder import UNFINISHED
-from qernel.measure.mixed import ending
+from qernel.measure.mixed import stretches
 from qernel.measure.projected import CHANGED, Projected
 from qernel.measure.projections import DATA, FILES, RECORD
+from qernel.observables.phases import ordered
 from qernel.projection.engine import Projector
 from qernel.projection.series import Series, memory, population_bias, settled, unsettled, weighted_mean
 from qernel.projection.time_steps import chosen, extrapolated, require
@@ -219,9 +220,9 @@ def test_projected_energies_of_two_phases_cross_where_they_do(
                 parts = {part: step.energies[part]._replace(summary=summary) for part in ("moire", "interaction")}
                 steps.append(step._replace(energies={"energy": shifted, **parts}, doubts=()))
             variational = found.found[0].variational
-            ordered = replace(variational.energy, value=order, error=0.01, unit="")
-            variational = variational._replace(lam=lam, values={"lam": lam}, order_parameter=ordered)
-            ending = found.found[0].ending._replace(order=ordered)
+            known = replace(variational.energy, value=order, error=0.01, unit="")
+            variational = variational._replace(lam=lam, values={"lam": lam}, order_parameter=known)
+            ending = found.found[0].ending._replace(order=known)
             rows.append(replace(found.found[0], variational=variational, steps=tuple(steps), ending=ending))
         points = replace(found.points, values=tuple(lams.tolist()))
         replace(found, points=points, found=rows).save(tmp_path / name)
@@ -238,7 +239,8 @@ def test_walkers_start_in_the_phase_asked_for(model: Model, tmp_path: Path) -> N
     numbers = {start: to_json(found.as_dict()) for start, found in asked.items()}
     assert numbers["spread"] != numbers["registries"]
     for start, text in numbers.items():
-        assert to_json(model.with_start(start).project(0.6, **options).as_dict()) == text
+        same = model.with_start(start).project(0.6, **options)
+        assert to_json(same.as_dict()) == text and same.request == asked[start].request
         assert asked[start].request["start"] == start
     model.project(0.6, start="spread", **options, out=tmp_path / "out")
     with pytest.raises(RunError, match="of another projection"):
@@ -285,12 +287,12 @@ def test_the_order_of_walkers_is_that_of_their_positions(model: Model) -> None:
     cell = state.model.hamiltonian.supercell
     sites = np.array([[0.0, 0.0], [1.0, 0.0]])
     still = np.broadcast_to(sites, (80, 16, 2, 2)).copy()
-    crystal = ending(state, still, 1)
+    crystal = ordered(stretches(state, still, 1), "")
     assert crystal.order is not None
     expected = float(np.asarray(crystal_order(sites, cell)))
     assert crystal.order.value == pytest.approx(expected)
     still[40:] = np.random.default_rng(1).uniform(size=(40, 16, 2, 2)) @ cell.vectors
-    melted = ending(state, still, 1)
+    melted = ordered(stretches(state, still, 1), "")
     assert melted.order is not None and melted.rhat > 1.1
     again = np.asarray(crystal_order(still.reshape(-1, 2, 2), cell)).mean()
     assert melted.order.value == pytest.approx(float(again))

@@ -43,6 +43,11 @@ Sentence = Callable[[int], str]
 """What is said when work ends, given the number of the signal."""
 
 
+def heeded() -> list[int]:
+    """The signals that ask to stop. Under nohup, which ignores SIGHUP, programs outlive their terminal."""
+    return [number for number in _STOPPING if number != _HANGUP or signal.getsignal(number) != signal.SIG_IGN]
+
+
 class _Requests:
     """What has been received since the handlers are there."""
 
@@ -59,9 +64,7 @@ class _Requests:
 
     def install(self) -> dict[int, object]:
         """Put the handlers in place, again if something has replaced them; returns those before."""
-        # nohup starts programs with SIGHUP ignored: they outlive their terminal.
-        numbers = [number for number in _STOPPING if number != _HANGUP or signal.getsignal(number) != signal.SIG_IGN]
-        return {number: signal.signal(number, self._handle) for number in numbers}
+        return {number: signal.signal(number, self._handle) for number in heeded()}
 
     def listen(self) -> None:
         """Start the thread; where somebody else is woken by signals already, the handlers say what it would."""

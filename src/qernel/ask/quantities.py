@@ -25,18 +25,20 @@ class Kind(NamedTuple):
         unit: in which it is used; empty for a pure number.
         example: of a value.
         positive: whether 0 and less is refused.
+        instead: what to give where that was meant.
     """
 
     name: str
     unit: str
     example: str
     positive: bool = True
+    instead: str = ""
 
 
 KINDS = {
     "period": Kind("period", "nm", "8nm"),
     "gate": Kind("gate", "nm", "10nm"),
-    "depth": Kind("depth", "meV", "5meV"),
+    "depth": Kind("depth", "meV", "5meV", instead=", and a potential of the other sign by --phase, 180 degrees on"),
     "epsilon": Kind("epsilon", "", "7"),
     "mass": Kind("mass", "", "0.45"),
     "phase": Kind("phase", "degree", "45", positive=False),
@@ -75,8 +77,7 @@ def value(kind: Kind, given: Any) -> tuple[float, str]:
     if not math.isfinite(number) or abs(number) > 1e6:
         raise QernelError(f"--{kind.name} {shown} is out of all bounds: give e.g. {kind.example}")
     if kind.positive and number <= 0:
-        turned = ", and a potential of the other sign by --phase, 180 degrees on" if kind.name == "depth" else ""
-        raise QernelError(f"--{kind.name} {shown} is not above 0: give e.g. {kind.example}{turned}")
+        raise QernelError(f"--{kind.name} {shown} is not above 0: give e.g. {kind.example}{kind.instead}")
     return number, f"--{kind.name} {shown} is taken in {kind.unit}" if bare and kind.unit else ""
 
 

@@ -17,6 +17,7 @@ from qernel.explore.catalogue import Entry
 from qernel.explore.ending import leave
 from qernel.explore.protocol import PromptRequests
 from qernel.explore.server import Explorer, application
+from qernel.stopping import heeded
 
 HOST = "127.0.0.1"
 
@@ -70,11 +71,7 @@ def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
 
     uvicorn listens to signals only while it serves, and raises what it has received once more at its end.
     """
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    hangup = getattr(signal, "SIGHUP", None)
-    if hangup is not None and signal.getsignal(hangup) == signal.SIG_IGN:  # nohup
-        numbers.remove(hangup)
-    before = {number: signal.signal(number, server.handle_exit) for number in numbers}
+    before = {number: signal.signal(number, server.handle_exit) for number in heeded()}
     try:
         yield
     finally:

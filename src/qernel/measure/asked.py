@@ -52,15 +52,16 @@ def asked(
 
     Raises:
         QernelError: for chains that do not go together, or observables that do not exist.
+        RunError: for a start that there is not.
     """
-    where, kinds = ascending(where), kinds_of(where, sweeps, exchange)
+    where = ascending(where).starting(start)
+    kinds = kinds_of(where, sweeps, exchange)
     chosen = made(observables)
     if reweight < 0:
         raise QernelError(f"reweight = {reweight} is no number of values in between: give 0 or more")
     request = where.request
     # Only where they differ from the default: earlier scans do not have them.
     request |= {"sweeps": kinds} if kinds != ["fresh"] else {}
-    request |= {"start": start} if start else {}
     request |= {"reweight": reweight} if reweight else {}
     request |= {"observables": [repr(item) for item in chosen]} if chosen else {}
     return Asked(where, kinds, chosen, request)

@@ -90,11 +90,21 @@ class Points:
             "samples": self.samples or sample.samples,
             "walkers": self.walkers or sample.walkers,
             "seed": sample.seed if self.seed is None else self.seed,
+            # Only where it is chosen: earlier measurements do not have it.
+            **({"start": self.model.start} if self.model.start else {}),
         }
 
     def of(self, model: Model) -> Points:
         """The same points of another model: one that keeps its chains, or starts them elsewhere."""
         return replace(self, model=model)
+
+    def starting(self, start: str | None) -> Points:
+        """The same points with chains that start there (`Model.with_start`); None: where they start already.
+
+        Raises:
+            RunError: for another start, or if the system has no registries.
+        """
+        return self.of(self.model.with_start(start)) if start else self
 
 
 class Where(TypedDict, total=False):

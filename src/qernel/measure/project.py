@@ -21,11 +21,12 @@ import numpy.typing as npt
 from qernel import outputs, runtime
 from qernel.errors import QernelError, warn
 from qernel.measure.folder import remembering
-from qernel.measure.mixed import ending, mixed_arrays
+from qernel.measure.mixed import mixed_arrays, stretches
 from qernel.measure.points import Points, warn_outside
 from qernel.measure.projected import Projected, TimeStep
 from qernel.measure.projecting import Walkers
 from qernel.measure.projections import FILES, RECORD, Projections
+from qernel.observables.phases import ordered
 from qernel.progress import Parts, Told
 from qernel.projection.time_steps import require
 from qernel.records import stored_request
@@ -140,8 +141,8 @@ def projections(
         Interrupted: when a projection into a folder is stopped.
     """
     settings = Settings.asked(time_steps, time, fit)
-    request = where.request | {"projection": settings.as_dict()} | ({"start": start} if start else {})
-    model = where.model.with_start(start) if start else where.model
+    where = where.starting(start)
+    request = where.request | {"projection": settings.as_dict()}
 
     def measure(points: Points) -> Projections:
         states = points.states
@@ -158,10 +159,10 @@ def projections(
         return result
 
     if out is None:
-        return measure(where.of(model))
+        return measure(where)
     with outputs.held(out, FILES):
         outputs.refuse_overwriting(out, FILES, request, stored_request(out / RECORD), "projection")
-        with remembering(model, out, command or outputs.AGAIN) as remembered:
+        with remembering(where.model, out, command or outputs.AGAIN) as remembered:
             result = measure(where.of(remembered))
             # Within, because what is kept goes when the block ends: stopped here, no number is lost.
             result.write(out)
@@ -208,5 +209,7 @@ def _projected(
         steps.append(TimeStep.of(tau, walked.progress.series, projector.electrons))
     # Those of the smallest time step, which is the last.
     later = walked.snapshots[math.floor(steps[-1].left_out * len(walked.snapshots)) :]
-    found = ending(state, later, seed), mixed_arrays(state, records, later, seed)
+    ended = stretches(state, later, seed)
+    source = f"{len(later)} snapshots of {projector.walkers} projected walkers"
+    found = ordered(ended, source), mixed_arrays(state, records, ended, seed)
     return Projected(energies, tuple(steps), settings.fit, projector.walkers, projector.electrons, *found)

@@ -12,8 +12,8 @@ import numpy as np
 from qernel.estimators.doubts import DISAGREE, FEW_SAMPLES, RHAT_LIMIT, SAMPLES
 from qernel.estimators.quantity import Quantity, parenthesis
 from qernel.measure.energies import Energies
-from qernel.measure.mixed import Ending
 from qernel.observables.base import Variable
+from qernel.observables.phases import Ordered
 from qernel.projection.series import Mean, Series, memory, population_bias, settled, unsettled, weighted_mean
 from qernel.projection.time_steps import Extrapolated, extrapolated
 from qernel.structure import LIQUID, SOLID
@@ -114,7 +114,7 @@ class Projected:
         fit: a key of `qernel.projection.time_steps.DEGREES`.
         walkers: how many there were.
         electrons: N.
-        ending: order and phase of the walkers at the smallest time step (`qernel.measure.mixed.ending`).
+        ending: order and phase of the walkers at the smallest time step (`qernel.observables.phases.ordered`).
         arrays: density and S(q) at the smallest time step (`qernel.measure.mixed.mixed_arrays`).
     """
 
@@ -123,7 +123,7 @@ class Projected:
     fit: str
     walkers: int
     electrons: int
-    ending: Ending
+    ending: Ordered
     arrays: tuple[Variable, ...] = field(default=(), repr=False)
 
     @cached_property

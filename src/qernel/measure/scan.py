@@ -212,8 +212,6 @@ def scan(
         Interrupted: when a scan into a folder is stopped.
     """
     where, kinds, chosen, request = asked(where, **options)
-    start = options.get("start")
-    model = where.model.with_start(start) if start else where.model
     kept = Kept(where.values, chosen, options.get("reweight", 0), where.axis.name)
 
     def measure(points: Points) -> Scan:
@@ -223,10 +221,10 @@ def scan(
         return Scan(where, found.sweeps, found.swaps, kept.reweighted, kept.dataset, request, command or Scan.command)
 
     if out is None:
-        return measure(where.of(model))
+        return measure(where)
     with outputs.held(out, FILES):
         outputs.refuse_overwriting(out, FILES, request, stored_request(out), "scan")
-        with remembering(model, out, command or outputs.AGAIN, together="exchange" in kinds) as remembered:
+        with remembering(where.model, out, command or outputs.AGAIN, together="exchange" in kinds) as remembered:
             result = measure(where.of(remembered))
             # Within, because the records go when the block ends: stopped here, no number is lost.
             result._write(out)

@@ -141,20 +141,17 @@ class Results:
     def _in_map(self, place: Mapping[str, float]) -> Energies | None:
         """Between points of a map: along one parameter at each stored value of a second one, then along that."""
         for along, over in itertools.permutations(place, 2):
-            row: dict[float, Slice | None] = {}
-            paths = {}
+            row: dict[float, tuple[Path, Slice | None]] = {}
             for there, path, data in self._row(along, over, _without(along, place)):
                 if not float(data[along][0]) <= place[along] <= float(data[along][-1]):
                     continue
-                here, before = (
-                    exact(data, along, place[along]) or self._between(data, along, place[along]),
-                    row.get(there),
-                )
+                here = exact(data, along, place[along]) or self._between(data, along, place[along])
+                _, before = row.get(there, (path, None))
                 if before is None or (here is not None and here.error < before.error):
-                    row[there], paths[there] = here, path
-            found = across(row, over, place[over])
+                    row[there] = path, here
+            found = across({there: here for there, (_, here) in row.items()}, over, place[over])
             if found is not None:
-                path = next(iter(paths.values()))
+                path, _ = next(iter(row.values()))
                 return self._answer(path if path.name == OWN else path.parents[1], found)
         return None
 

@@ -9,16 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from qernel.estimators.doubts import doubts_of
-from qernel.estimators.order_parameter import crystal_order
 from qernel.estimators.possible import impossible
 from qernel.estimators.quantity import Quantity
 from qernel.estimators.statistics import Summary, summarise
 from qernel.estimators.weighted import ratio_of_weighted
-from qernel.lattice import holds_root_three
 from qernel.measure.energies import Energies
 from qernel.measure.place import known
 from qernel.observables.base import Samples
-from qernel.observables.phases import sampled_phase
+from qernel.observables.phases import ordered
 
 if TYPE_CHECKING:
     from qernel.estimators.chains import Record
@@ -51,15 +49,10 @@ def summary(state: State, records: Sequence[Record], seed: int, log_weights: npt
     parts: dict[str, Any] = {
         name: Quantity(s.mean, s.error, unit, source, meV, doubts_of(s, chains)) for name, s in summaries.items()
     }
-    order, order_rhat, found = None, float("nan"), None
     positions = np.stack([record.positions for record in records], axis=1)
-    cell = state.model.hamiltonian.supercell
-    if holds_root_three(cell):
-        found = averaged(np.asarray(crystal_order(positions, cell)))
-        order = Quantity(found.mean, found.error, "", source, doubts=doubts_of(found, chains))
-        order_rhat = found.rhat
     trained = known(state.model)
-    word, why = sampled_phase(Samples(positions, state.model.hamiltonian, state.point, seed=seed), found)
+    samples = Samples(positions, state.model.hamiltonian, state.point, seed=seed)
+    order, order_rhat, (word, why) = ordered(samples, source, averaged)
     acceptance = float(np.mean([record.acceptance for record in records]))
     return Energies(
         lam=state.lam,

@@ -273,7 +273,7 @@ def project(
         time_steps: in 1/E0; default: at each value one that accepts 99% of the steps, its half and its quarter.
         time: imaginary time at each time step in 1/E0 (8).
         fit: of the energies against the time step: ``linear`` or ``quadratic``.
-        start: of the chains of |ψ|², as of `scan`; walkers stay in their phase.
+        start: of the chains of |ψ|², as of `scan`; walkers begin in that phase.
         out: folder for the files; a projection that was stopped goes on where it was when it is asked for again.
         progress: as of `query`.
         where: as of `query`; as many walkers are projected as there are chains.

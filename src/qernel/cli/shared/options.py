@@ -136,7 +136,7 @@ def add_measurement(parser: argparse.ArgumentParser) -> None:
 
 
 def add_start(parser: argparse.ArgumentParser) -> None:
-    """``--start``: the phase in which chains begin, and stay."""
+    """``--start``: the phase in which chains begin."""
     parser.add_argument(
         "--start",
         choices=("spread", "registries"),
