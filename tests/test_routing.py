@@ -11,7 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ansatz_cases import FAMILY, SMALL, Case, evaluate, random_points, random_positions, wavefunction
+from ansatz_cases import (
+    FAMILY,
+    SMALL,
+    Case,
+    derivatives,
+    evaluate,
+    random_points,
+    random_positions,
+    wavefunction,
+)
 from qernel.errors import RunError
 from qernel.observables import Samples, make
 from qernel.observables.routing import entropy
@@ -101,6 +110,35 @@ def test_gates_of_a_wavefunction_are_those_that_act() -> None:
 
 def test_without_experts_there_is_no_routing() -> None:
     psi = PointAmplitude(wavefunction(Case("psiformer", "polarised")), POINT, jnp.float64)
+    with pytest.raises(RunError, match="no experts"):
+        make("routing").measure(samples(psi, 2))
+
+
+@pytest.mark.parametrize("ansatz", ["qernel", "lem"])
+def test_no_experts_leave_the_shared_one_alone(ansatz: str) -> None:
+    """ψ of a mixture whose routed experts say nothing, with the shared expert's numbers in a dense perceptron."""
+    case = Case(ansatz, "polarised")
+    mixed = wavefunction(case)
+    dense = build(case.model.model_copy(update={"experts": 0}), FAMILY, key=jax.random.key(1), dtype=jnp.float64)
+    assert parameter_count(mixed) > parameter_count(dense) == active_parameter_count(dense)
+    silent, alone = [], []
+    for block, own in zip(mixed.blocks, dense.blocks, strict=True):
+        layer = block.experts
+        silent.append(eqx.tree_at(lambda part: part.experts_out, layer, 0.0 * layer.experts_out))
+        shared = (layer.shared_in, layer.shared_bias, layer.shared_out)
+        alone.append(eqx.tree_at(lambda part: (part.inner, part.inner_bias, part.outer), own.experts, shared))
+    mixed, alike = (
+        eqx.tree_at(lambda m: [block.experts for block in m.blocks], mixed, layers) for layers in (silent, alone)
+    )
+    x, points = random_positions(FAMILY, 2, 5), random_points(FAMILY, 2, 3)
+    assert alike.gates(x[0], points[0]).size == 0
+    for found, expected in zip(evaluate(alike, x, points), evaluate(mixed, x, points), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    for found, expected in zip(
+        derivatives(alike, x, points, "forward"), derivatives(alike, x, points, "loop"), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8 * float(jnp.abs(expected).max()))
+    psi = PointAmplitude(dense, np.asarray(points[0]), jnp.float64)
     with pytest.raises(RunError, match="no experts"):
         make("routing").measure(samples(psi, 2))
 

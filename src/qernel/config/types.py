@@ -108,6 +108,7 @@ Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST), Expects("a whole numbe
 Size = Annotated[int, Strict(), Field(ge=1, le=10**5), Expects("a whole number")]
 """A width of the network: arrays of several of them can still be described, if not made."""
 Copies = Annotated[int, Strict(), Field(ge=1, le=10**6), Expects("a whole number")]
+Extras = Annotated[int, Strict(), Field(ge=0, le=10**6), Expects("a whole number")]
 Depth = Annotated[int, Strict(), Field(ge=1, le=64), Expects("a whole number")]
 """What the program grows with, and not only its arrays: with more it would hardly be compiled."""
 Seed = Annotated[int, Strict(), Field(ge=0, lt=2**32), Expects("a whole number")]

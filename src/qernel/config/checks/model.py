@@ -50,7 +50,7 @@ def network(config: Config) -> Iterator[Problem]:
             f"model.heads = {model.heads} is not a multiple of model.kv_heads = {model.kv_heads}: "
             "each key/value head serves the same number of query heads, give e.g. kv_heads = 1",
         )
-    if model.ansatz in READERS["experts"] and model.active_experts >= model.experts:
+    if model.ansatz in READERS["experts"] and 0 < model.experts <= model.active_experts:
         yield Problem(
             ("model.experts", "model.active_experts", "model.ansatz"),
             f"model.active_experts = {model.active_experts} must be fewer than model.experts = {model.experts}: "

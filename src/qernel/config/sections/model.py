@@ -12,6 +12,7 @@ from qernel.config.types import (
     Cutoff,
     Depth,
     Expects,
+    Extras,
     Flag,
     MaybeStep,
     NonNegative,
@@ -40,7 +41,9 @@ class ModelConfig(Section):
     blocks: Depth = Field(default=2, description="Attention blocks.")
     heads: Size = Field(default=4, description="Query heads per block; divides width.")
     kv_heads: Size = Field(default=1, description="Key/value heads shared by the query heads (qernel, lem).")
-    experts: Copies = Field(default=4, description="Routed experts per block (qernel, lem).")
+    experts: Extras = Field(
+        default=4, description="Routed experts per block (qernel, lem); 0: the shared one alone, a dense perceptron."
+    )
     active_experts: Copies = Field(default=2, description="Experts that may act on one configuration (qernel, lem).")
     expert_width: Size = Field(default=16, description="Hidden width of a routed expert (qernel, lem).")
     shared_width: Size = Field(default=16, description="Hidden width of the expert that always acts (qernel, lem).")

@@ -34,11 +34,12 @@ from qernel.wavefunction.orbitals.determinants import weighted_sum
 from qernel.wavefunction.orbitals.sea import Sea
 from qernel.wavefunction.orbitals.sites import SiteOrbitals, registries
 from qernel.wavefunction.parts.conditioning import Conditioned, Embedding
-from qernel.wavefunction.parts.experts import MixtureOfExperts
+from qernel.wavefunction.parts.experts import MixtureOfExperts, experts_of
 from qernel.wavefunction.parts.invariants import Carried, Invariants, Seen
 from qernel.wavefunction.parts.jastrow import PairJastrow
 from qernel.wavefunction.parts.long_range import LongRangeJastrow
 from qernel.wavefunction.parts.neighbour_attention import NeighbourAttention
+from qernel.wavefunction.parts.perceptron import Perceptron
 
 _LABELS = 2
 """Numbers in a label."""
@@ -61,13 +62,13 @@ class Block(eqx.Module):
     attention_film: Any
     attention: NeighbourAttention
     experts_film: Any
-    experts: MixtureOfExperts
+    experts: MixtureOfExperts | Perceptron
 
     def __init__(self, model: Any, condition: int, functions: int, *, rng: np.random.Generator, dtype: Any):
         r1, r2 = rng.spawn(2)
         self.attention_film, self.experts_film = modulated(model, condition, 2, dtype=dtype)
         self.attention = NeighbourAttention(model.width, model.heads, model.kv_heads, functions, rng=r1, dtype=dtype)
-        self.experts = MixtureOfExperts.of(model, condition, rng=r2, dtype=dtype)
+        self.experts = experts_of(model, condition, rng=r2, dtype=dtype)
 
     def routed(self, features: Any, seen: Seen | Carried, condition: Array) -> tuple[Any, Any]:
         """Features ``[N, width]`` → (features ``[N, width]``, gates ``[experts]``)."""

@@ -14,30 +14,9 @@ import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.laplacian.jet import Operand, contract, pointwise
 from qernel.wavefunction.ansatz.frame import NetworkAnsatz, modulated
-from qernel.wavefunction.base import dense
 from qernel.wavefunction.parts.attention import GroupedQueryAttention
-from qernel.wavefunction.parts.conditioning import Modulated, read
-
-
-class Perceptron(eqx.Module):
-    """One hidden layer with tanh."""
-
-    inner: Array
-    inner_bias: Array
-    outer: Array
-
-    def __init__(self, width: int, hidden: int, *, rng: np.random.Generator, dtype: Any):
-        r1, r2, r3 = rng.spawn(3)
-        self.inner = dense(r1, width, (width, hidden), dtype)
-        self.inner_bias = dense(r2, 1, (hidden,), dtype, 0.1)
-        self.outer = dense(r3, hidden, (hidden, width), dtype)
-
-    def __call__(self, features: Operand | Modulated) -> Any:
-        """Features ``[N, width]`` → update ``[N, width]``."""
-        hidden = pointwise(jnp.tanh, read(features, self.inner, self.inner_bias))
-        return contract("nh,hc->nc", hidden, self.outer)
+from qernel.wavefunction.parts.perceptron import Perceptron
 
 
 class Block(eqx.Module):

@@ -17,7 +17,8 @@ from jax import Array
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.wavefunction.ansatz.frame import NetworkAnsatz, modulated
 from qernel.wavefunction.parts.attention import GroupedQueryAttention
-from qernel.wavefunction.parts.experts import MixtureOfExperts
+from qernel.wavefunction.parts.experts import MixtureOfExperts, experts_of
+from qernel.wavefunction.parts.perceptron import Perceptron
 
 
 class Block(eqx.Module):
@@ -26,13 +27,13 @@ class Block(eqx.Module):
     attention_film: Any
     attention: GroupedQueryAttention
     experts_film: Any
-    experts: MixtureOfExperts
+    experts: MixtureOfExperts | Perceptron
 
     def __init__(self, model: Any, condition: int, *, rng: np.random.Generator, dtype: Any):
         r1, r2 = rng.spawn(2)
         self.attention_film, self.experts_film = modulated(model, condition, 2, dtype=dtype)
         self.attention = GroupedQueryAttention(model.width, model.heads, model.kv_heads, rng=r1, dtype=dtype)
-        self.experts = MixtureOfExperts.of(model, condition, rng=r2, dtype=dtype)
+        self.experts = experts_of(model, condition, rng=r2, dtype=dtype)
 
     def __call__(self, features: Any, condition: Array) -> Any:
         """Features ``[N, width]`` → features ``[N, width]``."""

@@ -13,7 +13,7 @@ every walker.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -24,6 +24,7 @@ from jax import Array
 from qernel.laplacian.jet import Jet, Operand, contract, pointwise, softmax
 from qernel.wavefunction.base import dense
 from qernel.wavefunction.parts.conditioning import Modulated, read, read_mean
+from qernel.wavefunction.parts.perceptron import Perceptron
 
 
 class Router(eqx.Module):
@@ -88,21 +89,6 @@ class MixtureOfExperts(eqx.Module):
         self.experts_out = dense(rngs[6], expert_width, (experts, expert_width, width), dtype)
         self.active = active
 
-    @classmethod
-    def of(cls, model: Any, condition: int, *, rng: np.random.Generator, dtype: Any) -> Self:
-        """The mixture that a ``[model]`` section describes."""
-        return cls(
-            model.width,
-            condition,
-            experts=model.experts,
-            active=model.active_experts,
-            expert_width=model.expert_width,
-            shared_width=model.shared_width,
-            steered=model.expert_balance > 0,
-            rng=rng,
-            dtype=dtype,
-        )
-
     def gates(self, features: Operand | Modulated, condition: Array) -> Any:
         """Gate of every expert ``[experts]``; at most ``active`` of them are non-zero."""
         threshold = 1.0 / (self.active + 1)
@@ -138,6 +124,23 @@ class MixtureOfExperts(eqx.Module):
         hidden = pointwise(jnp.tanh, read(features, inner, bias))
         hidden = hidden * (contract("k,kh->h", gates, routes) + always)
         return contract("nh,hc->nc", hidden, outer)
+
+
+def experts_of(model: Any, condition: int, *, rng: np.random.Generator, dtype: Any) -> MixtureOfExperts | Perceptron:
+    """The mixture that a ``[model]`` section describes; with ``experts = 0`` the shared expert alone."""
+    if not model.experts:
+        return Perceptron(model.width, model.shared_width, rng=rng, dtype=dtype)
+    return MixtureOfExperts(
+        model.width,
+        condition,
+        experts=model.experts,
+        active=model.active_experts,
+        expert_width=model.expert_width,
+        shared_width=model.shared_width,
+        steered=model.expert_balance > 0,
+        rng=rng,
+        dtype=dtype,
+    )
 
 
 def mixtures(wavefunction: Any) -> list[MixtureOfExperts]:
