@@ -23,10 +23,9 @@ import qernel
 from ansatz_cases import evaluate, perturbed, random_positions
 from qernel.cli import main
 from qernel.cli.parser import build_parser
+from qernel.cli.shared.points import system_words
 from qernel.config import Config, load_config
 from qernel.errors import QernelError, QernelWarning, RunError
-from qernel.hamiltonian.shells import shells
-from qernel.lattice import Supercell
 from qernel.measure import Model
 from qernel.measure.folder import default_folder
 from qernel.measure.kept_answers import Chains, keep, kept
@@ -132,9 +131,41 @@ def test_chains_start_as_crystals_where_there_is_one() -> None:
         model().with_start("registries").on(electrons=4, supercell=[[3, 0], [0, 3]])
 
 
+def test_one_phase_alone() -> None:
+    """Chains begin in it, and it is said; the weights are the same."""
+    liquid, crystal = (model().on(phase=phase) for phase in ("liquid", "crystal"))
+    assert (liquid.crystal_from, crystal.crystal_from) == (None, 0.0)
+    assert repr(crystal).endswith("twist (0, 0), crystal alone)")
+    assert default_folder(liquid, "tiny", "scan") == Path("tiny-scan-6-liquid")
+    assert {weights_digest(one.wavefunction) for one in (model(), liquid, crystal)} == {
+        weights_digest(model().wavefunction)
+    }
+    assert len({one.config.fingerprint() for one in (model(), liquid, crystal)}) == 3
+    assert liquid.on().config == model().on().config, "it is asked from where it was trained"
+    assert model().on(electrons=24, phase="crystal").crystal_from == 0.0
+
+
+@pytest.mark.filterwarnings("ignore::qernel.errors.QernelWarning")
+def test_stored_answers_are_those_of_the_phase(tmp_path: Path, undrawn: None) -> None:
+    """The weights are the same: what was measured of the liquid alone is no answer of all determinants."""
+    liquid = model().on(phase="liquid")
+    answer = liquid.query([0.9])[0]
+    shelves = [Shelf.of(replace(one, folder=tmp_path)) for one in (liquid, model().on(), model().on(phase="crystal"))]
+    keep(shelves[0], answer, Chains(4, 4, 0))
+    assert [len(list(kept(shelf, answer.values))) for shelf in shelves] == [1, 0, 0]
+    path = liquid.scan([0.9], out=tmp_path / "scan-6-liquid").points.model
+    assert path.config.model.phase == "liquid"
+    found = [Results(shelf).at("lam", 0.9, {"U": 10.0}) for shelf in shelves]
+    assert [one is None for one in found] == [False, True, True]
+    (tmp_path / "scan-6-liquid").rename(tmp_path / "scan-6")
+    assert Results(shelves[1]).at("lam", 0.9, {"U": 10.0}) is None
+
+
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
+        ({"phase": "solid"}, "phase = 'solid' is none that can be asked alone: give liquid or crystal"),
+        ({"phase": "crystal", "electrons": 4, "supercell": [[3, 0], [0, 3]]}, "model.phase = 'crystal' needs"),
         ({"electrons": 7}, "7 fill no n×n supercell at filling 2/3, which tiny was trained at: 6, 24, 54, 96, 150"),
         ({"electrons": 0}, "electrons = 0 is too small"),
         ({"electrons": 2.5}, "2.5 is no whole number"),
@@ -176,6 +207,8 @@ def test_a_real_wavefunction_keeps_to_half_turns() -> None:
 def test_weights_of_one_system_are_asked_there() -> None:
     with pytest.raises(RunError, match=r"n6 belongs to 6 electrons on 9 moiré cells.*train ansatz = 'lem'"):
         qernel.load("n6").on(electrons=24)
+    with pytest.raises(RunError, match="determinants of n6, of ansatz 'qernel', are not those of one phase each"):
+        qernel.load("n6").on(phase="liquid")
     assert repr(qernel.load("n6")) == "Model('n6': 6 electrons on 9 moiré cells)"
 
 
@@ -263,12 +296,12 @@ def test_the_study_refuses_other_sizes(study: Any, tmp_path: Path) -> None:
 
 
 def test_the_configurations_of_the_study_belong_together() -> None:
-    small, *larger = [load_config(HERE / f"{name}.toml") for name in ("small", "size-54", "size-96")]
-    for config in larger:
-        assert (config.model, config.family.ranges) == (small.model, small.family.ranges)
-        assert config.system.count not in {system.count for system in small.systems}
-        cell = Supercell(config.system.supercell)
-        assert shells(cell, config.system.electrons, config.system.twist).closed
+    """The network is that of the shipped model, trained on smaller cells."""
+    lem = qernel.load("lem").config
+    for count in (54, 96):
+        config = load_config(HERE / f"size-{count}.toml")
+        assert config.model == lem.model and config.family.ranges.keys() == lem.family.ranges.keys()
+        assert config.system.count == count and count not in {system.count for system in lem.systems}
 
 
 # What the commands say
@@ -373,6 +406,8 @@ def test_options_of_the_system(command: str, capsys: pytest.CaptureFixture[str])
         return found.electrons, found.supercell, found.twist
 
     assert parsed() == (None, None, None)
+    given = build_parser().parse_args([*command.split(), "--lam", "1", "--phase", "liquid"])
+    assert system_words(given) == ["--phase=liquid"]
     assert parsed("--electrons", "54", "--supercell", "9x9") == (54, ((9, 0), (0, 9)), None)
     assert parsed("--twist", "1/3,-1/3", "--electrons", "3,2") == ((3, 2), None, (1 / 3, -1 / 3))
     assert parsed("--twist=-0.25,0", "--supercell=-1,2,1,1") == (None, ((-1, 2), (1, 1)), (-0.25, 0.0))

@@ -42,6 +42,21 @@ def there(hamiltonian: Hamiltonian, determinants: int = 2, complex: Any = "auto"
     return relocated(psi(determinants, complex), model, hamiltonian)
 
 
+def test_the_determinants_of_both_phases_add_up() -> None:
+    """ψ = e^(−Nω) ψ_liquid + ψ_crystal, where the crystal has its weights e^(Nω) in it and the liquid alone none."""
+    x, points = random_positions(SIX, 4, 3), random_points(SIX, 4, 5)
+    alone = {phase: relocated(psi(), MODEL.model_copy(update={"phase": phase}), SIX) for phase in ("liquid", "crystal")}
+    sign, log = evaluate(psi(), x, points)
+    (s1, l1), (s2, l2) = (evaluate(one, x, points) for one in alone.values())
+    tilts = [SIX.count * float(psi().balance(psi().embedding(SIX.scaled(point)))) for point in points]
+    added = s1 * jnp.exp(l1 - jnp.asarray(tilts) - log) + s2 * jnp.exp(l2 - log)
+    np.testing.assert_allclose(added, sign, rtol=1e-9)
+    for one in alone.values():
+        forward, loop = (derivatives(one, x[:1], points[:1], method) for method in ("forward", "loop"))
+        for found, expected in zip(forward, loop, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8 * float(jnp.abs(expected).max()))
+
+
 def functions(x: Array) -> PairFunctions:
     """exp(−d²/2) and d_x exp(−d²) of three electrons, differentiated by JAX."""
 

@@ -29,8 +29,11 @@ def default_folder(model: Model, run: str, what: str) -> Path:
 
 def of_system(model: Model | Shelf, what: str) -> str:
     """The name of a folder of results: ``scan``, or ``scan-54`` where other electrons than those of [system] are asked
-    about."""
-    return what if model.moved is None else f"{what}-{model.config.system.count}"
+    about, ``scan-54-liquid`` where one phase alone is."""
+    if model.moved is None:
+        return what
+    phase = model.config.model.phase
+    return "-".join([what, str(model.config.system.count), *([] if phase == "both" else [phase])])
 
 
 @contextmanager

@@ -100,9 +100,14 @@ def kept(model: Shelf, values: Mapping[str, float]) -> Iterator[tuple[Chains, En
 
 
 def _system(model: Shelf) -> dict[str, Any]:
-    """Which weights in which system."""
-    system = model.config.system
-    about = {"electrons": system.electrons, "supercell": system.supercell, "twist": system.reduced_twist}
+    """Which weights in which system, and of which phase if of one alone."""
+    system, phase = model.config.system, model.config.model.phase
+    about: dict[str, Any] = {
+        "electrons": system.electrons,
+        "supercell": system.supercell,
+        "twist": system.reduced_twist,
+    }
+    about |= {} if phase == "both" else {"phase": phase}
     return {"weights": model.weights, "system": about}
 
 

@@ -17,7 +17,7 @@ from qernel.hamiltonian.twist import Turns, half_turns, reduced_turns, row_turns
 from qernel.lattice import Supercell
 from qernel.measure.sizes import Matrix, chosen_twist, given_twist, same_size, size
 from qernel.text import describe
-from qernel.wavefunction.registry import UNIVERSAL
+from qernel.wavefunction.registry import BY_PHASE, PHASES, UNIVERSAL
 
 if TYPE_CHECKING:
     from qernel.measure.model import Model
@@ -59,6 +59,7 @@ def on(
     electrons: int | tuple[int, int] | None = None,
     supercell: Sequence[Sequence[int]] | None = None,
     twist: Sequence[float] | None = None,
+    phase: str | None = None,
 ) -> Model:
     """The same weights in another system: of ansätze whose weights belong to no size, such as ``lem``.
 
@@ -70,6 +71,8 @@ def on(
             the n×n cells in which they have the filling that was trained.
         twist: in turns along the rows of the supercell; default: the one trained at this size, else the half turns at
             which the shell of free electrons is closed, else none.
+        phase: with the determinants of the ``liquid`` or of the ``crystal`` alone, in which chains begin; default: with
+            all that were trained. So each branch of the energy can be followed beyond the transition.
 
     Raises:
         RunError: if the weights belong to one system, there is no such supercell or number of electrons, or the twist
@@ -80,7 +83,7 @@ def on(
     >>> qernel.load("runs/lem").on(electrons=54)  # doctest: +SKIP
     Model('lem': 54 electrons on 81 moiré cells, twist (0, 0), size not trained)
     """
-    config, moved = _destination(model, electrons, supercell, twist)
+    config, moved = _destination(model, electrons, supercell, twist, phase)
     wavefunction = _relocated(model, config)
     there = replace(model, config=config, wavefunction=wavefunction, card=None, journal=None, moved=moved, _samplers={})
     return there if model.start is None else there.with_start(model.start)
@@ -102,9 +105,12 @@ def _destination(
     electrons: int | tuple[int, int] | None = None,
     supercell: Sequence[Sequence[int]] | None = None,
     twist: Sequence[float] | None = None,
+    phase: str | None = None,
 ) -> tuple[Config, Moved]:
     """The configuration of another system, and how a model comes there."""
     trained = origin(model)
+    if phase is not None:
+        _require_phase(model.name, trained, phase)
     if not _universal(model):
         system = trained.system
         raise RunError(
@@ -120,10 +126,21 @@ def _destination(
             f"the twist {written(turns)} makes ψ complex, and model.complex = false keeps that of {model.name} real: "
             "give a twist of half turns, such as (1/2, 0)"
         )
-    config = _configured(trained, count, matrix, turns)
+    config = _configured(trained, count, matrix, turns, phase)
     for sentence in doubts(config):
         warn(sentence)
     return config, Moved(trained, reason)
+
+
+def _require_phase(name: str, trained: Config, phase: str) -> None:
+    """Refuse a phase that there is not, or of an ansatz whose determinants belong to no phase."""
+    if phase not in PHASES:
+        raise RunError(f"phase = {phase!r} is none that can be asked alone: give {' or '.join(PHASES)}")
+    if trained.model.ansatz not in BY_PHASE:
+        raise RunError(
+            f"the determinants of {name}, of ansatz '{trained.model.ansatz}', are not those of one phase each: ask it "
+            f"without a phase, or a model of ansatz = '{BY_PHASE[0]}'"
+        )
 
 
 def origin(model: Model | Shelf) -> Config:
@@ -148,8 +165,9 @@ def described(model: Model | Shelf) -> str:
     system = model.config.system
     if not _universal(model):
         return describe(system.electrons, system.cells)
+    alone = _alone(model)
     words = describe(system.electrons, system.cells), f"twist {written(_turns(model))}", str(known(model))
-    return ", ".join(filter(None, words))
+    return ", ".join(filter(None, (*words, alone and f"{alone} alone")))
 
 
 def chosen(model: Model | Shelf) -> str:
@@ -168,7 +186,14 @@ def placed(model: Model | Shelf) -> dict[str, Any]:
         "twist": list(_turns(model)),
         **known(model).flags,
         **({"twist_chosen": reason} if reason else {}),
+        **({"phase_alone": alone} if (alone := _alone(model)) else {}),
     }
+
+
+def _alone(model: Model | Shelf) -> str:
+    """The phase whose determinants alone are asked; empty for all of them."""
+    phase = model.config.model.phase
+    return "" if phase == "both" else phase
 
 
 def attributes(model: Model) -> dict[str, Any]:
@@ -193,8 +218,11 @@ def _universal(model: Model | Shelf) -> bool:
     return model.config.model.ansatz in UNIVERSAL
 
 
-def _configured(trained: Config, electrons: tuple[int, int], matrix: Matrix, turns: Turns) -> Config:
-    """The configuration of the training in another system; chains start spread where that holds no crystal."""
+def _configured(trained: Config, electrons: tuple[int, int], matrix: Matrix, turns: Turns, phase: str | None) -> Config:
+    """The configuration of the training in another system; chains start spread where that holds no crystal.
+
+    Those of one phase alone start in it.
+    """
     there = {"electrons": electrons, "supercell": matrix, "twist": turns, "twist_along": "rows"}
     alone = trained.members[0]
     config = alone.model_copy(update={"system": alone.system.model_copy(update=there)})
@@ -202,6 +230,9 @@ def _configured(trained: Config, electrons: tuple[int, int], matrix: Matrix, tur
     if not crystallises(config):
         for section, key in (("train", "crystal_from"), ("train", "spread_until"), ("sample", "crystal_from")):
             data[section].pop(key, None)
+    if phase is not None:
+        data["model"]["phase"] = phase
+        data["sample"]["crystal_from"] = 0.0 if phase == "crystal" and crystallises(config) else None
     return Config.model_validate(data)
 
 

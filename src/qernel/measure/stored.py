@@ -199,12 +199,13 @@ class Results:
         )
 
     def _ours(self, data: xarray.Dataset) -> bool:
-        """Whether results are of the system that is asked about: weights may serve several."""
+        """Whether results are of the system and the phases that are asked about: weights may serve several."""
         try:
-            system = Config.model_validate(tomllib.loads(data.attrs["config"])).system
+            config = Config.model_validate(tomllib.loads(data.attrs["config"]))
         except (KeyError, TypeError, ValueError, ConfigError):
             return False
-        return same(system, self._model.config.system)
+        ours = self._model.config
+        return same(config.system, ours.system) and config.model.phase == ours.model.phase
 
     def _said(self, path: Path) -> str:
         """A file in words: shipped ones by the model that they came with."""

@@ -24,6 +24,9 @@ ANSATZE = {
 UNIVERSAL = ("lem", "slater_jastrow")
 """Those whose weights belong to no number of electrons, supercell or twist."""
 
+PHASES, BY_PHASE = ("liquid", "crystal"), ("lem",)
+"""Phases that determinants are prepared for, and the ansätze of which those of one can be taken alone."""
+
 ORBITALS = {
     "bloch": "qernel.wavefunction.orbitals.bloch:BlochOrbitals",
     "hartree_fock": "qernel.wavefunction.orbitals.hartree_fock:HartreeFockOrbitals",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from qernel.cli.shared.arguments import NamedValues, assignment, electrons, lam_values, supercell, twist, whole
+from qernel.wavefunction.registry import PHASES
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +99,7 @@ def add_chains(parser: argparse.ArgumentParser) -> None:
 
 
 def add_system(parser: argparse.ArgumentParser) -> None:
-    """``--electrons``, ``--supercell`` and ``--twist``: the system in which weights are asked that serve every one."""
+    """``--electrons``, ``--supercell``, ``--twist``, ``--phase``: where weights are asked that serve every system."""
     parser.add_argument(
         "--electrons",
         metavar="N",
@@ -118,6 +119,12 @@ def add_system(parser: argparse.ArgumentParser) -> None:
         type=twist,
         help="at this boundary twist in turns, e.g. 1/2,0 or -1/3,1/3; "
         "default: as trained at this size, else half turns that close the shell of free electrons, else none",
+    )
+    parser.add_argument(
+        "--phase",
+        choices=PHASES,
+        help="with the determinants of this phase alone, in which chains begin: its branch of the energy, also beyond "
+        "the transition (default: with all)",
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def asked_model(options: argparse.Namespace) -> Model:
-    """The model RUN, in the system of ``--electrons``, ``--supercell`` and ``--twist`` where any of them is given.
+    """The model RUN, in the system of ``--electrons``, ``--supercell``, ``--twist``, ``--phase`` where any is given.
 
     Raises:
         RunError: if there is no such model, or it cannot be asked there.
@@ -31,8 +31,8 @@ def asked_model(options: argparse.Namespace) -> Model:
 
 
 def asked_system(options: argparse.Namespace) -> dict[str, Any]:
-    """What is given of ``--electrons``, ``--supercell`` and ``--twist``, as `Model.on` takes it."""
-    asked = {name: getattr(options, name) for name in ("electrons", "supercell", "twist")}
+    """What is given of ``--electrons``, ``--supercell``, ``--twist`` and ``--phase``, as `Model.on` takes it."""
+    asked = {name: getattr(options, name) for name in ("electrons", "supercell", "twist", "phase")}
     return {name: value for name, value in asked.items() if value is not None}
 
 
@@ -40,8 +40,8 @@ def system_words(options: argparse.Namespace) -> list[str]:
     """The same as words that can be typed again."""
     words = []
     for name, value in asked_system(options).items():
-        flat = np.ravel(np.asarray(value)).tolist()
-        words.append(f"--{name}={','.join(f'{number:.15g}' for number in flat)}")
+        flat = [value] if isinstance(value, str) else np.ravel(np.asarray(value)).tolist()
+        words.append(f"--{name}={','.join(one if isinstance(one, str) else f'{one:.15g}' for one in flat)}")
     return words
 
 

@@ -10,7 +10,7 @@ from qernel.config.checks.problem import CELL_KEYS, Problem, round_up
 from qernel.config.checks.system import usable
 from qernel.config.orbitals import followed, following, kind_of_orbitals
 from qernel.config.sections import MATERIAL_KEYS, REDUCED_KEYS
-from qernel.wavefunction.registry import UNIVERSAL
+from qernel.wavefunction.registry import BY_PHASE, UNIVERSAL
 
 if TYPE_CHECKING:
     from qernel.config.schema import Config
@@ -29,6 +29,7 @@ READERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("envelope", "envelope_shells"), (*_FRAMED, "slater_jastrow")),
     **dict.fromkeys(("jastrow", "jastrow_shells", "many_body"), _FRAMED),
     "orbitals": (*_FRAMED, "slater"),
+    "phase": BY_PHASE,
 }
 """[model] keys that only some ansätze read, and which."""
 
@@ -57,6 +58,8 @@ def network(config: Config) -> Iterator[Problem]:
             f"give e.g. experts = {2 * model.active_experts}",
         )
     if model.ansatz in UNIVERSAL:
+        if model.phase == "crystal":
+            yield from _room_for_crystal(config, "phase", "'crystal'", "'both'")
         return
     if model.crystal_seed:
         yield from _crystal(config)
@@ -108,19 +111,24 @@ MOST_POINTS = 1000
 
 
 def _crystal(config: Config) -> Iterator[Problem]:
-    model, system = config.model, config.system
+    model = config.model
     if model.orbitals == "hartree_fock":
         yield Problem(
             ("model.crystal_seed", "model.orbitals"),
             "model.crystal_seed = true and model.orbitals = 'hartree_fock' both place the crystal: use one of them",
         )
-    keys = ("model.crystal_seed", "model.determinants", *CELL_KEYS)
+    yield from _room_for_crystal(config, "crystal_seed", "true", "false")
+
+
+def _room_for_crystal(config: Config, key: str, value: str, instead: str) -> Iterator[Problem]:
+    """A determinant of the crystal needs electrons and cells that hold it."""
+    system, model = config.system, config.model
     if not crystallises(config) or system.electrons[1] or model.determinants < 2:
         yield Problem(
-            keys,
-            f"model.crystal_seed = true needs polarised electrons at filling 1/3 or 2/3 of a triangular supercell that "
+            (f"model.{key}", "model.determinants", *CELL_KEYS),
+            f"model.{key} = {value} needs polarised electrons at filling 1/3 or 2/3 of a triangular supercell that "
             f"holds the √3×√3 crystal, and at least 2 determinants; here electrons = {list(system.electrons)} in "
-            f"{system.cells} cells with determinants = {model.determinants}: use crystal_seed = false",
+            f"{system.cells} cells with determinants = {model.determinants}: use {key} = {instead}",
         )
 
 

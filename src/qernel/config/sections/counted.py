@@ -14,6 +14,7 @@ LATER_KEYS: dict[str, tuple[str, ...]] = {
         "backflow",
         "many_body",
         "many_body_range",
+        "phase",
     ),
     "train": ("margin", "focus", "exchange", "crystal_from", "spread_until", "started_from"),
     "sample": ("crystal_from",),

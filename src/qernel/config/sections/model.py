@@ -20,13 +20,15 @@ from qernel.config.types import (
     Shells,
     Size,
 )
-from qernel.wavefunction.registry import ANSATZE, ORBITALS, UNIVERSAL
+from qernel.wavefunction.registry import ANSATZE, ORBITALS, PHASES, UNIVERSAL
 
 if TYPE_CHECKING:
     Ansatz: TypeAlias = str
     Orbitals: TypeAlias = str
+    Phases: TypeAlias = str
 else:
     Ansatz, Orbitals = Literal[tuple(ANSATZE)], Literal[("network", *ORBITALS)]
+    Phases = Literal[("both", *PHASES)]
 
 
 class ModelConfig(Section):
@@ -54,6 +56,10 @@ class ModelConfig(Section):
         examples=[0.02],
     )
     determinants: Copies = Field(default=2, description="Determinants summed in ψ.")
+    phase: Phases = Field(
+        default="both",
+        description="Of which phase determinants are, those of the liquid and of the crystal or of one alone (lem).",
+    )
     orbitals: Orbitals = Field(
         default="network",
         description="Orbitals from the network alone, or one-body Bloch or Hartree–Fock orbitals it dresses.",

@@ -27,6 +27,7 @@ from qernel.hamiltonian.family import Hamiltonian
 from qernel.laplacian.determinant import readout_log_det
 from qernel.laplacian.expansion import Displaced, Expanded
 from qernel.laplacian.jet import Jet, columns, contract, electrons, pointwise
+from qernel.lattice import Integers
 from qernel.wavefunction.ansatz.frame import modulated
 from qernel.wavefunction.base import Wavefunction, dense
 from qernel.wavefunction.orbitals.base import spin_blocks
@@ -100,13 +101,14 @@ class Lem(Wavefunction):
     hamiltonian: Hamiltonian = eqx.field(static=True)
     length: float = eqx.field(static=True)
     determinants: int = eqx.field(static=True)
+    phase: str = eqx.field(static=True)
     bands: tuple[int, int, float] = eqx.field(static=True)
     real: bool = eqx.field(static=True)
 
     def __init__(self, model: Any, hamiltonian: Hamiltonian, *, rng: np.random.Generator, dtype: Any = jnp.float32):
         rngs = rng.spawn(model.blocks + 3)
         self.hamiltonian, self.length = hamiltonian, model.many_body_range
-        self.determinants = model.determinants
+        self.determinants, self.phase = model.determinants, model.phase
         self.real = not model.complex_orbitals(hamiltonian.twisted, hamiltonian.half_turns)
         self.bands = (model.bloch_order, model.bloch_order_others, model.bloch_cutoff)
         parameters = len(hamiltonian.parameters)
@@ -137,8 +139,13 @@ class Lem(Wavefunction):
 
     @property
     def _registries(self) -> int:
-        """How many crystals there are beside the liquid."""
-        return registries(self.hamiltonian) if self.determinants > 1 else 0
+        """How many determinants of the crystal there are."""
+        return registries(self.hamiltonian) if self.determinants > 1 and self.phase != "liquid" else 0
+
+    @property
+    def _kinds(self) -> Integers:
+        """What each determinant is of, 0 the liquid and 1 the crystal."""
+        return np.array([0] * (self.phase != "crystal") + [1] * self._registries)
 
     def amplitude(self, positions: Array | Jet, point: Array) -> tuple[Array, Any]:
         """See `Wavefunction.amplitude`; the twist is in the orbitals."""
@@ -176,8 +183,8 @@ class Lem(Wavefunction):
 
     def _determinants(self, features: Any, coordinates: Any, point: Array, condition: Array) -> tuple[Array, Any]:
         """(sign, log) of the weighted sum of determinants."""
-        count = 1 + self._registries
-        kinds = (np.arange(count) > 0).astype(int)
+        kinds = self._kinds
+        count = len(kinds)
         # h·Z of every kind of orbitals, side by side: all that determinants see of the features.
         dressing = jnp.swapaxes(self.dressing[: 1 + kinds.max()], 0, 1).reshape(features.shape[-1], -1)
         numbers = contract("nc,cz->nz", features, dressing)
@@ -199,10 +206,11 @@ class Lem(Wavefunction):
 
     def _orbitals(self, x: Array, point: Array, condition: Array) -> tuple[Expanded, np.ndarray]:
         """Orbitals of one spin species in every determinant ``[n, d, n]`` and their labels ``[d, labels, n]``."""
-        sea = Sea(self.hamiltonian, len(x), self.bands[:2], self.bands[2], self.real)
-        found = [sea.expanded(x, point)]
-        energy = sea.labels
-        labels = [np.stack([energy, energy**2])]
+        found, labels = [], []
+        if self.phase != "crystal":
+            sea = Sea(self.hamiltonian, len(x), self.bands[:2], self.bands[2], self.real)
+            found.append(sea.expanded(x, point))
+            labels.append(np.stack([sea.labels, sea.labels**2]))
         for registry in range(self._registries):
             found.append(self.sites.expanded(x, point, condition, registry, real=self.real))
             sublattice = self.sites.labels(registry)
