@@ -330,6 +330,15 @@ def test_the_figure_shows_the_numbers() -> None:
     np.testing.assert_allclose(np.asarray(drawn.get_xdata(), float), places)
     np.testing.assert_allclose(np.asarray(drawn.get_ydata(), float), U_GRID)
     assert "lambda" in axes.get_xlabel() and "$U$" in axes.get_ylabel()
+    # Of two maps the difference of their energies, where both have one.
+    other = made_up(1, 1.0)
+    shorter = assembled([data.isel(lam=slice(1, None)) for data in other.datasets[1:]], "U")
+    both = phase_map(scans, boundary(scans, shorter, resamples=100))
+    meshes = [mesh for mesh in both.axes[0].collections if isinstance(mesh, QuadMesh)]
+    found = np.array([np.ravel(np.ma.filled(mesh.get_array(), np.nan)) for mesh in meshes], float)  # type: ignore[arg-type]
+    expected = [b["energy"].values - a["energy"].values for a, b in zip(scans.datasets, other.datasets, strict=True)]
+    np.testing.assert_allclose(found[1:, 1:], np.array(expected)[1:, 1:])
+    assert np.isnan(found[0]).all() and np.isnan(found[1:, 0]).all() and "second $-$ first" in both.axes[1].get_ylabel()
     figure.draw_without_rendering()
     assert phase_map(scans, variable="interaction").axes[1].get_ylabel().startswith("interaction")
     with pytest.raises(QernelError, match="name another --variable"):

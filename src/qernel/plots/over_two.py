@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,11 +47,17 @@ def draw_phase_map(axes: Axes, scans: PhaseMap, line: Line | None = None, variab
         axes: drawn into.
         scans: the map.
         line: its boundary, from `qernel.transition.boundary`; points without a transition are left out.
-        variable: a single number with an error that every scan has; default: the first of `COLOURED`.
+        variable: a single number with an error that every scan has; default: how far the energy of the second phase is
+            above that of the first, where ``line`` is of two maps, else the first of `COLOURED`.
 
     Raises:
         QernelError: if a scan does not have it.
     """
+    against = None if line is None else line.against
+    if variable is None and against is not None:
+        x, values = map(list, zip(*_differences(scans, against), strict=True))
+        _drawn(axes, scans, line, x, values, _difference(scans, against), diverging=True)
+        return
     chosen = variable or next((name for name in COLOURED if all(name in data for data in scans.datasets)), "")
     lacking = [source for data, source in zip(scans.datasets, scans.sources, strict=True) if chosen not in data]
     if lacking:
@@ -61,8 +68,42 @@ def draw_phase_map(axes: Axes, scans: PhaseMap, line: Line | None = None, variab
         raise QernelError(f"{chosen} is no single number against {scans.along.symbol}: name another --variable")
     unit = scans.datasets[0][chosen].attrs.get("units", "1")
     name = _LABELS.get(chosen, literal(chosen.replace("_", " ") + ("" if unit == "1" else f"  ({unit})")))
+    _drawn(axes, scans, line, x, values, name)
+
+
+def _difference(scans: PhaseMap, against: PhaseMap) -> str:
+    first, second = (
+        each.datasets[0].attrs.get("phase_alone", name) for each, name in ((scans, "first"), (against, "second"))
+    )
+    return f"energy of {second} $-$ {first}, per electron  ($E_0$)"
+
+
+def _differences(scans: PhaseMap, against: PhaseMap) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Where both maps have an energy, and by how much that of the second is above; nan where there is none."""
+    name, second = scans.along.name, dict(zip(against.values, against.datasets, strict=True))
+    for value, data in zip(scans.values, scans.datasets, strict=True):
+        x = np.asarray(data[name].values, float)
+        there = next((other for at, other in second.items() if np.isclose(at, value, rtol=1e-9)), None)
+        if there is None:
+            yield x, np.full(len(x), np.nan)
+            continue
+        other = there["energy"].reindex({name: x}, method="nearest", tolerance=1e-9)
+        yield x, np.asarray(other.values, float) - np.asarray(data["energy"].values, float)
+
+
+def _drawn(
+    axes: Axes,
+    scans: PhaseMap,
+    line: Line | None,
+    x: list[FloatArray],
+    values: list[FloatArray],
+    name: str,
+    *,
+    diverging: bool = False,
+) -> None:
+    """Colours, frame, boundary and labels."""
     with style():
-        _coloured(axes, scans, x, values, name)
+        _coloured(axes, scans, x, values, name, diverging)
         _frame(axes, scans)
         if line is not None:
             _boundary(axes, line)
@@ -74,20 +115,25 @@ def draw_phase_map(axes: Axes, scans: PhaseMap, line: Line | None = None, variab
         axes.set_title(titled(scans.datasets[0], *(at(named(name), value) for name, value in scans.others.items())))
 
 
-def _coloured(axes: Axes, scans: PhaseMap, x: list[FloatArray], values: list[FloatArray], name: str) -> None:
+def _coloured(
+    axes: Axes, scans: PhaseMap, x: list[FloatArray], values: list[FloatArray], name: str, diverging: bool
+) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     together = np.concatenate(values)
     finite = together[np.isfinite(together)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    norm = Normalize(low, high if high > low else low + 1.0)
+    if diverging:
+        high = max(abs(low), abs(high))
+        low = -high
+    norm, colours = Normalize(low, high if high > low else low + 1.0), "RdBu" if diverging else "YlGnBu"
     heights = _edges(np.array(scans.values))
     for row, (points, numbers) in enumerate(zip(x, values, strict=True)):
         order = np.argsort(points)
         edges = _edges(points[order])
-        axes.pcolormesh(edges, heights[row : row + 2], numbers[None, order], cmap="YlGnBu", norm=norm, rasterized=True)
-    bar = axes.figure.colorbar(ScalarMappable(norm, "YlGnBu"), ax=axes, pad=0.04, aspect=26)
+        axes.pcolormesh(edges, heights[row : row + 2], numbers[None, order], cmap=colours, norm=norm, rasterized=True)
+    bar = axes.figure.colorbar(ScalarMappable(norm, colours), ax=axes, pad=0.04, aspect=26)
     bar.set_label(name)
     bar.outline.set_linewidth(0.0)
 

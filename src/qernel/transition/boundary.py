@@ -96,7 +96,7 @@ def boundary(
     places = [point for point in points if point.place is not None]
     q, curve = np.array([point.value for point in places]), _curve([point.place for point in places])
     described, reason = _described(q, curve, min((point.grid for point in places), default=0.0))
-    return Boundary(scans, points, described, reason, _agreement(points), resamples, seed)
+    return Boundary(scans, points, described, reason, _agreement(points), resamples, seed, against)
 
 
 def _paired(scans: PhaseMap, against: PhaseMap | None) -> list[tuple[float, list[Curves | str]]]:

@@ -46,6 +46,7 @@ class Line:
             than two neighbours have both.
         resamples: data sets drawn for the errors of each scan.
         seed: of these.
+        against: the map of the other phase, where two were compared.
     """
 
     map: PhaseMap
@@ -55,6 +56,7 @@ class Line:
     clausius_clapeyron: Agreement | None
     resamples: int
     seed: int
+    against: PhaseMap | None = None
 
     @property
     def found(self) -> tuple[Point, ...]:
