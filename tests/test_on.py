@@ -26,6 +26,8 @@ from qernel.cli.parser import build_parser
 from qernel.cli.shared.points import system_words
 from qernel.config import Config, load_config
 from qernel.errors import QernelError, QernelWarning, RunError
+from qernel.hamiltonian.shells import shells
+from qernel.lattice import Supercell
 from qernel.measure import Model
 from qernel.measure.folder import default_folder
 from qernel.measure.kept_answers import Chains, keep, kept
@@ -302,6 +304,9 @@ def test_the_configurations_of_the_study_belong_together() -> None:
         config = load_config(HERE / f"size-{count}.toml")
         assert config.model == lem.model and config.family.ranges.keys() == lem.family.ranges.keys()
         assert config.system.count == count and count not in {system.count for system in lem.systems}
+        # 54 electrons have no closed shell at which ψ is real; they are asked at Γ.
+        cell = Supercell(config.system.supercell)
+        assert shells(cell, config.system.electrons, config.system.twist).closed == (count == 96)
 
 
 # What the commands say

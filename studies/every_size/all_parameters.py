@@ -18,6 +18,7 @@ import numpy as np
 
 import qernel
 from qernel.estimators.batched import walker_functions
+from qernel.tangent.fits import targets
 from qernel.wavefunction import parameter_layout
 
 DAMPINGS = (1e-2, 1e-1, 1.0, 3.0, 10.0, 30.0)
@@ -34,9 +35,7 @@ def main(name: str, lam: float, chains: int = 256, records: int = 16) -> None:
     point = jnp.asarray(state.point, parameters.dtype)[None]
     rows = [scores(parameters, jnp.asarray(one.positions, parameters.dtype)[None], point)[0, :, 0] for one in drawn]
     columns = np.stack([np.asarray(one) for one in rows], axis=1)
-    median = np.median(energies)
-    spread = model.config.train.clip * np.abs(energies - median).mean()
-    clipped = np.clip(energies, median - spread, median + spread)
+    clipped = targets(energies, model.config.train.clip)[0].real
     print(f"{name}, λ = {lam:g}: Var/N = {energies.var() / model.hamiltonian.count:.3f} E0², clipped", end=" ")
     print(f"{clipped.var() / model.hamiltonian.count:.3f}; {length} parameters")
     held = chains // 2

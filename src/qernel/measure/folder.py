@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qernel import outputs
+from qernel.measure.place import alone_in
 
 if TYPE_CHECKING:
     from qernel.measure.model import Model
@@ -32,8 +33,7 @@ def of_system(model: Model | Shelf, what: str) -> str:
     about, ``scan-54-liquid`` where one phase alone is."""
     if model.moved is None:
         return what
-    phase = model.config.model.phase
-    return "-".join([what, str(model.config.system.count), *([] if phase == "both" else [phase])])
+    return "-".join(filter(None, [what, str(model.config.system.count), alone_in(model)]))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from qernel import outputs, runtime
 from qernel.errors import RunError, warn
 from qernel.estimators.quantity import Quantity
 from qernel.measure.energies import DIAGNOSTICS, ENERGIES, ORDER, STORED, Energies
-from qernel.measure.place import known
+from qernel.measure.place import alone_in, known
 from qernel.records import read_json, to_record
 
 if TYPE_CHECKING:
@@ -101,13 +101,13 @@ def kept(model: Shelf, values: Mapping[str, float]) -> Iterator[tuple[Chains, En
 
 def _system(model: Shelf) -> dict[str, Any]:
     """Which weights in which system, and of which phase if of one alone."""
-    system, phase = model.config.system, model.config.model.phase
+    system, phase = model.config.system, alone_in(model)
     about: dict[str, Any] = {
         "electrons": system.electrons,
         "supercell": system.supercell,
         "twist": system.reduced_twist,
     }
-    about |= {} if phase == "both" else {"phase": phase}
+    about |= {"phase": phase} if phase else {}
     return {"weights": model.weights, "system": about}
 
 

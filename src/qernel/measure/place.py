@@ -165,7 +165,7 @@ def described(model: Model | Shelf) -> str:
     system = model.config.system
     if not _universal(model):
         return describe(system.electrons, system.cells)
-    alone = _alone(model)
+    alone = alone_in(model)
     words = describe(system.electrons, system.cells), f"twist {written(_turns(model))}", str(known(model))
     return ", ".join(filter(None, (*words, alone and f"{alone} alone")))
 
@@ -186,11 +186,11 @@ def placed(model: Model | Shelf) -> dict[str, Any]:
         "twist": list(_turns(model)),
         **known(model).flags,
         **({"twist_chosen": reason} if reason else {}),
-        **({"phase_alone": alone} if (alone := _alone(model)) else {}),
+        **({"phase_alone": alone} if (alone := alone_in(model)) else {}),
     }
 
 
-def _alone(model: Model | Shelf) -> str:
+def alone_in(model: Model | Shelf) -> str:
     """The phase whose determinants alone are asked; empty for all of them."""
     phase = model.config.model.phase
     return "" if phase == "both" else phase
