@@ -80,14 +80,13 @@ def _difference(scans: PhaseMap, against: PhaseMap) -> str:
 
 def _differences(scans: PhaseMap, against: PhaseMap) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Where both maps have an energy, and by how much that of the second is above; nan where there is none."""
-    name, second = scans.along.name, dict(zip(against.values, against.datasets, strict=True))
-    for value, data in zip(scans.values, scans.datasets, strict=True):
+    name, partners = scans.along.name, scans.partners(against)
+    for row, data in enumerate(scans.datasets):
         x = np.asarray(data[name].values, float)
-        there = next((other for at, other in second.items() if np.isclose(at, value, rtol=1e-9)), None)
-        if there is None:
+        if row not in partners:
             yield x, np.full(len(x), np.nan)
             continue
-        other = there["energy"].reindex({name: x}, method="nearest", tolerance=1e-9)
+        other = against.datasets[partners[row]]["energy"].reindex({name: x}, method="nearest", tolerance=1e-9)
         yield x, np.asarray(other.values, float) - np.asarray(data["energy"].values, float)
 
 

@@ -108,13 +108,8 @@ def _paired(scans: PhaseMap, against: PhaseMap | None) -> list[tuple[float, list
             f"{scans.source} is a map of {scans.along.symbol} over {scans.over.symbol}, {against.source} one of "
             f"{against.along.symbol} over {against.over.symbol}: compare maps over the same parameters"
         )
-    second = list(against.scans())
-    pairs = [
-        (value, [one, other])
-        for value, one in scans.scans()
-        for partner, other in second
-        if math.isclose(value, partner, rel_tol=1e-9, abs_tol=1e-12)
-    ]
+    first, second = list(scans.scans()), list(against.scans())
+    pairs = [(first[row][0], [first[row][1], second[there][1]]) for row, there in scans.partners(against).items()]
     if not pairs:
         raise RunError(f"{scans.source} and {against.source} have no {scans.over.symbol} in common: scan them alike")
     return pairs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,15 @@ class PhaseMap:
                 yield value, str(error)
             else:
                 yield value, scan
+
+    def partners(self, other: PhaseMap) -> dict[int, int]:
+        """The row of another map at the same value of the second parameter, for each row here that has one."""
+        return {
+            row: partner
+            for row, value in enumerate(self.values)
+            for partner, there in enumerate(other.values)
+            if math.isclose(value, there, rel_tol=1e-9, abs_tol=1e-12)
+        }
 
     def laboratory(self, axis: Axis) -> Laboratory | None:
         """What a parameter of the map is in the laboratory, where the files tell the material."""
