@@ -285,6 +285,11 @@ def test_the_study_compares_scans_of_one_size(study: Any, tmp_path: Path, capsys
     study.main(tmp_path / "bad", tmp_path)
     found = json.loads((tmp_path / "transfer.json").read_text())
     assert not found["zero_shot_below_hartree_fock"]["everywhere"] and not found["transferred_minus_alone"]["as_low"]
+    made_up(tmp_path / "short", {"zero-shot": 0.05, "transferred": 0.001, "alone-equal": 0.08})
+    study.main(tmp_path / "short", tmp_path)
+    found = json.loads((tmp_path / "transfer.json").read_text())
+    assert found["transferred_minus_alone-equal"]["value"] == pytest.approx(-0.079)
+    assert "alone" not in found["energies"]
 
 
 def test_the_study_refuses_other_sizes(study: Any, tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ FOLDER has what `qernel scan` and `qernel hf` wrote at the same λ, in folders o
     zero-shot      the weights as they were trained, without this size
     transferred    trained on from there
     alone-equal    trained at this size from the beginning, as many updates
-    alone          the same, more updates
+    alone          the same, more updates; may be missing
     hartree-fock   the lowest determinants found
 
-Prints energies per electron above those of `alone`, and two verdicts: whether `zero-shot` is below Hartree–Fock at
-every λ, and whether `transferred` is as low as `alone` in the mean over λ. Writes ``transfer.json`` and
-``transfer.png`` into OUT, which is FOLDER if not given. Errors are those of sampling; no two scans share their chains.
+Prints energies per electron above those of `alone` (of `alone-equal` where it is missing), and two verdicts: whether
+`zero-shot` is below Hartree–Fock at every λ, and whether `transferred` is as low in the mean over λ. Writes
+``transfer.json`` and ``transfer.png`` into OUT, which is FOLDER if not given. Errors are those of sampling; no two
+scans share their chains.
 """
 
 from __future__ import annotations
@@ -66,18 +67,25 @@ def mean_field(folder: Path) -> Curve:
     return Curve(lam, energy, np.zeros_like(energy), record["system"], None)
 
 
+def longest(curves: dict[str, Curve]) -> str:
+    """The scan that the others are held against: of the most updates from the beginning."""
+    return "alone" if "alone" in curves else "alone-equal"
+
+
 def require_alike(curves: dict[str, Curve]) -> None:
     """The same electrons in the same supercell at the same twist and λ, or the differences mean nothing."""
-    first = curves["alone"]
+    base = longest(curves)
+    first = curves[base]
     for name, curve in curves.items():
         unlike = [key for key in SYSTEM if curve.system.get(key, first.system[key]) != first.system[key]]
         if unlike or not np.array_equal(curve.lam, first.lam):
-            raise SystemExit(f"{name}: other {', '.join(unlike) or 'λ'} than alone: measure all of them alike")
+            raise SystemExit(f"{name}: other {', '.join(unlike) or 'λ'} than {base}: measure all of them alike")
 
 
 def verdicts(curves: dict[str, Curve]) -> dict[str, Any]:
     """What the measurement is for; a difference counts as shown where it is more than two errors."""
-    zero, fine, short, alone = (curves[name] for name in SCANS)
+    base, zero = longest(curves), curves["zero-shot"]
+    alone = curves[base]
     gain = curves["hartree-fock"].energy - zero.energy
     least = int(np.argmin(gain))
     found: dict[str, Any] = {
@@ -86,18 +94,22 @@ def verdicts(curves: dict[str, Curve]) -> dict[str, Any]:
             "least": {"lam": float(zero.lam[least]), "value": float(gain[least]), "error": float(zero.error[least])},
         }
     }
-    for name, curve in (("transferred", fine), ("alone-equal", short)):
+    for name in SCANS[1:]:
+        if name == base or name not in curves:
+            continue
+        curve = curves[name]
         value = float(np.mean(curve.energy - alone.energy))
         error = float(np.sqrt(np.sum(curve.error**2 + alone.error**2)) / len(alone.lam))
-        found[f"{name}_minus_alone"] = {"value": value, "error": error, "as_low": value < 2 * error}
+        found[f"{name}_minus_{base}"] = {"value": value, "error": error, "as_low": value < 2 * error}
     return found
 
 
 def table(curves: dict[str, Curve]) -> list[str]:
-    """A row for each λ: energies above those of `alone`."""
-    alone = curves["alone"]
-    names = [name for name in curves if name != "alone"]
-    lines = ["| λ | alone | " + " | ".join(names) + " |", "|---" * (2 + len(names)) + "|"]
+    """A row for each λ: energies above those of the longest training from the beginning."""
+    base = longest(curves)
+    alone = curves[base]
+    names = [name for name in curves if name != base]
+    lines = [f"| λ | {base} | " + " | ".join(names) + " |", "|---" * (2 + len(names)) + "|"]
     for index, lam in enumerate(alone.lam):
         above = []
         for name in names:
@@ -109,14 +121,16 @@ def table(curves: dict[str, Curve]) -> list[str]:
 
 
 def drawn(curves: dict[str, Curve], path: Path) -> None:
-    """Energies above those of `alone` against λ."""
-    alone = curves["alone"]
+    """Energies above those of the longest training from the beginning against λ."""
+    base = longest(curves)
+    alone = curves[base]
     figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
     for name, curve in curves.items():
         updates = "" if curve.updates is None else f", {curve.updates} updates"
         style = "--" if name == "hartree-fock" else "-"
         axis.errorbar(curve.lam, curve.energy - alone.energy, curve.error, fmt=f"o{style}", ms=3, label=name + updates)
-    axis.set(xlabel="λ", ylabel="energy per electron above alone (E0)", title=f"{alone.system['electrons']} electrons")
+    axis.set(xlabel="λ", ylabel=f"energy per electron above {base} (E0)")
+    axis.set_title(f"{alone.system['electrons']} electrons")
     axis.legend()
     figure.savefig(path, dpi=130)
     plt.close(figure)
@@ -124,12 +138,13 @@ def drawn(curves: dict[str, Curve], path: Path) -> None:
 
 def main(folder: Path, out: Path) -> None:
     """Print table and verdicts, write them and the figure."""
-    curves = {name: scan(folder, name) for name in SCANS} | {"hartree-fock": mean_field(folder)}
+    present = [name for name in SCANS if name != "alone" or (folder / name).is_dir()]
+    curves = {name: scan(folder, name) for name in present} | {"hartree-fock": mean_field(folder)}
     require_alike(curves)
     found = verdicts(curves)
     print("\n".join(table(curves)))
     print(json.dumps(found, indent=1))
-    system = {key: curves["alone"].system[key] for key in SYSTEM}
+    system = {key: curves["zero-shot"].system[key] for key in SYSTEM}
     energies = {
         name: {"lam": curve.lam.tolist(), "energy": curve.energy.tolist(), "error": curve.error.tolist()}
         | {"updates": curve.updates}
