@@ -106,6 +106,7 @@ def test_the_largest_preset_fits_an_80_GB_accelerator(monkeypatch: pytest.Monkey
         monkeypatch.setattr(place, "available_memory", lambda: 0.75 * 80e9)  # what JAX takes of it
     need = estimate.estimate(config)
     assert need.available == 60e9 and need.program == 0.0
+    assert need.parameters <= 60_000, "no number belongs to a size"
     rows = 4 * config.train.groups * config.train.walkers * need.parameters
     assert 2 * rows < need.memory < need.available
 

@@ -11,8 +11,9 @@ from scipy import stats
 
 from qernel.lattice import Supercell, fractional
 from qernel.sampling.devices import SPLIT, WALKERS, over_walkers, walker_mesh
-from qernel.sampling.metropolis import LogModulus, Walkers, adapt_width, spread_walkers, sweep
+from qernel.sampling.metropolis import LogModulus, Walkers, adapt_width, sweep
 from qernel.sampling.moves import Gaussian, moves_of
+from qernel.sampling.spread import spread_walkers
 
 CELL = Supercell(((3, 0), (0, 3)))
 WAVE = jnp.asarray(CELL.reciprocal[0])

@@ -24,7 +24,7 @@ from qernel.laplacian.jet import Jet, linear, pointwise
 from qernel.lattice import FloatArray
 from qernel.optimise import build_optimiser
 from qernel.sampling.devices import walker_mesh
-from qernel.sampling.metropolis import spread_walkers
+from qernel.sampling.spread import spread_walkers
 from qernel.training.run import initial_state, initial_wavefunction
 from qernel.training.state import TrainState, as_configured, layout
 from qernel.training.step import StepInfo, make_step

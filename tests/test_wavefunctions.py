@@ -25,7 +25,8 @@ from ansatz_cases import (
 )
 from qernel.laplacian.methods import LAPLACIANS
 from qernel.measure import load
-from qernel.sampling.metropolis import Walkers, spread_walkers, sweep
+from qernel.sampling.metropolis import Walkers, sweep
+from qernel.sampling.spread import spread_walkers
 from qernel.wavefunction import Wavefunction, build, log_psi, parameter_count, parameter_layout
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from qernel.lattice import Supercell, wrap
+from qernel.lattice import wrap
 from qernel.sampling.moves import Move
 
 LogModulus = Callable[[Array], Array]
@@ -28,23 +28,6 @@ class Walkers(NamedTuple):
     positions: Array
     log_modulus: Array
     width: Array
-
-
-def spread_walkers(
-    key: Array, supercell: Supercell, shape: tuple[int, int, int], *, width: float, dtype: Any
-) -> Walkers:
-    """Walkers spread uniformly over the supercell, log|ψ| not yet evaluated.
-
-    Args:
-        key: random key.
-        supercell: where to spread them.
-        shape: (groups, walkers per group, electrons).
-        width: initial step width in a_M.
-        dtype: element type of the positions.
-    """
-    fractions = jax.random.uniform(key, (*shape, 2), dtype)
-    positions = fractions @ jnp.asarray(supercell.vectors, dtype)
-    return Walkers(positions, jnp.full(shape[:2], -jnp.inf, dtype), jnp.full(shape[0], width, dtype))
 
 
 def sweep(

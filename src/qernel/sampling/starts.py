@@ -18,7 +18,8 @@ from jax import Array
 from qernel.errors import RunError
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.lattice import FloatArray, Supercell, holds_root_three, wrap
-from qernel.sampling.metropolis import LogModulus, Walkers, spread_walkers
+from qernel.sampling.metropolis import LogModulus, Walkers
+from qernel.sampling.spread import spread_walkers
 
 _STEP = 0.25
 """Over √N, because all electrons move at once, it is the step width in a_M that adaptation begins with."""
