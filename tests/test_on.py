@@ -133,6 +133,14 @@ def test_chains_start_as_crystals_where_there_is_one() -> None:
         model().with_start("registries").on(electrons=4, supercell=[[3, 0], [0, 3]])
 
 
+def test_larger_systems_burn_in_for_longer() -> None:
+    known = model()
+    moves, count = known.config.sample.burn_in, known.config.system.count
+    assert known.on(electrons=9 * count).config.sample.burn_in == 9 * moves
+    assert known.on(electrons=9 * count).on(electrons=4 * count).config.sample.burn_in == 4 * moves
+    assert known.on(electrons=9 * count).on(electrons=count).config.sample.burn_in == moves
+
+
 def test_one_phase_alone() -> None:
     """Chains begin in it, and it is said; the weights are the same."""
     liquid, crystal = (model().on(phase=phase) for phase in ("liquid", "crystal"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -221,12 +222,16 @@ def _universal(model: Model | Shelf) -> bool:
 def _configured(trained: Config, electrons: tuple[int, int], matrix: Matrix, turns: Turns, phase: str | None) -> Config:
     """The configuration of the training in another system; chains start spread where that holds no crystal.
 
-    Those of one phase alone start in it.
+    Those of one phase alone start in it. In a larger system they burn in for more moves, as the number of electrons:
+    all move at once, by steps whose squares go as 1/N.
     """
     there = {"electrons": electrons, "supercell": matrix, "twist": turns, "twist_along": "rows"}
     alone = trained.members[0]
     config = alone.model_copy(update={"system": alone.system.model_copy(update=there)})
     data = config.to_dict()
+    larger = sum(electrons) / max(system.count for system in trained.systems)
+    if larger > 1.0:
+        data["sample"]["burn_in"] = math.ceil(larger * trained.sample.burn_in)
     if not crystallises(config):
         for section, key in (("train", "crystal_from"), ("train", "spread_until"), ("sample", "crystal_from")):
             data[section].pop(key, None)
