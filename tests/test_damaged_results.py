@@ -143,7 +143,7 @@ def test_xarray_reads_what_is_written_and_edits_are_noticed(scan: Path, tmp_path
     assert part["energy"].item() == whole["energy"][2].item()
 
 
-CHECKED = ("studies/every_size/phases", "studies/uninformed")
+CHECKED = ("studies/every_size/phases", "studies/projection", "studies/uninformed")
 """Studies whose files were written with a checksum; all others are of earlier versions."""
 
 

@@ -211,13 +211,16 @@ def test_projected_energies_of_two_phases_cross_where_they_do(
     for name, order, slope in (("liquid", 0.1, -2.0), ("crystal", 0.6, -2.4)):
         rows = []
         for lam in lams:
-            shift = slope * (lam - 0.75) - 15.0 - found.found[0].energy.value
             steps = []
             for step in found.found[0].steps:
                 energy = step.energies["energy"]
                 summary = energy.summary._replace(error=1e-3)
-                shifted = energy._replace(value=energy.value + shift, summary=summary)
+                made = slope * (lam - 0.75) - 15.0 + 0.1 * step.tau
+                shifted = energy._replace(value=made, summary=summary)
+                # 2·mixed − variational is then λ times the slope, as Hellmann and Feynman have it.
+                mixed = 0.5 * (slope * lam + found.found[0].variational.moire.value)
                 parts = {part: step.energies[part]._replace(summary=summary) for part in ("moire", "interaction")}
+                parts["moire"] = parts["moire"]._replace(value=mixed)
                 steps.append(step._replace(energies={"energy": shifted, **parts}, doubts=()))
             variational = found.found[0].variational
             known = replace(variational.energy, value=order, error=0.01, unit="")
@@ -226,10 +229,12 @@ def test_projected_energies_of_two_phases_cross_where_they_do(
             rows.append(replace(found.found[0], variational=variational, steps=tuple(steps), ending=ending))
         points = replace(found.points, values=tuple(lams.tolist()))
         replace(found, points=points, found=rows).save(tmp_path / name)
-    files = [str(tmp_path / name / DATA) for name in ("liquid", "crystal")]
-    assert main(["transition", files[0], "--against", files[1], "--json"]) == 0
-    place = json.loads(capsys.readouterr().out)["lambda_c"]
+    folders = [str(tmp_path / name) for name in ("liquid", "crystal")]
+    assert main(["transition", folders[0], "--against", folders[1], "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    place = found["lambda_c"]
     assert place["value"] == pytest.approx(0.75, abs=0.02) and 0 < place["error"] < 0.02
+    assert found["below"] == str(tmp_path / "liquid" / DATA) and "liquid is lower below" in found["evidence"][0]
 
 
 @pytest.mark.filterwarnings("ignore::qernel.errors.QernelWarning")

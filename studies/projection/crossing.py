@@ -12,8 +12,9 @@ at the same λ; the second are wavefunctions of several qualities, and may be mi
     E(λ, state) = E_0(λ) + d Var(λ, state)/N
 
 of each phase, d the same at every λ, errors in both. λ_c is the root of the weighted straight line through the
-differences, its error the scatter over data drawn from all errors, widened by √(χ²/dof) of the fits where that is
-above 1. Prints tables and writes ``crossing.json`` into FOLDER.
+differences, or of a parabola where χ² of the line is too large to be chance (p < 0.05); its error is the scatter over
+data drawn from all errors, widened by √(χ²/dof) of the fits where that is above 1. Prints tables and writes
+``crossing.json`` into FOLDER.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from qernel.estimators.quantity import Quantity
 
 PHASES = ("liquid", "crystal")
 DRAWS, ROUNDS = 400, 10
+MIDDLE, UNLIKELY = 1.0, 0.05
 
 
 class Column(NamedTuple):
@@ -89,21 +92,26 @@ def zero_variance(files: list[Path], rng: np.random.Generator) -> tuple[Column, 
     return Column(level, np.array(draws), widened), fit | {"chi2": chi2, "dof": dof}
 
 
-def crossing(lam: np.ndarray, liquid: Column, crystal: Column) -> tuple[float, float, float]:
-    """λ_c, its error and χ²/dof of the line through E_crystal − E_liquid."""
+def crossing(lam: np.ndarray, liquid: Column, crystal: Column) -> dict[str, float]:
+    """λ_c, its error, and the polynomial through E_crystal − E_liquid that it is the root of."""
     errors = np.hypot(liquid.errors, crystal.errors)
+    difference = crystal.values - liquid.values
+    for degree in (1, 2):
+        fit = np.polyfit(lam - MIDDLE, difference, degree, w=1 / errors)
+        chi2 = float((((difference - np.polyval(fit, lam - MIDDLE)) / errors) ** 2).sum())
+        dof = len(lam) - degree - 1
+        if stats.chi2.sf(chi2, dof) > UNLIKELY:
+            break
 
-    def root(difference: np.ndarray) -> tuple[float, float]:
-        slope, level = np.polyfit(lam, difference, 1, w=1 / errors)
-        chi2 = float((((difference - level - slope * lam) / errors) ** 2).sum())
-        return -level / slope, chi2
+    def root(values: np.ndarray) -> float:
+        roots = np.roots(np.polyfit(lam - MIDDLE, values, degree, w=1 / errors))
+        real = roots.real[np.abs(roots.imag) < 1e-9]
+        return MIDDLE + float(real[np.argmin(np.abs(real))]) if len(real) else float("nan")
 
-    place, chi2 = root(crystal.values - liquid.values)
     wide = [column.values + column.widened * (column.draws - column.values) for column in (liquid, crystal)]
-    places = [root(one)[0] for one in wide[1] - wide[0]]
-    low, high = np.quantile(places, [0.16, 0.84])
-    shape = chi2 / (len(lam) - 2)
-    return place, float(0.5 * (high - low) * np.sqrt(max(1.0, shape))), shape
+    low, high = np.nanquantile([root(one) for one in wide[1] - wide[0]], [0.16, 0.84])
+    error = 0.5 * (high - low) * np.sqrt(max(1.0, chi2 / dof))
+    return {"value": root(difference), "error": float(error), "degree": degree, "chi2": chi2, "dof": dof}
 
 
 def main(folder: Path) -> None:
@@ -131,9 +139,10 @@ def main(folder: Path) -> None:
         pairs = [columns[name][p] for p in PHASES for name in columns]
         cells = [Quantity(float(pair.values[index]), float(pair.errors[index])).number for pair in pairs]
         print(f"| {one:g} | " + " | ".join(cells) + " |")
-    print("\n| | λ_c | χ²/dof of the line |\n|---|---|---|")
-    for name, (place, error, shape) in places.items():
-        print(f"| {name} | {Quantity(place, error).number} | {shape:.1f} |")
+    print("\n| | λ_c | degree | χ²/dof |\n|---|---|---|---|")
+    for name, place in places.items():
+        fit = f"{place['degree']} | {place['chi2']:.1f}/{place['dof']}"
+        print(f"| {name} | {Quantity(place['value'], place['error']).number} | {fit} |")
     for p, fit in fits.items():
         slope = Quantity(*fit["slope"]).number
         print(f"\nzero variance, {p}: dE/dVar = {slope} per E0, χ²/dof = {fit['chi2']:.1f}/{fit['dof']}")
@@ -143,7 +152,7 @@ def main(folder: Path) -> None:
             name: {p: {"value": c.values.tolist(), "error": c.errors.tolist()} for p, c in pair.items()}
             for name, pair in columns.items()
         },
-        "lambda_c": {name: {"value": one[0], "error": one[1], "chi2_per_dof": one[2]} for name, one in places.items()},
+        "lambda_c": places,
         "zero_variance_fits": fits,
         "units": "E0 per electron",
     }

@@ -133,7 +133,8 @@ class Phases(Evident):
             + (f"; errors were widened by {fit.widened:.3g})." if fit.widened > 1 else ").")
         )
         result.append(
-            f"Both are variational: a phase that the model describes less well lies too high, and moves {symbol}_c."
+            f"Both are upper bounds: a phase that the model, or its nodes, describe less well lies too high, and moves "
+            f"{symbol}_c."
         )
         return result
 

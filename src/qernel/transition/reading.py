@@ -27,7 +27,7 @@ def read_scan(path: str | Path) -> Curves:
     """The scan in a folder or file of results.
 
     Args:
-        path: a folder written by ``qernel scan``, or a .nc file that holds the energies at several points.
+        path: a folder of ``qernel scan`` or ``qernel project``, or a .nc file with the energies at several points.
 
     Raises:
         RunError: if there is none, or its numbers cannot be fitted.
@@ -41,7 +41,7 @@ def read_scan(path: str | Path) -> Curves:
                 "where its crystal becomes the lowest state is in hartree_fock.json under transition"
             )
         if not present:
-            raise RunError(f"{path} holds no {FILES[0]}: name the folder that qernel scan wrote")
+            raise RunError(f"{path} holds no {FILES[0]}: name the folder that qernel scan or qernel project wrote")
         source = present[0]
     data = open_results(source)
     with resting_on(source):

@@ -19,7 +19,7 @@ FEWEST = 6
 
 NEEDED = ("energy", "moire", "interaction")
 SWEEPS = ("up", "down")
-FILES = ("energies.nc", "observables.nc")
+FILES = ("energies.nc", "observables.nc", "projection.nc")
 """Files of energies that a folder may hold, the better one first."""
 
 
@@ -123,7 +123,7 @@ class Curves:
 
     @property
     def name(self) -> str:
-        """A short name: of the folder that ``qernel scan`` wrote, or of the file."""
+        """A short name: of the folder that a command wrote, or of the file."""
         path = Path(self.source)
         return path.parent.name or self.source if path.name in FILES else path.stem
 

@@ -42,13 +42,15 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "phases is checked against Clausius–Clapeyron."
     )
     parser.add_argument(
-        "scan", metavar="SCAN", help="a folder of qernel scan, with --over or without, or a .nc file with its energies"
+        "scan",
+        metavar="SCAN",
+        help="a folder of qernel scan, with --over or without, or of qernel project, or a .nc file with its energies",
     )
     parser.add_argument(
         "--against",
         metavar="SCAN",
-        help="a second scan, or map, of the same model whose chains started in the other phase (qernel scan --start "
-        "spread, --start registries): find where the energies of the two cross, instead of fitting one curve",
+        help="a second one, of the same model in the other phase (--phase liquid, --phase crystal, or --start spread, "
+        "--start registries): find where the energies of the two cross, instead of fitting one curve",
     )
     parser.add_argument(
         "--between",
