@@ -261,6 +261,7 @@ def typed(model: Model, line: Sequence[str], monkeypatch: pytest.MonkeyPatch) ->
     return main(["diagnose", "free", "--lam", "0.7", *line])
 
 
+@pytest.mark.filterwarnings("ignore:the chains disagree:qernel.errors.QernelWarning")
 def test_verb_command_record_and_report_say_the_same(
     model: Model, compiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
