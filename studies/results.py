@@ -159,6 +159,11 @@ def transitions() -> Iterator[Row]:
         what = f"λ_c of {count} electrons at zero variance, three choices of rows"
         command, file = f"python studies/zero_variance/variance.py {name}", f"studies/zero_variance/{name}.json"
         yield Row(what, "", partial(at_zero_variance, name), command, file, name)
+    for count in (24, 54):
+        folder = f"studies/projection/phases-{count}"
+        command = f"qernel transition {folder}/liquid --against {folder}/crystal"
+        what = f"λ_c of {count} electrons, projected energies of both phases"
+        yield Row(what, "", partial(crossing, f"projection/phases-{count}"), command, folder, "lem")
 
 
 def mean_field() -> Iterator[Row]:
