@@ -222,8 +222,8 @@ def _universal(model: Model | Shelf) -> bool:
 def _configured(trained: Config, electrons: tuple[int, int], matrix: Matrix, turns: Turns, phase: str | None) -> Config:
     """The configuration of the training in another system; chains start spread where that holds no crystal.
 
-    Those of one phase alone start in it. In a larger system they burn in for more moves, as the number of electrons:
-    all move at once, by steps whose squares go as 1/N.
+    Those of one phase alone start in it. In a system larger than all that were trained, burn-in grows with the number
+    of electrons: all move at once, by steps whose squares go as 1/N.
     """
     there = {"electrons": electrons, "supercell": matrix, "twist": turns, "twist_along": "rows"}
     alone = trained.members[0]
