@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from scripts import script
 
 LAM = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1)
 VARIANCE = {"best": 0.3, "fair": 0.6, "poor": 0.9}
@@ -18,12 +19,7 @@ SLOPE = {"liquid": 0.1, "crystal": 0.2}
 
 @pytest.fixture
 def study() -> Any:
-    path = Path(__file__).parents[1] / "studies" / "projection" / "crossing.py"
-    spec = importlib.util.spec_from_file_location("crossing_study", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("studies/projection/crossing.py")
 
 
 def exact(phase: str, lam: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import re
 import tomllib
@@ -14,6 +13,8 @@ from types import ModuleType
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from scripts import script
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ["lock.txt", "lock-dev.txt", "lock-build.txt"]
@@ -171,11 +172,7 @@ def test_nothing_in_the_package_can_run_what_it_reads() -> None:
 
 @pytest.fixture(scope="module")
 def audit() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("audit", ROOT / "scripts" / "audit.py")
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return script("scripts/audit.py")
 
 
 def advisory(name: str, **affected: object) -> dict[str, object]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import doctest
-import importlib.util
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +19,7 @@ from qernel.estimators import student
 from qernel.estimators.doubts import CHAINS, DISAGREE, SAMPLES, UNKNOWN, doubts, doubts_of, sentences
 from qernel.estimators.quantity import Quantity
 from qernel.estimators.statistics import summarise
+from scripts import script
 
 
 def test_examples() -> None:
@@ -114,11 +113,7 @@ def test_two_chains_are_said_everywhere(
 
 def test_the_study_measures_coverage(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The table of docs/errors.md, from few repetitions, and the pieces of a made-up model."""
-    path = Path(__file__).parents[1] / "studies" / "error_bars" / "coverage.py"
-    spec = importlib.util.spec_from_file_location("coverage_study", path)
-    assert spec is not None and spec.loader is not None
-    study: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(study)
+    study = script("studies/error_bars/coverage.py")
     monkeypatch.setattr(study, "CHAINS", (2, 8))
     study.main(["40"])
     rows = capsys.readouterr().out.splitlines()

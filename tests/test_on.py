@@ -5,7 +5,6 @@ Nothing is trained; a system other than that of the configuration is one "not tr
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pickle
 import re
@@ -38,6 +37,7 @@ from qernel.provenance import weights_digest
 from qernel.storage import outside
 from qernel.training.run import initial_wavefunction
 from qernel.wavefunction.base import parameter_layout
+from scripts import script
 
 SMALL: dict[str, Any] = {
     "system": {"electrons": 6, "supercell": [[3, 0], [0, 3]]},
@@ -251,11 +251,7 @@ HERE = Path(__file__).parents[1] / "studies" / "size_transfer"
 
 @pytest.fixture
 def study() -> Any:
-    spec = importlib.util.spec_from_file_location("transfer_study", HERE / "transfer.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("studies/size_transfer/transfer.py")
 
 
 def made_up(folder: Path, above: dict[str, float], error: float = 0.003) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,14 @@ import pytest
 import runs
 from qernel.records import read_json
 from qernel.training.run import train
+from scripts import script
 
 ROOT = Path(__file__).parents[1]
 
 
-def script(path: str) -> Any:
-    """A script of the studies as a module."""
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / "studies" / path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def results() -> Any:
-    return script("results.py")
+    return script("studies/results.py")
 
 
 def stored(results: Any) -> list[str]:
@@ -54,7 +45,7 @@ def test_directions_of_an_update_are_measured(
     """A table with a line for each direction, of walkers that did not make it."""
     monkeypatch.setattr(os, "environ", os.environ.copy())
     train(runs.settings(), tmp_path / "run")
-    script("step_length/directions.py").main(tmp_path / "run", 8)
+    script("studies/step_length/directions.py").main(tmp_path / "run", 8)
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.startswith("16 walkers a batch") and len(lines) == 1 + 2 * 4 * 3
     assert all("nan" not in line for line in lines)
@@ -62,7 +53,7 @@ def test_directions_of_an_update_are_measured(
 
 @pytest.mark.slow
 def test_the_phase_boundary_is_what_is_stored() -> None:
-    study = script("phase_boundary/boundary.py")
+    study = script("studies/phase_boundary/boundary.py")
     (stored,) = [one for one in study.stored() if (one["electrons"], one["dielectric"]) == (6, 5.0)]
     found = study.boundary(6, 5.0)
     assert found["U"] == pytest.approx(stored["U"]) and found["bracket"] == pytest.approx(stored["bracket"])

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +22,7 @@ from qernel.hartree_fock.basis import PlaneWaves
 from qernel.hartree_fock.functional import MeanField
 from qernel.hartree_fock.search import lowest, search
 from qernel.lattice import Supercell
+from scripts import script
 from term_cases import quick
 
 EXACT = Path(__file__).parents[1] / "studies" / "exact"
@@ -36,12 +35,7 @@ LENGTHS = {"yukawa": "screening_length", "rytova_keldysh": "r0", "dipolar": "lay
 @cache
 def oracle() -> ModuleType:
     """The script, as a module."""
-    spec = importlib.util.spec_from_file_location("two_electrons", EXACT / "two_electrons.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclass looks itself up
-    spec.loader.exec_module(module)
-    return module
+    return script("studies/exact/two_electrons.py")
 
 
 def configuration(name: str, **sections: Any) -> Config:

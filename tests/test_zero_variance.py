@@ -1,6 +1,5 @@
 """The extrapolation to zero variance recovers what it is given, and the records of studies are what it computes."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -8,16 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scripts import script
+
 HERE = Path(__file__).parents[1] / "studies" / "zero_variance"
 
 
 @pytest.fixture(scope="module")
 def study() -> Any:
-    spec = importlib.util.spec_from_file_location("variance", HERE / "variance.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("studies/zero_variance/variance.py")
 
 
 @pytest.mark.parametrize("name", ["n24", "n54"])
