@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -21,6 +22,7 @@ class WalkerFunctions(NamedTuple):
     log_modulus: Callable[[Array, Array, Array], Array]
     local_energy: Callable[[Array, Array, Array], LocalEnergy]
     scores: Callable[[Array, Array, Array], Array]
+    varied: Callable[[Array, Array, Array], tuple[LocalEnergy, Array]]
     gates: Callable[[Array, Array, Array], Array]
 
 
@@ -105,16 +107,18 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
 
     Returns:
         Functions of (parameters ``[P]``, positions ``[G, W, N, 2]``, points ``[G, p]``); the scores have shape
-        ``[G, W, parts, trainable]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ, the gates
-        ``[G, W, blocks, experts]`` (see `Wavefunction.gates`).
+        ``[G, W, parts, trainable]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ, `varied` the local
+        energies and their derivatives in that shape, the gates ``[G, W, blocks, experts]`` (see `Wavefunction.gates`).
     """
     _, rebuild, length = parameter_layout(template)
 
     def modulus(parameters: Array, positions: Array, point: Array) -> Array:
         return jnp.real(log_psi(rebuild(parameters), positions, point)[1])
 
+    energy_of = partial(local_energy, laplacian=laplacian)
+
     def energy(parameters: Array, positions: Array, point: Array) -> LocalEnergy:
-        return local_energy(rebuild(parameters), positions, point, laplacian=laplacian)
+        return energy_of(rebuild(parameters), positions, point)
 
     def scores(parameters: Array, positions: Array, point: Array) -> Array:
         wavefunction = rebuild(parameters)
@@ -125,13 +129,19 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
             return log
 
         parts = (jnp.real, jnp.imag) if jnp.iscomplexobj(jax.eval_shape(logarithm, moved)) else (jnp.real,)
-        rows = []
-        for part in parts:
-            # By the arrays, not by the flat vector: each array's share of that would be as long as the whole.
-            leaves = jax.tree.leaves(jax.grad(lambda m, part=part: part(logarithm(m)))(moved))
-            rows += [leaf.reshape(-1) for leaf in leaves]
-            rows.append(jnp.zeros(length - sum(leaf.size for leaf in leaves), positions.dtype))
-        return jnp.concatenate(rows).reshape(len(parts), length)
+        # By the arrays, not by the flat vector: each array's share of that would be as long as the whole.
+        return _stacked([jax.grad(lambda m, part=part: part(logarithm(m)))(moved) for part in parts], length)
+
+    def varied(parameters: Array, positions: Array, point: Array) -> tuple[LocalEnergy, Array]:
+        wavefunction = rebuild(parameters)
+
+        def parts(moved: Wavefunction) -> tuple[list[Array], LocalEnergy]:
+            found = energy_of(eqx.combine(moved, wavefunction), positions, point)
+            return [found.total.real, found.total.imag][: 1 + jnp.iscomplexobj(found.total)], found
+
+        values, pull, found = jax.vjp(parts, trainable(wavefunction), has_aux=True)
+        own = jnp.eye(len(values), dtype=values[0].dtype)
+        return found, _stacked([pull(list(one))[0] for one in own], length)
 
     def gates(parameters: Array, positions: Array, point: Array) -> Array:
         return rebuild(parameters).gates(positions, point)
@@ -143,8 +153,18 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
         _over_groups(modulus, everything),
         differentiated(energy, laplacian=True, chunk=chunk),
         differentiated(scores, laplacian=False, chunk=chunk),
+        differentiated(varied, laplacian=True, chunk=chunk),
         _over_groups(gates, everything),
     )
+
+
+def _stacked(gradients: Sequence[Wavefunction], length: int) -> Array:
+    """Derivatives by the trainable arrays, one set for each part, as rows ``[parts, length]`` with zeros at the end."""
+    rows = []
+    for one in gradients:
+        leaves = [leaf.reshape(-1) for leaf in jax.tree.leaves(one)]
+        rows += [*leaves, jnp.zeros(length - sum(leaf.size for leaf in leaves), leaves[0].dtype)]
+    return jnp.concatenate(rows).reshape(len(gradients), length)
 
 
 def differentiated(single: Callable[..., Any], *, laplacian: bool, chunk: int = 0) -> Callable[..., Any]:

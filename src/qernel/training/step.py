@@ -127,7 +127,7 @@ def make_step(
             for number, (walk, placed) in enumerate(zip(walks, state.placed, strict=True))
         ]
         sizes = [walk.hamiltonian.count / walks[0].hamiltonian.count for walk in walks]
-        batches = [Batch(one.energies.total, one.scores, size) for one, size in zip(moved, sizes, strict=True)]
+        batches = [Batch(one.energies.total, one.rows, size) for one, size in zip(moved, sizes, strict=True)]
         systems = joint_system(batches, clip=train.clip, balance=train.balance)
         rows = _joined([split_over_parameters(one.rows, mesh) for one in systems])
         residuals = _joined([one.residuals.reshape(-1) for one in systems])

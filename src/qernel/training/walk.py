@@ -22,6 +22,7 @@ from qernel.sampling.moves import Gaussian
 from qernel.sampling.population import ADVANCED, Advanced, Population
 from qernel.training.expert_load import open_experts
 from qernel.training.filling import drift_fractions, family_points
+from qernel.training.objectives import OBJECTIVES, Objective
 from qernel.training.state import Placed, TrainState
 from qernel.wavefunction import Wavefunction
 
@@ -39,7 +40,7 @@ class Moved(NamedTuple):
         placed: the walkers, their step widths adapted, and where the groups are.
         points: of the groups ``[G, p]``.
         energies: local energies ``[G, W]``.
-        scores: score rows (`WalkerFunctions`).
+        rows: see `Objective`.
         acceptance: of every kind of move ``[G]``.
         swapped: see `qernel.sampling.population.Advanced`.
     """
@@ -47,7 +48,7 @@ class Moved(NamedTuple):
     placed: Placed
     points: Array
     energies: LocalEnergy
-    scores: Array
+    rows: Array
     acceptance: dict[str, Array]
     swapped: Array
 
@@ -91,10 +92,11 @@ class Walk:
             sampled,
             self.functions,
             self.population,
+            objective=OBJECTIVES[self.train.objective],
             moves=self.train.moves,
             exchange_every=self.train.exchange,
         )
-        advanced, energies, scores = over_walkers(measure, mesh, (ADVANCED, SPLIT, SPLIT))(
+        advanced, energies, rows = over_walkers(measure, mesh, (ADVANCED, SPLIT, SPLIT))(
             (state.parameters, state.iteration), placed.walkers, points, walker_keys
         )
         accepted = {name: of_walkers.mean(1) for name, of_walkers in advanced.acceptance.items()}
@@ -102,7 +104,7 @@ class Walk:
             advanced.walkers.width, accepted[Gaussian.name], target=_ACCEPTANCE, rate=_ADAPTION
         )
         walkers = advanced.walkers._replace(width=width)
-        return Moved(Placed(walkers, fractions), points, energies, scores, accepted, advanced.swapped)
+        return Moved(Placed(walkers, fractions), points, energies, rows, accepted, advanced.swapped)
 
     def load(self, state: TrainState, moved: Moved, mesh: Mesh) -> Array:
         """Fraction of the walkers that each expert acts on ``[blocks, experts]``."""
@@ -162,6 +164,7 @@ def sampled(
     points: Array,
     keys: Array,
     *,
+    objective: Objective,
     moves: int,
     exchange_every: int,
 ) -> tuple[Advanced, LocalEnergy, Array]:
@@ -174,15 +177,15 @@ def sampled(
         walkers: before.
         points: of the groups ``[G, p]``.
         keys: of the walkers ``[G, W]``.
+        objective: what is lowered.
         moves: see ``train.moves``.
         exchange_every: see ``train.exchange``.
 
     Returns:
-        The walkers and how their moves went, local energies ``[G, W]`` and score rows (`WalkerFunctions`).
+        The walkers and how their moves went, local energies ``[G, W]`` and rows (`Objective`).
     """
     parameters, iteration = shared
     swap = (iteration + 1) % exchange_every == 0 if exchange_every else False
     advanced = population.advanced(parameters, walkers, points, keys, moves=moves, swap=swap)
     positions = advanced.walkers.positions
-    energies = functions.local_energy(parameters, positions, points)
-    return advanced, energies, functions.scores(parameters, positions, points)
+    return advanced, *objective.measured(functions, parameters, positions, points)

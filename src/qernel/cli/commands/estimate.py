@@ -16,6 +16,7 @@ from qernel.benchmark.flops import matmul_flops, matmul_rate
 from qernel.config import Config
 from qernel.estimators.batched import WalkerFunctions, walker_functions, walkers_at_once
 from qernel.estimators.memory import available_memory, live_bytes
+from qernel.training.objectives import OBJECTIVES
 from qernel.training.size import score_rows, walkers_in_words
 from qernel.wavefunction import outline, parameter_count, parameter_layout
 
@@ -125,8 +126,8 @@ def _share(config: Config, speed: float) -> Share:
     def operations(function: Callable[..., Any]) -> int:
         return matmul_flops(function, *arguments)
 
-    derivatives, scores = operations(functions.local_energy), operations(functions.scores)
-    walker = (train.moves + 1) * operations(functions.log_modulus) + derivatives + scores
+    measured = sum(operations(one) for one in OBJECTIVES[train.objective].passes(functions))
+    walker = (train.moves + 1) * operations(functions.log_modulus) + measured
     seconds = train.groups * train.walkers * walker / speed
     rows = score_rows(config)
     stored = dtype.itemsize * rows * layout.trainable
@@ -154,8 +155,9 @@ def _working(config: Config, size: int, stored: float, functions: WalkerFunction
 
     # The rows of a group are gathered before they join those of the others. A trace has each twice, joined and shaped.
     row = 2 * jnp.dtype(train.precision).itemsize * parts * size
-    scores = stored * (1 + 1 / train.groups) + working(functions.scores, False, row)
-    return max(working(functions.local_energy, True), scores)
+    *before, rows = OBJECTIVES[train.objective].passes(functions)
+    last = stored * (1 + 1 / train.groups) + working(rows, not before, row)
+    return max([last, *(working(one, True) for one in before)])
 
 
 def _peak(config: Config, shares: Sequence[Share]) -> float:

@@ -28,6 +28,7 @@ _CHECKS = (
     model.orbital_points,
     model.real,
     train.exchange,
+    train.objective,
     train.starts,
 )
 """What has to hold in every system by itself."""

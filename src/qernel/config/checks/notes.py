@@ -52,6 +52,11 @@ def notes(config: Config) -> list[str]:
             "determinants do not depend on λ: film = false, and parameter_features = false keeps λ out of the inputs"
         )
     remarks += _other_fillings(config)
+    if train.objective == "variance" and train.started_from is None:
+        remarks.append(
+            "every eigenstate has no variance: train.objective = 'variance' is for weights that have been trained on "
+            "the energy (qernel train --from MODEL)"
+        )
     total = sum(one.train.groups * one.train.walkers for one in config.members)
     if train.optimiser == "spring" and total > LARGE_SOLVE:
         remarks.append(

@@ -22,6 +22,16 @@ def exchange(config: Config) -> Iterator[Problem]:
         )
 
 
+def objective(config: Config) -> Iterator[Problem]:
+    """A Laplacian that can be differentiated: through rules of folx, derivatives by parameters come out wrong."""
+    if config.train.objective == "variance" and config.train.laplacian == "folx":
+        yield Problem(
+            ("train.objective", "train.laplacian"),
+            "train.objective = 'variance' differentiates local energies, which train.laplacian = 'folx' does not "
+            "allow: use laplacian = 'forward'",
+        )
+
+
 def focus(config: Config) -> Iterator[Problem]:
     """A focus inside the range of λ, and groups inside and outside of it."""
     focus, (low, high), groups = config.train.focus, config.family.lam, config.train.groups

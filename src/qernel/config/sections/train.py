@@ -33,6 +33,10 @@ class TrainConfig(Section):
         description="Iterations between swaps of walkers of neighbouring λ groups (replica exchange); 0: never.",
     )
     optimiser: Literal["spring", "adam"] = Field(default="spring", description="Natural gradient (SPRING) or Adam.")
+    objective: Literal["energy", "variance"] = Field(
+        default="energy",
+        description="What updates lower: the energy, or the variance of local energies (for weights trained already).",
+    )
     learning_rate: Positive = Field(default=0.05, description="Learning rate at step 0.")
     decay: Positive = Field(
         default=1000.0, description="Steps t over which the rate falls: learning_rate/(1 + t/decay)."
