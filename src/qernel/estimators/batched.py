@@ -22,7 +22,7 @@ class WalkerFunctions(NamedTuple):
     log_modulus: Callable[[Array, Array, Array], Array]
     local_energy: Callable[[Array, Array, Array], LocalEnergy]
     scores: Callable[[Array, Array, Array], Array]
-    varied: Callable[[Array, Array, Array], tuple[LocalEnergy, Array]]
+    implicit_scores: Callable[[Array, Array, Array], tuple[LocalEnergy, Array]]
     gates: Callable[[Array, Array, Array], Array]
 
 
@@ -96,7 +96,9 @@ def _over_groups(single: Callable[..., Any], at_once: Callable[..., int]) -> Cal
     return groups
 
 
-def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) -> WalkerFunctions:
+def walker_functions(
+    template: Wavefunction, *, laplacian: str, chunk: int = 0, implicit: float = 0.0
+) -> WalkerFunctions:
     """Vectorise a wavefunction over ``[G, W]`` walkers.
 
     Args:
@@ -104,11 +106,13 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
         laplacian: a key of `qernel.laplacian.methods.LAPLACIANS`.
         chunk: walkers of a group evaluated at once in derivatives, to bound memory; 0 means as many as pay off and
             fit (`walkers_at_once`).
+        implicit: τ in 1/E0.
 
     Returns:
         Functions of (parameters ``[P]``, positions ``[G, W, N, 2]``, points ``[G, p]``); the scores have shape
-        ``[G, W, parts, trainable]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ, `varied` the local
-        energies and their derivatives in that shape, the gates ``[G, W, blocks, experts]`` (see `Wavefunction.gates`).
+        ``[G, W, parts, trainable]`` with parts 1 for real ψ, 2 (real, imaginary) for complex ψ, implicit ones have the
+        local energies and ∂(log ψ + τ E_L) in that shape, the gates are ``[G, W, blocks, experts]`` (see
+        `Wavefunction.gates`).
     """
     _, rebuild, length = parameter_layout(template)
 
@@ -132,12 +136,14 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
         # By the arrays, not by the flat vector: each array's share of that would be as long as the whole.
         return _stacked([jax.grad(lambda m, part=part: part(logarithm(m)))(moved) for part in parts], length)
 
-    def varied(parameters: Array, positions: Array, point: Array) -> tuple[LocalEnergy, Array]:
+    def implicit_scores(parameters: Array, positions: Array, point: Array) -> tuple[LocalEnergy, Array]:
         wavefunction = rebuild(parameters)
 
         def parts(moved: Wavefunction) -> tuple[list[Array], LocalEnergy]:
-            found = energy_of(eqx.combine(moved, wavefunction), positions, point)
-            return [found.total.real, found.total.imag][: 1 + jnp.iscomplexobj(found.total)], found
+            present: Wavefunction = eqx.combine(moved, wavefunction)
+            found = energy_of(present, positions, point)
+            evolved = log_psi(present, positions, point)[1] + implicit * found.total
+            return [evolved.real, evolved.imag][: 1 + jnp.iscomplexobj(evolved)], found
 
         values, pull, found = jax.vjp(parts, trainable(wavefunction), has_aux=True)
         own = jnp.eye(len(values), dtype=values[0].dtype)
@@ -153,7 +159,7 @@ def walker_functions(template: Wavefunction, *, laplacian: str, chunk: int = 0) 
         _over_groups(modulus, everything),
         differentiated(energy, laplacian=True, chunk=chunk),
         differentiated(scores, laplacian=False, chunk=chunk),
-        differentiated(varied, laplacian=True, chunk=chunk),
+        differentiated(implicit_scores, laplacian=True, chunk=chunk),
         _over_groups(gates, everything),
     )
 

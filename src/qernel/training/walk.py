@@ -22,7 +22,7 @@ from qernel.sampling.moves import Gaussian
 from qernel.sampling.population import ADVANCED, Advanced, Population
 from qernel.training.expert_load import open_experts
 from qernel.training.filling import drift_fractions, family_points
-from qernel.training.objectives import OBJECTIVES, Objective
+from qernel.training.rows import measured
 from qernel.training.state import Placed, TrainState
 from qernel.wavefunction import Wavefunction
 
@@ -40,7 +40,7 @@ class Moved(NamedTuple):
         placed: the walkers, their step widths adapted, and where the groups are.
         points: of the groups ``[G, p]``.
         energies: local energies ``[G, W]``.
-        rows: see `Objective`.
+        rows: see `qernel.training.rows`.
         acceptance: of every kind of move ``[G]``.
         swapped: see `qernel.sampling.population.Advanced`.
     """
@@ -72,7 +72,7 @@ class Walk:
     @classmethod
     def of(cls, template: Wavefunction, train: TrainConfig) -> Self:
         """That of a wavefunction, of which only the structure is used."""
-        functions = walker_functions(template, laplacian=train.laplacian, chunk=train.chunk)
+        functions = walker_functions(template, laplacian=train.laplacian, chunk=train.chunk, implicit=train.implicit)
         return cls(template.hamiltonian, train, functions, Population.of(functions.log_modulus, template.hamiltonian))
 
     def moved(self, state: TrainState, placed: Placed, keys: tuple[Array, Array], mesh: Mesh) -> Moved:
@@ -92,7 +92,7 @@ class Walk:
             sampled,
             self.functions,
             self.population,
-            objective=OBJECTIVES[self.train.objective],
+            implicit=self.train.implicit > 0,
             moves=self.train.moves,
             exchange_every=self.train.exchange,
         )
@@ -164,7 +164,7 @@ def sampled(
     points: Array,
     keys: Array,
     *,
-    objective: Objective,
+    implicit: bool,
     moves: int,
     exchange_every: int,
 ) -> tuple[Advanced, LocalEnergy, Array]:
@@ -177,15 +177,15 @@ def sampled(
         walkers: before.
         points: of the groups ``[G, p]``.
         keys: of the walkers ``[G, W]``.
-        objective: what is lowered.
+        implicit: whether ``train.implicit`` is above 0.
         moves: see ``train.moves``.
         exchange_every: see ``train.exchange``.
 
     Returns:
-        The walkers and how their moves went, local energies ``[G, W]`` and rows (`Objective`).
+        The walkers and how their moves went, local energies ``[G, W]`` and rows (`qernel.training.rows`).
     """
     parameters, iteration = shared
     swap = (iteration + 1) % exchange_every == 0 if exchange_every else False
     advanced = population.advanced(parameters, walkers, points, keys, moves=moves, swap=swap)
     positions = advanced.walkers.positions
-    return advanced, *objective.measured(functions, parameters, positions, points)
+    return advanced, *measured(functions, parameters, positions, points, implicit=implicit)

@@ -16,7 +16,7 @@ from qernel.benchmark.flops import matmul_flops, matmul_rate
 from qernel.config import Config
 from qernel.estimators.batched import WalkerFunctions, walker_functions, walkers_at_once
 from qernel.estimators.memory import available_memory, live_bytes
-from qernel.training.objectives import OBJECTIVES
+from qernel.training.rows import passes
 from qernel.training.size import score_rows, walkers_in_words
 from qernel.wavefunction import outline, parameter_count, parameter_layout
 
@@ -121,12 +121,14 @@ def _share(config: Config, speed: float) -> Share:
     points = jnp.zeros((1, len(hamiltonian.parameters)), dtype)
     arguments = parameters, positions, points
     # Under `jit` a trace is kept, and each function is traced once for all that is read off it.
-    functions = WalkerFunctions(*(jax.jit(f) for f in walker_functions(template, laplacian=train.laplacian)))
+    functions = WalkerFunctions(
+        *(jax.jit(f) for f in walker_functions(template, laplacian=train.laplacian, implicit=train.implicit))
+    )
 
     def operations(function: Callable[..., Any]) -> int:
         return matmul_flops(function, *arguments)
 
-    measured = sum(operations(one) for one in OBJECTIVES[train.objective].passes(functions))
+    measured = sum(operations(one) for one in passes(functions, implicit=train.implicit > 0))
     walker = (train.moves + 1) * operations(functions.log_modulus) + measured
     seconds = train.groups * train.walkers * walker / speed
     rows = score_rows(config)
@@ -155,7 +157,7 @@ def _working(config: Config, size: int, stored: float, functions: WalkerFunction
 
     # The rows of a group are gathered before they join those of the others. A trace has each twice, joined and shaped.
     row = 2 * jnp.dtype(train.precision).itemsize * parts * size
-    *before, rows = OBJECTIVES[train.objective].passes(functions)
+    *before, rows = passes(functions, implicit=train.implicit > 0)
     last = stored * (1 + 1 / train.groups) + working(rows, not before, row)
     return max([last, *(working(one, True) for one in before)])
 

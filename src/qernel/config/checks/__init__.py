@@ -28,7 +28,7 @@ _CHECKS = (
     model.orbital_points,
     model.real,
     train.exchange,
-    train.objective,
+    train.implicit,
     train.starts,
 )
 """What has to hold in every system by itself."""

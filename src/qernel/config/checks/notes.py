@@ -52,10 +52,10 @@ def notes(config: Config) -> list[str]:
             "determinants do not depend on λ: film = false, and parameter_features = false keeps λ out of the inputs"
         )
     remarks += _other_fillings(config)
-    if train.objective == "variance" and train.started_from is None:
+    if train.implicit and train.started_from is None:
         remarks.append(
-            "every eigenstate has no variance: train.objective = 'variance' is for weights that have been trained on "
-            "the energy (qernel train --from MODEL)"
+            "train.implicit lowers the variance as well, which every eigenstate has none of: it is for weights that "
+            "have been trained without it (qernel train --from MODEL)"
         )
     total = sum(one.train.groups * one.train.walkers for one in config.members)
     if train.optimiser == "spring" and total > LARGE_SOLVE:

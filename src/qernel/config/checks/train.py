@@ -22,13 +22,13 @@ def exchange(config: Config) -> Iterator[Problem]:
         )
 
 
-def objective(config: Config) -> Iterator[Problem]:
+def implicit(config: Config) -> Iterator[Problem]:
     """A Laplacian that can be differentiated: through rules of folx, derivatives by parameters come out wrong."""
-    if config.train.objective == "variance" and config.train.laplacian == "folx":
+    if config.train.implicit and config.train.laplacian == "folx":
         yield Problem(
-            ("train.objective", "train.laplacian"),
-            "train.objective = 'variance' differentiates local energies, which train.laplacian = 'folx' does not "
-            "allow: use laplacian = 'forward'",
+            ("train.implicit", "train.laplacian"),
+            f"train.implicit = {config.train.implicit:g} differentiates local energies, which train.laplacian = 'folx' "
+            "does not allow: use laplacian = 'forward'",
         )
 
 

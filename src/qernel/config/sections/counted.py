@@ -16,7 +16,7 @@ LATER_KEYS: dict[str, tuple[str, ...]] = {
         "many_body_range",
         "phase",
     ),
-    "train": ("margin", "focus", "exchange", "crystal_from", "spread_until", "started_from", "objective"),
+    "train": ("margin", "focus", "exchange", "crystal_from", "spread_until", "started_from", "implicit"),
     "sample": ("crystal_from",),
 }
 """Keys that came after the first runs were stored: at their defaults they do not enter a fingerprint."""

@@ -33,9 +33,9 @@ class TrainConfig(Section):
         description="Iterations between swaps of walkers of neighbouring λ groups (replica exchange); 0: never.",
     )
     optimiser: Literal["spring", "adam"] = Field(default="spring", description="Natural gradient (SPRING) or Adam.")
-    objective: Literal["energy", "variance"] = Field(
-        default="energy",
-        description="What updates lower: the energy, or the variance of local energies (for weights trained already).",
+    implicit: NonNegative = Field(
+        default=0.0,
+        description="Imaginary time τ (1/E0) of implicit steps: they lower E + τ Var(E_L) of trained weights; 0: none.",
     )
     learning_rate: Positive = Field(default=0.05, description="Learning rate at step 0.")
     decay: Positive = Field(

@@ -1,7 +1,8 @@
-"""What updates lower: derivatives of local energies against differences, and the variance that steps leave."""
+"""Implicit steps: derivatives of local energies against differences, and what steps along them leave."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,16 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ansatz_cases import CASES, Case, energies, quick_jit, random_points, random_positions, wavefunction
+from ansatz_cases import CASES, Case, energies, evaluate, quick_jit, random_points, random_positions, wavefunction
 from qernel.cli.commands import estimate
 from qernel.config import load_config
 from qernel.errors import ConfigError
 from qernel.estimators.batched import walker_functions
 from qernel.optimise import OPTIMISERS, Schedule
-from qernel.training.objectives import OBJECTIVES
+from qernel.training import rows as of_training
 from qernel.training.system import centred_system
 from qernel.wavefunction import parameter_layout
 
+TAU, LONG = 0.1, 1e4
 STEP = 1e-5
 NO_CLIP = 1e9
 FULL = Schedule(1.0, 1e9)
@@ -27,23 +29,24 @@ FAST = [*COMPLEX, *(case for case in CASES if str(case) in ("lem-spinful", "qern
 OTHERS = [pytest.param(case, marks=() if case in FAST else pytest.mark.slow, id=str(case)) for case in CASES]
 
 
-def measured(case: Case, name: str, walkers: int = 6, laplacian: str = "forward") -> tuple[Any, Any, Any, Any]:
-    """Parameters, positions ``[1, W, N, 2]``, and what an objective makes of them: energies and rows."""
+def measured(case: Case, tau: float, walkers: int = 6, laplacian: str = "forward") -> tuple[Any, Any, Any, Any]:
+    """Parameters, positions ``[1, W, N, 2]``, and what an update sees of them: energies and rows."""
     template = wavefunction(case)
-    functions = walker_functions(template, laplacian=laplacian)
+    functions = walker_functions(template, laplacian=laplacian, implicit=tau)
     positions = random_positions(case.hamiltonian, walkers, 3)[None]
     point = random_points(case.hamiltonian, 1, 4)
     parameters = parameter_layout(template).parameters
-    found = quick_jit(lambda *given: OBJECTIVES[name].measured(functions, *given))(parameters, positions, point)
-    return parameters, positions, *found
+    seen = quick_jit(partial(of_training.measured, functions, implicit=tau > 0))
+    return parameters, positions, *seen(parameters, positions, point)
 
 
-def moved(case: Case, change: np.ndarray, positions: Any) -> np.ndarray:
-    """Local energies ``[W]`` of ψ with its trainable numbers changed."""
+def moved(case: Case, change: np.ndarray, positions: Any) -> tuple[np.ndarray, np.ndarray]:
+    """log ψ (its phase in the imaginary part) and local energies ``[W]`` of ψ with its trainable numbers changed."""
     layout = parameter_layout(wavefunction(case))
     changed = layout.rebuild(layout.parameters.at[: len(change)].add(change))
-    point = random_points(case.hamiltonian, 1, 4)
-    return np.asarray(energies(changed, positions[0], jnp.repeat(point, positions.shape[1], axis=0)).total)
+    points = jnp.repeat(random_points(case.hamiltonian, 1, 4), positions.shape[1], axis=0)
+    total = np.asarray(energies(changed, positions[0], points).total)
+    return np.asarray(evaluate(changed, positions[0], points)[1]), total
 
 
 def direction(rows: np.ndarray, seed: int) -> np.ndarray:
@@ -54,65 +57,70 @@ def direction(rows: np.ndarray, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("case", OTHERS)
-def test_rows_of_the_variance_are_differences_of_local_energies(case: Case) -> None:
+def test_rows_are_differences_of_log_psi_and_local_energies(case: Case) -> None:
     """Along a random direction, for every ansatz and system, real and complex; energies are those of `local_energy`."""
-    _, positions, found, rows = measured(case, "variance")
+    _, positions, found, rows = measured(case, TAU)
     rows = np.asarray(rows)[0]
     along = direction(rows, 5)
-    differences = (moved(case, STEP * along, positions) - moved(case, -STEP * along, positions)) / (2 * STEP)
+    (log, total), (before_log, before) = (moved(case, sign * STEP * along, positions) for sign in (1.0, -1.0))
+    differences = (log - before_log + TAU * (total - before)) / (2 * STEP)
     parts = [differences.real, differences.imag][: rows.shape[1]]
     assert rows.shape[1] == 1 + np.iscomplexobj(differences)
-    scale = np.abs(differences).max()
-    assert scale > 1e-3, "the direction matters"
+    scale = np.abs(TAU * (total - before)).max() / (2 * STEP)
+    assert scale > 1e-3 * np.abs(differences).max(), "local energies matter"
     np.testing.assert_allclose((rows @ along).T, parts, rtol=2e-6, atol=2e-6 * scale)
-    still = moved(case, np.zeros_like(along), positions)
-    np.testing.assert_allclose(np.asarray(found.total)[0], still, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(np.asarray(found.total)[0], moved(case, 0 * along, positions)[1], rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.slow
 def test_a_loop_of_second_derivatives_has_the_same_rows() -> None:
-    *_, expected = measured(COMPLEX[1], "variance", 2)
-    *_, rows = measured(COMPLEX[1], "variance", 2, "loop")
+    *_, expected = measured(COMPLEX[1], TAU, 2)
+    *_, rows = measured(COMPLEX[1], TAU, 2, "loop")
     np.testing.assert_allclose(rows, expected, rtol=1e-7, atol=1e-7 * np.abs(expected).max())
 
 
 def test_a_laplacian_whose_derivatives_are_wrong_is_refused() -> None:
     """folx is right in value and wrong in what its rules pass on to parameters."""
     with pytest.raises(ConfigError, match="'folx' does not allow: use laplacian = 'forward'"):
-        load_config("n2", ["train.objective=variance", "train.laplacian=folx"])
+        load_config("n2", ["train.implicit=0.1", "train.laplacian=folx"])
 
 
 def test_from_nothing_there_is_a_remark() -> None:
-    (said,) = (note for note in load_config("n2", ["train.objective=variance"]).notes() if "eigenstate" in note)
+    (said,) = (note for note in load_config("n2", ["train.implicit=0.1"]).notes() if "eigenstate" in note)
     assert "--from MODEL" in said
     assert not any("eigenstate" in note for note in load_config("n2").notes())
 
 
-def test_rows_of_the_energy_are_scores() -> None:
+def test_explicit_rows_are_scores() -> None:
     case = COMPLEX[0]
-    parameters, positions, found, rows = measured(case, "energy")
+    parameters, positions, found, rows = measured(case, 0.0)
     functions = walker_functions(wavefunction(case), laplacian="forward")
     point = random_points(case.hamiltonian, 1, 4)
     np.testing.assert_allclose(rows, functions.scores(parameters, positions, point), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found.total, functions.local_energy(parameters, positions, point).total, rtol=1e-10)
 
 
-def test_the_gradient_is_that_of_the_variance_where_walkers_are() -> None:
-    """2 rowsᵀ residuals, which Adam follows, against differences of the mean of |E_L − ⟨E_L⟩|²."""
+def test_the_gradient_is_that_of_energy_and_variance() -> None:
+    """2 rowsᵀ residuals, which Adam follows: scores give ∇⟨E⟩ (`test_step`), the rest is τ∇ of the variance of local
+    energies where walkers are, by differences."""
     case = COMPLEX[0]
-    _, positions, found, rows = measured(case, "variance", 16)
-    system = centred_system(found.total, rows, clip=NO_CLIP, balance=0.0)
-    length = rows.shape[-1]
-    gradient = 2.0 * np.asarray(system.residuals).reshape(-1) @ np.asarray(system.rows).reshape(-1, length)
+    _, positions, found, rows = measured(case, TAU, 16)
+    _, _, _, scores = measured(case, 0.0, 16)
+    gradients = []
+    for one in (rows, scores):
+        system = centred_system(found.total, one, clip=NO_CLIP, balance=0.0)
+        stacked = np.asarray(system.rows).reshape(-1, one.shape[-1])
+        gradients.append(2.0 * np.asarray(system.residuals).reshape(-1) @ stacked)
     along = direction(np.asarray(rows)[0], 6)
-    sides = [np.var(moved(case, sign * STEP * along, positions)) for sign in (1.0, -1.0)]
-    assert gradient @ along == pytest.approx((sides[0] - sides[1]) / (2 * STEP), rel=1e-5)
+    sides = [np.var(moved(case, sign * STEP * along, positions)[1]) for sign in (1.0, -1.0)]
+    expected = TAU * (sides[0] - sides[1]) / (2 * STEP)
+    assert (gradients[0] - gradients[1]) @ along == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("case", COMPLEX, ids=str)
-def test_small_steps_take_the_share_of_the_variance_that_the_rows_explain(case: Case) -> None:
-    """A step of length s along the least-squares direction leaves (1 − s)² of what the rows explain, to O(s²)."""
-    parameters, positions, found, rows = measured(case, "variance", 16)
+def test_for_long_times_a_step_takes_the_variance_that_its_rows_explain(case: Case) -> None:
+    """A share s of the whole step leaves (1 − s)² of what the rows explain, to O(s²)."""
+    parameters, positions, found, rows = measured(case, LONG, 16)
     rows, residuals, *_ = centred_system(found.total, rows, clip=NO_CLIP, balance=0.0)
     rows, residuals = rows.reshape(-1, rows.shape[-1]), residuals.reshape(-1)
     spring = OPTIMISERS["spring"](load_config("n2", ["train.norm_constraint=1e9", "train.momentum=0"]).train, FULL)
@@ -121,17 +129,17 @@ def test_small_steps_take_the_share_of_the_variance_that_the_rows_explain(case: 
     explained = float(residuals @ residuals - ((residuals - rows @ update) ** 2).sum())
     assert explained == pytest.approx(before, rel=0.02), "more parameters than walkers"
     share = 1e-3
-    after = np.var(moved(case, -share * np.asarray(update), positions))
+    after = np.var(moved(case, -share * LONG * np.asarray(update), positions)[1])
     assert (before - after) / before == pytest.approx(2 * share, rel=0.05)
 
 
-def test_validate_counts_what_the_objective_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validate_counts_implicit_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time and memory of derivatives of local energies: more than of scores, by no more than a few times."""
     monkeypatch.setattr(estimate, "matmul_rate", lambda _: 1e11)
     monkeypatch.setattr(jax, "device_count", lambda: 1)
     settings = ["train.groups=1", "train.walkers=2"]
-    energy, variance = (
-        estimate.estimate(load_config("n96", [*settings, f"train.objective={name}"])) for name in OBJECTIVES
+    explicit, implicit = (
+        estimate.estimate(load_config("n96", [*settings, f"train.implicit={tau}"])) for tau in (0.0, TAU)
     )
-    assert 1.2 < variance.iteration / energy.iteration < 4
-    assert energy.memory < variance.memory < 20 * energy.memory
+    assert 1.2 < implicit.iteration / explicit.iteration < 4
+    assert explicit.memory < implicit.memory < 20 * explicit.memory
