@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -119,10 +118,8 @@ def walker_functions(
     def modulus(parameters: Array, positions: Array, point: Array) -> Array:
         return jnp.real(log_psi(rebuild(parameters), positions, point)[1])
 
-    energy_of = partial(local_energy, laplacian=laplacian)
-
     def energy(parameters: Array, positions: Array, point: Array) -> LocalEnergy:
-        return energy_of(rebuild(parameters), positions, point)
+        return local_energy(rebuild(parameters), positions, point, laplacian=laplacian)
 
     def scores(parameters: Array, positions: Array, point: Array) -> Array:
         wavefunction = rebuild(parameters)
@@ -136,19 +133,6 @@ def walker_functions(
         # By the arrays, not by the flat vector: each array's share of that would be as long as the whole.
         return _stacked([jax.grad(lambda m, part=part: part(logarithm(m)))(moved) for part in parts], length)
 
-    def implicit_scores(parameters: Array, positions: Array, point: Array) -> tuple[LocalEnergy, Array]:
-        wavefunction = rebuild(parameters)
-
-        def parts(moved: Wavefunction) -> tuple[list[Array], LocalEnergy]:
-            present: Wavefunction = eqx.combine(moved, wavefunction)
-            found = energy_of(present, positions, point)
-            evolved = log_psi(present, positions, point)[1] + implicit * found.total
-            return [evolved.real, evolved.imag][: 1 + jnp.iscomplexobj(evolved)], found
-
-        values, pull, found = jax.vjp(parts, trainable(wavefunction), has_aux=True)
-        own = jnp.eye(len(values), dtype=values[0].dtype)
-        return found, _stacked([pull(list(one))[0] for one in own], length)
-
     def gates(parameters: Array, positions: Array, point: Array) -> Array:
         return rebuild(parameters).gates(positions, point)
 
@@ -159,9 +143,29 @@ def walker_functions(
         _over_groups(modulus, everything),
         differentiated(energy, laplacian=True, chunk=chunk),
         differentiated(scores, laplacian=False, chunk=chunk),
-        differentiated(implicit_scores, laplacian=True, chunk=chunk),
+        differentiated(_implicit_scores(template, laplacian, implicit), laplacian=True, chunk=chunk),
         _over_groups(gates, everything),
     )
+
+
+def _implicit_scores(template: Wavefunction, laplacian: str, tau: float) -> Callable[..., tuple[LocalEnergy, Array]]:
+    """Local energy and ∂(log ψ + τ E_L) ``[parts, trainable]`` of one configuration."""
+    _, rebuild, length = parameter_layout(template)
+
+    def scores(parameters: Array, positions: Array, point: Array) -> tuple[LocalEnergy, Array]:
+        wavefunction = rebuild(parameters)
+
+        def parts(moved: Wavefunction) -> tuple[list[Array], LocalEnergy]:
+            present: Wavefunction = eqx.combine(moved, wavefunction)
+            found = local_energy(present, positions, point, laplacian=laplacian)
+            evolved = log_psi(present, positions, point)[1] + tau * found.total
+            return [evolved.real, evolved.imag][: 1 + jnp.iscomplexobj(evolved)], found
+
+        values, pull, found = jax.vjp(parts, trainable(wavefunction), has_aux=True)
+        own = jnp.eye(len(values), dtype=values[0].dtype)
+        return found, _stacked([pull(list(one))[0] for one in own], length)
+
+    return scores
 
 
 def _stacked(gradients: Sequence[Wavefunction], length: int) -> Array:
