@@ -36,6 +36,7 @@ class TrainConfig(Section):
     implicit: NonNegative = Field(
         default=0.0,
         description="Imaginary time τ (1/E0) of implicit steps: they lower E + τ Var(E_L) of trained weights; 0: none.",
+        examples=[0.05],
     )
     learning_rate: Positive = Field(default=0.05, description="Learning rate at step 0.")
     decay: Positive = Field(
