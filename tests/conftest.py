@@ -54,6 +54,20 @@ def promotion(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+MAPS, LIMIT = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
+
+
+@pytest.fixture(autouse=True)
+def mappings() -> Iterator[None]:
+    """Forget compiled programs in time: each takes hundreds of the mappings that Linux allows a process, and XLA ends
+    with a segmentation fault where there are none left."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > 0.6 * int(LIMIT.read_text()):
+        import jax
+
+        jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def reference() -> dict[str, Any]:
     """Exact and Hartree–Fock values from code that is not part of this project; its ``metadata`` says how."""
