@@ -36,7 +36,7 @@ def measured(case: Case, tau: float, walkers: int = 6, laplacian: str = "forward
     positions = random_positions(case.hamiltonian, walkers, 3)[None]
     point = random_points(case.hamiltonian, 1, 4)
     parameters = parameter_layout(template).parameters
-    seen = quick_jit(partial(of_training.measured, functions, implicit=tau > 0))
+    seen = quick_jit(partial(of_training.measured, functions))
     return parameters, positions, *seen(parameters, positions, point)
 
 

@@ -34,9 +34,7 @@ def main(name: str, lam: float, chains: int = 256, records: int = 16, tau: float
     drawn = list(state.records(records, chains, 5, energies=True, progress=lambda _: None))
     energies = np.stack([one.kinetic + one.moire + one.interaction for one in drawn], axis=1)
     parameters, _, length = parameter_layout(model.wavefunction)
-    seen = jax.jit(
-        partial(measured, walker_functions(model.wavefunction, laplacian="forward", implicit=tau), implicit=tau > 0)
-    )
+    seen = jax.jit(partial(measured, walker_functions(model.wavefunction, laplacian="forward", implicit=tau)))
     point = jnp.asarray(state.point, parameters.dtype)[None]
     rows = [seen(parameters, jnp.asarray(one.positions, parameters.dtype)[None], point)[1] for one in drawn]
     columns = np.stack([np.asarray(one[0, :, 0]) for one in rows], axis=1)

@@ -21,7 +21,7 @@ class WalkerFunctions(NamedTuple):
     log_modulus: Callable[[Array, Array, Array], Array]
     local_energy: Callable[[Array, Array, Array], LocalEnergy]
     scores: Callable[[Array, Array, Array], Array]
-    implicit_scores: Callable[[Array, Array, Array], tuple[LocalEnergy, Array]]
+    implicit_scores: Callable[[Array, Array, Array], tuple[LocalEnergy, Array]] | None
     gates: Callable[[Array, Array, Array], Array]
 
 
@@ -105,7 +105,7 @@ def walker_functions(
         laplacian: a key of `qernel.laplacian.methods.LAPLACIANS`.
         chunk: walkers of a group evaluated at once in derivatives, to bound memory; 0 means as many as pay off and
             fit (`walkers_at_once`).
-        implicit: τ in 1/E0.
+        implicit: τ in 1/E0; at 0 there are no implicit scores.
 
     Returns:
         Functions of (parameters ``[P]``, positions ``[G, W, N, 2]``, points ``[G, p]``); the scores have shape
@@ -143,7 +143,9 @@ def walker_functions(
         _over_groups(modulus, everything),
         differentiated(energy, laplacian=True, chunk=chunk),
         differentiated(scores, laplacian=False, chunk=chunk),
-        differentiated(_implicit_scores(template, laplacian, implicit), laplacian=True, chunk=chunk),
+        differentiated(_implicit_scores(template, laplacian, implicit), laplacian=True, chunk=chunk)
+        if implicit
+        else None,
         _over_groups(gates, everything),
     )
 

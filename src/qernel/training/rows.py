@@ -27,7 +27,7 @@ from qernel.estimators.local_energy import LocalEnergy
 
 
 def measured(
-    functions: WalkerFunctions, parameters: Array, positions: Array, points: Array, *, implicit: bool
+    functions: WalkerFunctions, parameters: Array, positions: Array, points: Array
 ) -> tuple[LocalEnergy, Array]:
     """Local energies and rows of all walkers.
 
@@ -36,17 +36,18 @@ def measured(
         parameters: ``[P]``.
         positions: ``[G, W, N, 2]``.
         points: ``[G, p]``.
-        implicit: whether τ is above 0.
 
     Returns:
         Local energies ``[G, W]`` and rows ``[G, W, parts, trainable]``, parts as of scores.
     """
-    if implicit:
+    if functions.implicit_scores:
         return functions.implicit_scores(parameters, positions, points)
     energies = functions.local_energy(parameters, positions, points)
     return energies, functions.scores(parameters, positions, points)
 
 
-def passes(functions: WalkerFunctions, *, implicit: bool) -> list[Callable[..., object]]:
+def passes(functions: WalkerFunctions) -> list[Callable[..., object]]:
     """The functions that `measured` calls, the one with the rows last."""
-    return [functions.implicit_scores] if implicit else [functions.local_energy, functions.scores]
+    if functions.implicit_scores:
+        return [functions.implicit_scores]
+    return [functions.local_energy, functions.scores]

@@ -92,7 +92,6 @@ class Walk:
             sampled,
             self.functions,
             self.population,
-            implicit=self.train.implicit > 0,
             moves=self.train.moves,
             exchange_every=self.train.exchange,
         )
@@ -164,7 +163,6 @@ def sampled(
     points: Array,
     keys: Array,
     *,
-    implicit: bool,
     moves: int,
     exchange_every: int,
 ) -> tuple[Advanced, LocalEnergy, Array]:
@@ -177,7 +175,6 @@ def sampled(
         walkers: before.
         points: of the groups ``[G, p]``.
         keys: of the walkers ``[G, W]``.
-        implicit: whether ``train.implicit`` is above 0.
         moves: see ``train.moves``.
         exchange_every: see ``train.exchange``.
 
@@ -188,4 +185,4 @@ def sampled(
     swap = (iteration + 1) % exchange_every == 0 if exchange_every else False
     advanced = population.advanced(parameters, walkers, points, keys, moves=moves, swap=swap)
     positions = advanced.walkers.positions
-    return advanced, *measured(functions, parameters, positions, points, implicit=implicit)
+    return advanced, *measured(functions, parameters, positions, points)

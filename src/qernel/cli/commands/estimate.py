@@ -121,14 +121,13 @@ def _share(config: Config, speed: float) -> Share:
     points = jnp.zeros((1, len(hamiltonian.parameters)), dtype)
     arguments = parameters, positions, points
     # Under `jit` a trace is kept, and each function is traced once for all that is read off it.
-    functions = WalkerFunctions(
-        *(jax.jit(f) for f in walker_functions(template, laplacian=train.laplacian, implicit=train.implicit))
-    )
+    bare = walker_functions(template, laplacian=train.laplacian, implicit=train.implicit)
+    functions: WalkerFunctions = jax.tree.map(jax.jit, bare)
 
     def operations(function: Callable[..., Any]) -> int:
         return matmul_flops(function, *arguments)
 
-    measured = sum(operations(one) for one in passes(functions, implicit=train.implicit > 0))
+    measured = sum(operations(one) for one in passes(functions))
     walker = (train.moves + 1) * operations(functions.log_modulus) + measured
     seconds = train.groups * train.walkers * walker / speed
     rows = score_rows(config)
@@ -157,7 +156,7 @@ def _working(config: Config, size: int, stored: float, functions: WalkerFunction
 
     # The rows of a group are gathered before they join those of the others. A trace has each twice, joined and shaped.
     row = 2 * jnp.dtype(train.precision).itemsize * parts * size
-    *before, rows = passes(functions, implicit=train.implicit > 0)
+    *before, rows = passes(functions)
     last = stored * (1 + 1 / train.groups) + working(rows, not before, row)
     return max([last, *(working(one, True) for one in before)])
 
