@@ -46,7 +46,7 @@ def load(run: str | Path) -> Model:
     path, config, file = _read(run)
     template = initial_wavefunction(config, start=False)
     arrays, static = eqx.partition(template, eqx.is_inexact_array)
-    wavefunction = eqx.combine(fit(path, file.tensors, arrays), static)
+    wavefunction = eqx.combine(fit(path, file.tensors, arrays, template.later), static)
     card, training = read_card(path.parent / CARD_FILE), Progress.from_header(file.metadata)
     asked = Path(run)
     named = asked if asked.is_dir() else path.parent if path.name == MODEL_FILE else path.with_suffix("")

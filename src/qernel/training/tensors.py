@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,13 +122,21 @@ def read_tensors(path: Path, migrations: Mapping[str, Migration] | None = None) 
     return TensorFile(tensors, metadata)
 
 
-def fit(path: Path, tensors: Tensors, template: Any) -> Any:
+def fit(path: Path, tensors: Tensors, template: Any, later: Sequence[str] = ()) -> Any:
     """A pytree shaped like ``template`` with the arrays of a file.
+
+    Args:
+        path: the file.
+        tensors: its content.
+        template: pytree of arrays.
+        later: names of arrays that files of earlier versions lack, and that are zero then.
 
     Raises:
         DamagedFile: if names, shapes or types do not fit the template.
     """
     leaves, structure = jax.tree_util.tree_flatten_with_path(template)
+    zeros = {_name(key): np.zeros(leaf.shape, leaf.dtype) for key, leaf in leaves if _name(key) in later}
+    tensors = zeros | tensors
     if set(tensors) != {_name(key) for key, _ in leaves}:
         raise DamagedFile(f"{path} holds other tensors than this configuration needs")
     for key, leaf in leaves:

@@ -30,6 +30,9 @@ class Wavefunction(eqx.Module):
     universal: ClassVar[bool] = False
     """Whether no array depends on the number of electrons, the supercell or the twist (`assemble.relocated`)."""
 
+    later: ClassVar[tuple[str, ...]] = ()
+    """Names of arrays that models of earlier versions lack: with zeros in them ψ is what it was."""
+
     whole: ClassVar[bool] = False
     """Whether `amplitude` is all of ψ, its twist included."""
 

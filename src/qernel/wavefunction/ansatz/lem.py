@@ -84,6 +84,7 @@ class Lem(Wavefunction):
 
     universal: ClassVar[bool] = True
     whole: ClassVar[bool] = True
+    later: ClassVar[tuple[str, ...]] = ("sites.hopping.base", "sites.hopping.slope")
 
     embedding: Embedding
     input: Array

@@ -1,13 +1,15 @@
 """Crystal orbitals by their labels, site and sublattice: one function, the same around every site of any cell.
 
-    φ_R(r; p) = Σ_m a_m(p) Σ_A e^{ik_t·A} exp(−|r − R − A|²/2σ_m²)
+    φ_R(r; p) = f_R(r) + t(p) Σ_S f_S(r),    f_R(r) = Σ_A e^{ik_t·A} Σ_m a_m(p) exp(−|r − R − A|²/2σ_m²)
 
-A runs over the vectors of the supercell. It needs no mean field at any size: what a_m cannot say of the shape of an
-orbital, backflow, dressing and the Jastrow factor do.
+A runs over the vectors of the supercell, S over the empty sites beside R. Without t an electron that hops to an empty
+well meets the tails of Gaussians there, whose curvature makes its local energy −30 E0 and less. It needs no mean field
+at any size: what a_m cannot say of the shape of an orbital, backflow, dressing and the Jastrow factor do.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import equinox as eqx
@@ -16,8 +18,9 @@ import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
+from qernel.hartree_fock.basis import ComplexArray
 from qernel.laplacian.expansion import Expanded
-from qernel.lattice import FloatArray, displacement, holds_root_three
+from qernel.lattice import FloatArray, displacement, holds_root_three, lattice_points
 from qernel.wavefunction.orbitals.crystal import well
 from qernel.wavefunction.parts.conditioning import Conditioned
 
@@ -38,15 +41,21 @@ def registries(hamiltonian: Hamiltonian) -> int:
     return 0 if not fits else 3 if count <= _FEW else 1
 
 
+_HOPPING = 0.05
+"""t at the start: at zero no configuration that is ever visited would tell that it should be something."""
+
+
 class SiteOrbitals(eqx.Module):
-    """Orbitals of polarised electrons on the sites of a registry; a_m follow the point of the family."""
+    """Orbitals of polarised electrons on the sites of a registry; a_m and t follow the point of the family."""
 
     amplitudes: Conditioned
+    hopping: Conditioned
     hamiltonian: Hamiltonian = eqx.field(static=True)
 
     def __init__(self, hamiltonian: Hamiltonian, condition: int, *, dtype: Any):
         self.hamiltonian = hamiltonian
         self.amplitudes = Conditioned(jnp.asarray([0.0, 1.0, 0.0], dtype), condition)
+        self.hopping = Conditioned(jnp.asarray(_HOPPING, dtype), condition)
 
     def labels(self, registry: int) -> FloatArray:
         """+1 or −1 for the two sublattices of a honeycomb, 0 where there is one ``[N]``."""
@@ -56,7 +65,7 @@ class SiteOrbitals(eqx.Module):
         return 2.0 * ((cell.sublattices[cell.crystal(registry, count)] - registry) % 3) - 3.0
 
     def expanded(self, coordinates: Array, point: Array, condition: Array, registry: int, *, real: bool) -> Expanded:
-        """The orbitals about coordinates ``[N, 2]`` at a point ``[p]``: ``[N, N]``, unit mean square.
+        """The orbitals about coordinates ``[N, 2]`` at a point ``[p]``: ``[N, N]``, unit mean square without t.
 
         Args:
             coordinates: in a_M.
@@ -67,7 +76,7 @@ class SiteOrbitals(eqx.Module):
         """
         family, dtype = self.hamiltonian, coordinates.dtype
         cell = family.supercell
-        sites = jnp.asarray(cell.translations[cell.crystal(registry, family.count)], dtype)
+        sites = jnp.asarray(cell.translations, dtype)
         if any(term.name != "moire" for term in family.potentials):
             sites = sites + well(family, point).astype(dtype)
         images = cell.images(_REACH)
@@ -87,7 +96,10 @@ class SiteOrbitals(eqx.Module):
         along = jnp.moveaxis(d, -1, 0)
         hessian = 4.0 * second * along[:, None] * along[None] + 2.0 * first * one
         parts = (value, 2.0 * first * along, hessian)
-        return Expanded(*((part * phase).sum(-1) * area for part in parts))
+        functions = ((part * phase).sum(-1) * area for part in parts)
+        occupied, beside = _places(family, registry)
+        mixed = jnp.asarray(occupied, dtype) + self.hopping(condition) * jnp.asarray(beside.real if real else beside)
+        return Expanded(*(part @ mixed.astype(part.dtype) for part in functions))
 
     def _profile(self, square: Array, amplitudes: Array) -> tuple[Array, Array, Array]:
         """A function of r² with ∫|φ|² = 1 and its two derivatives."""
@@ -100,3 +112,22 @@ class SiteOrbitals(eqx.Module):
             gauss = weight * jnp.exp(decay * square)
             value, first, second = value + gauss, first + decay * gauss, second + decay**2 * gauss
         return value, first, second
+
+
+@cache
+def _places(family: Hamiltonian, registry: int) -> tuple[FloatArray, ComplexArray]:
+    """Which of the sites S' of the cell each orbital is on, 1 or 0, and which empty ones it has beside it, at S:
+    e^{−ik_t·(S − S')} or 0; both ``[sites, N]``."""
+    cell = family.supercell
+    chosen = cell.crystal(registry, family.count)
+    occupied = np.eye(cell.cells)[:, chosen]
+    steps = lattice_points(cell.primitive, 1.01)
+    steps = steps[np.linalg.norm(steps, axis=1) > 0]
+    beside = np.zeros(occupied.shape, complex)
+    for orbital, site in enumerate(cell.translations[chosen]):
+        for step in steps:
+            turns = (site + step - cell.translations) @ np.linalg.inv(cell.vectors)
+            row = int(np.abs(turns - np.rint(turns)).max(1).argmin())
+            if not chosen[row]:
+                beside[row, orbital] += np.exp(-1j * family.twist_momentum @ (np.rint(turns[row]) @ cell.vectors))
+    return occupied, beside
