@@ -96,10 +96,11 @@ class SiteOrbitals(eqx.Module):
         along = jnp.moveaxis(d, -1, 0)
         hessian = 4.0 * second * along[:, None] * along[None] + 2.0 * first * one
         parts = (value, 2.0 * first * along, hessian)
-        functions = ((part * phase).sum(-1) * area for part in parts)
-        occupied, beside = _places(family, registry)
-        mixed = jnp.asarray(occupied, dtype) + self.hopping(condition) * jnp.asarray(beside.real if real else beside)
-        return Expanded(*(part @ mixed.astype(part.dtype) for part in functions))
+        functions = [(part * phase).sum(-1) * area for part in parts]
+        bare = not jnp.iscomplexobj(functions[0])
+        occupied, beside = (jnp.asarray(p.real if bare else p, functions[0].dtype) for p in _places(family, registry))
+        mixed = occupied + self.hopping(condition).astype(occupied.dtype) * beside
+        return Expanded(*(part @ mixed for part in functions))
 
     def _profile(self, square: Array, amplitudes: Array) -> tuple[Array, Array, Array]:
         """A function of r² with ∫|φ|² = 1 and its two derivatives."""
