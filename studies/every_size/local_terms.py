@@ -1,8 +1,8 @@
 """What terms of the Jastrow factor could remove of the variance of the local energy: python local_terms.py MODEL LAM.
 
-A term c·f of log ψ changes E_L by −c (½Δf + ∇log ψ·∇f). These columns are regressed on the local energies of one half
-of the chains, and the other half says what share they explain; the columns f themselves, scores, are what an explicit
-update knows. Families: pairs Σ g_a(r_ij), three bodies Σ_i A_al(i) A_bl(i)* and four bodies Σ_i A_al A_bm A_c,l+m* with
+A term c·f of log ψ changes E_L by −c (½Δf + ∇log ψ·∇f). What share of E_L these columns explain on chains that were
+held back (`qernel.tangent.regression`); the columns f themselves, scores, are what an explicit update knows. Families:
+pairs Σ g_a(r_ij), three bodies Σ_i A_al(i) A_bl(i)* and four bodies Σ_i A_al A_bm A_c,l+m* with
 A_al(i) = Σ_j g_a(r_ij) e^{ilθ_ij}, pairs beside the moiré harmonics of one of them, and Σ_i v_a(i)·∇c(r_i).
 """
 
@@ -17,12 +17,13 @@ import numpy as np
 from jax import Array
 
 import qernel
+from qernel.estimators.quantity import Quantity
 from qernel.lattice import FloatArray, displacement
 from qernel.tangent.fits import targets
+from qernel.tangent.regression import Regression, Share, fold_of
 from qernel.wavefunction import log_psi
 
 RANGE, RADIAL, ANGULAR = 2.5, 6, 7
-RIDGES = (1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1)
 FOUR = ((0, 0), (0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (2, 2), (1, 3), (3, 3), (2, 4))
 
 
@@ -60,22 +61,16 @@ def terms(x: Array, cell: FloatArray, waves: FloatArray) -> dict[str, Array]:
     return found
 
 
-def share(columns: FloatArray, energies: FloatArray) -> float:
-    """R² of the second half of the chains ``[chains, records, ...]``, the best of several ridges."""
-    half = len(columns) // 2
-    own, test = (part.reshape(-1, columns.shape[-1]) for part in (columns[:half], columns[half:]))
-    aim, target = (part.ravel() - part.mean() for part in (energies[:half], energies[half:]))
-    mean, scale = own.mean(0), own.std(0) + 1e-12
-    own, test = (own - mean) / scale, (test - mean) / scale
-    best = -np.inf
-    for ridge in RIDGES:
-        weights = np.linalg.solve(own.T @ own / len(own) + ridge * np.eye(own.shape[1]), own.T @ aim / len(own))
-        best = max(best, float(1 - ((target - test @ weights) ** 2).sum() / (target**2).sum()))
-    return best
+def share(records: list[FloatArray], energies: FloatArray) -> Share:
+    """What columns ``[chains, n]`` of every record explain of energies ``[chains, records]``."""
+    regression = Regression(fold_of(len(energies)))
+    for columns, target in zip(records, energies.T, strict=True):
+        regression.add(columns[:, None], target[:, None])
+    return regression.share()
 
 
-def measured(name: str, lam: float, chains: int = 192, records: int = 16) -> Iterator[tuple[str, int, float, float]]:
-    """For each family its name, size, and the shares by what it does to E_L and by its scores."""
+def measured(name: str, lam: float, chains: int = 192, records: int = 16) -> Iterator[tuple[str, Share, Share]]:
+    """For each family its name, and the shares by what it does to E_L and by its scores."""
     state = qernel.load(name).at(lam)
     psi = state.model.wavefunction
     cell = np.asarray(psi.hamiltonian.supercell.vectors, np.float32)
@@ -99,15 +94,15 @@ def measured(name: str, lam: float, chains: int = 192, records: int = 16) -> Ite
 
     seen = jax.jit(lambda batch: jax.lax.map(columns, batch))
     parts = [seen(jnp.asarray(one.positions, jnp.float32).reshape(chains, -1)) for one in drawn]
-    changes, scores = (np.stack([np.asarray(part[k], float) for part in parts], axis=1) for k in (0, 1))
-    sizes = {name: part.size for name, part in terms(jnp.asarray(drawn[0].positions[0]), cell, waves).items()}
     begin = 0
-    for family, size in sizes.items():
-        own = slice(begin, begin + size)
-        yield family, size, share(changes[..., own], clipped), share(scores[..., own], clipped)
-        begin += size
+    for family, part in terms(jnp.asarray(drawn[0].positions[0]), cell, waves).items():
+        own = slice(begin, begin + part.size)
+        changes, scores = ([np.asarray(part[kind][:, own], float) for part in parts] for kind in (0, 1))
+        yield family, share(changes, clipped), share(scores, clipped)
+        begin = own.stop
 
 
 if __name__ == "__main__":
-    for family, size, change, score in measured(sys.argv[1], float(sys.argv[2])):
-        print(f"{family:22s}{size:5d} numbers: R² {change:+.3f}, by scores {score:+.3f}", flush=True)
+    for family, *shares in measured(sys.argv[1], float(sys.argv[2])):
+        change, score = (Quantity(one.value, one.error).number for one in shares)
+        print(f"{family:22s}{shares[0].columns:5d} numbers: R² {change}, by scores {score}", flush=True)

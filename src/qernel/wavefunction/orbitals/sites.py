@@ -20,7 +20,7 @@ from jax import Array
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.hartree_fock.basis import ComplexArray
 from qernel.laplacian.expansion import Expanded
-from qernel.lattice import FloatArray, displacement, holds_root_three, lattice_points
+from qernel.lattice import FloatArray, displacement, fractional, holds_root_three, lattice_points
 from qernel.wavefunction.orbitals.crystal import well
 from qernel.wavefunction.parts.conditioning import Conditioned
 
@@ -29,6 +29,12 @@ _WIDTHS = (0.19, 0.27, 0.38)
 
 _REACH = 2.5
 """Distance in a_M from which on orbitals are nothing: the widest has fallen to 4e-10."""
+
+_HOPPING = 0.05
+"""t at the start: at zero no configuration that is ever visited would tell that it should be something."""
+
+_BESIDE = 1.01
+"""Distance in a_M within which lattice vectors lead to a site beside, or to the site itself, which is not empty."""
 
 _FEW = 12
 """Electrons up to which all three registries are summed over: in larger cells they do not overlap."""
@@ -39,10 +45,6 @@ def registries(hamiltonian: Hamiltonian) -> int:
     cell, count = hamiltonian.supercell, hamiltonian.count
     fits = holds_root_three(cell) and 3 * count in (cell.cells, 2 * cell.cells) and not hamiltonian.electrons[1]
     return 0 if not fits else 3 if count <= _FEW else 1
-
-
-_HOPPING = 0.05
-"""t at the start: at zero no configuration that is ever visited would tell that it should be something."""
 
 
 class SiteOrbitals(eqx.Module):
@@ -122,12 +124,10 @@ def _places(family: Hamiltonian, registry: int) -> tuple[FloatArray, ComplexArra
     cell = family.supercell
     chosen = cell.crystal(registry, family.count)
     occupied = np.eye(cell.cells)[:, chosen]
-    steps = lattice_points(cell.primitive, 1.01)
-    steps = steps[np.linalg.norm(steps, axis=1) > 0]
     beside = np.zeros(occupied.shape, complex)
     for orbital, site in enumerate(cell.translations[chosen]):
-        for step in steps:
-            turns = (site + step - cell.translations) @ np.linalg.inv(cell.vectors)
+        for step in lattice_points(cell.primitive, _BESIDE):
+            turns = fractional(site + step - cell.translations, cell.vectors)
             row = int(np.abs(turns - np.rint(turns)).max(1).argmin())
             if not chosen[row]:
                 beside[row, orbital] += np.exp(-1j * family.twist_momentum @ (np.rint(turns[row]) @ cell.vectors))
