@@ -101,7 +101,7 @@ def test_film_and_conditioned_coefficients_are_linear_in_the_condition() -> None
     assert Conditioned(jnp.ones(2), 0).slope is None
 
 
-CRYSTALS = (".balance", ".sites")
+CRYSTALS = (".balance", ".offset", ".sites")
 """What a universal ansatz keeps for crystals, in systems that hold none."""
 
 

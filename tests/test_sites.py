@@ -17,6 +17,7 @@ from ansatz_cases import FAMILY, SMALL
 from qernel.errors import DamagedFile
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.lattice import Supercell
+from qernel.provenance import weights_digest
 from qernel.training.tensors import fit
 from qernel.wavefunction import build
 from qernel.wavefunction.ansatz.lem import Lem
@@ -122,6 +123,9 @@ def test_models_of_before_do_not_hop() -> None:
     before = {name: tensor for name, tensor in tensors.items() if name not in Lem.later}
     read = fit(Path("a file"), before, template, Lem.later)
     assert float(read.sites.hopping.base) == 0.0 and not np.any(np.asarray(read.sites.hopping.slope))
+    hopping = eqx.tree_at(lambda psi: psi.sites.hopping.base, read, jnp.asarray(0.1, jnp.float32))
+    alone = [leaf for key, leaf in leaves if jax.tree_util.keystr(key, simple=True, separator=".") in before]
+    assert weights_digest(read) == weights_digest(alone) != weights_digest(hopping)
     with pytest.raises(DamagedFile, match="other tensors"):
         fit(Path("a file"), before, template)
     with pytest.raises(DamagedFile, match="other tensors"):

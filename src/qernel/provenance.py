@@ -12,14 +12,21 @@ from qernel.along import NO_FACTOR, named
 
 
 def weights_digest(wavefunction: Any) -> str:
-    """SHA-256 (hex) of the trained numbers."""
+    """SHA-256 (hex) of the trained numbers.
+
+    Arrays that an ansatz got later (`Wavefunction.later`) do not count while they are zero: a model of before keeps its
+    digest, and what was measured with it stays its own.
+    """
     import jax
     import numpy as np
 
     digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(wavefunction):
+    later = getattr(wavefunction, "later", ())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(wavefunction):
         if hasattr(leaf, "dtype"):
-            digest.update(np.asarray(leaf).tobytes())
+            numbers = np.asarray(leaf)
+            if numbers.any() or jax.tree_util.keystr(path, simple=True, separator=".") not in later:
+                digest.update(numbers.tobytes())
     return digest.hexdigest()
 
 

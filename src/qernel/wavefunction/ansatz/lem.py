@@ -5,7 +5,7 @@ No array belongs to an orbital, a cell or a size. Electrons enter by invariants 
 rotations and reflections of the Hamiltonian. Blocks of attention to neighbours and a mixture of experts, each behind
 FiLM layers that see the point of the family, turn them into features h_i, and
 
-    ψ = Σ_d exp(N ω_d) det_d[ φ_dj(x_i) (1 + Σ_m ℓ_djm h_i·Z_m) ] · exp J
+    ψ = Σ_d exp(N ω_d + κ_d) det_d[ φ_dj(x_i) (1 + Σ_m ℓ_djm h_i·Z_m) ] · exp J
 
 with coordinates x_i displaced along the vectors of the surroundings by amounts that h_i decides, orbitals φ_dj that are
 functions of labels, Bloch functions in the first determinant (`orbitals.sea`) and functions around sites in the others
@@ -84,7 +84,7 @@ class Lem(Wavefunction):
 
     universal: ClassVar[bool] = True
     whole: ClassVar[bool] = True
-    later: ClassVar[tuple[str, ...]] = ("sites.hopping.base", "sites.hopping.slope")
+    later: ClassVar[tuple[str, ...]] = ("sites.hopping.base", "sites.hopping.slope", "offset.base", "offset.slope")
 
     embedding: Embedding
     input: Array
@@ -96,6 +96,7 @@ class Lem(Wavefunction):
     backflow_features: Array
     dressing: Array
     balance: Conditioned
+    offset: Conditioned
     sites: SiteOrbitals
     pair: PairJastrow
     waves: LongRangeJastrow
@@ -129,6 +130,8 @@ class Lem(Wavefunction):
         self.balance = Conditioned(jnp.zeros((), dtype), condition)
         tilt = jnp.zeros(condition, dtype).at[0].set(0.5)
         self.balance = eqx.tree_at(lambda part: part.slope, self.balance, tilt)
+        # Where a few electrons change from one to the other is not where many do.
+        self.offset = Conditioned(jnp.zeros((), dtype), condition)
         self.sites = SiteOrbitals(hamiltonian, condition, dtype=dtype)
         order, longest = model.jastrow_order, model.jastrow_range
         self.pair = PairJastrow(hamiltonian, condition, order, longest, everywhere=True, dtype=dtype)
@@ -202,7 +205,7 @@ class Lem(Wavefunction):
             sign, log = sign * other_sign, log + other_log
         if count == 1:
             return sign[0], log[0]
-        tilt = self.balance(condition) * self.hamiltonian.count
+        tilt = self.balance(condition) * self.hamiltonian.count + self.offset(condition)
         return weighted_sum(sign, log + tilt * jnp.asarray(2.0 * kinds - 1.0, features.dtype))
 
     def _orbitals(self, x: Array, point: Array, condition: Array) -> tuple[Expanded, np.ndarray]:
