@@ -29,6 +29,7 @@ class PlaneWaves:
         cutoff: largest kinetic energy ½|G + k_t|² in E0.
         twist_momentum: k_t in 1/a_M.
         oversampling: see `OVERSAMPLING`.
+        folds: equal parts of each supercell vector that the grid can be cut into; `kinds` belong to these.
         turns: integer coordinates of G on the reciprocal vectors of the supercell, ``[n, 2]``.
         momenta: G + k_t, ``[n, 2]`` in 1/a_M.
         grid: points of the FFT grid along each supercell vector.
@@ -38,6 +39,7 @@ class PlaneWaves:
     cutoff: float
     twist_momentum: tuple[float, float] = (0.0, 0.0)
     oversampling: float = OVERSAMPLING
+    folds: tuple[int, int] = (1, 1)
     turns: npt.NDArray[np.int64] = field(init=False, repr=False, compare=False)
     momenta: FloatArray = field(init=False, repr=False, compare=False)
     grid: tuple[int, int] = field(init=False, repr=False, compare=False)
@@ -48,7 +50,8 @@ class PlaneWaves:
         waves = waves[0.5 * ((waves + shift) ** 2).sum(1) <= self.cutoff * (1 + 1e-12)]
         turns = np.rint(waves @ self.supercell.vectors.T / (2 * np.pi)).astype(np.int64)
         reach = radius * np.linalg.norm(self.supercell.vectors, axis=1) / (2 * np.pi)
-        sizes = [fft.next_fast_len(int(np.ceil(2 * self.oversampling * m)) + 1) for m in reach]
+        least = [int(np.ceil(2 * self.oversampling * m)) + 1 for m in reach]
+        sizes = [parts * fft.next_fast_len(-(-size // parts)) for size, parts in zip(least, self.folds, strict=True)]
         object.__setattr__(self, "turns", turns)
         object.__setattr__(self, "momenta", waves + shift)
         object.__setattr__(self, "grid", (sizes[0], sizes[1]))
@@ -58,6 +61,11 @@ class PlaneWaves:
         """½|G + k_t|² of every plane wave, ``[n]`` in E0."""
         energies: FloatArray = 0.5 * (self.momenta**2).sum(1)
         return energies
+
+    @property
+    def kinds(self) -> npt.NDArray[np.int64]:
+        """Momentum of every plane wave for translations by A_i/m_i: ``turns`` modulo ``folds``, ``[n, 2]``."""
+        return self.turns % np.array(self.folds)
 
     @property
     def partners(self) -> npt.NDArray[np.int64]:

@@ -102,11 +102,14 @@ class MeanField:
         """½ N U ξ."""
         return 0.5 * self.hamiltonian.count * float(self.hamiltonian.interaction.self_image(self.values))
 
-    def _screened(self, density: FloatArray | ComplexArray) -> FloatArray | ComplexArray:
-        """∫ U v(r − r') n(r') d²r' of ``A·n`` on the grid ``[..., grid]``."""
+    def _screened(
+        self, density: FloatArray | ComplexArray, kernel: FloatArray | None = None
+    ) -> FloatArray | ComplexArray:
+        """∫ U v(r − r') n(r') d²r' of ``A·n`` on the grid ``[..., grid]``, or with another kernel on its own grid."""
         result: FloatArray | ComplexArray
         if np.iscomplexobj(density):
-            result = fft.ifft2(fft.fft2(density, overwrite_x=True) * self._coulomb, overwrite_x=True)
+            kernel = self._coulomb if kernel is None else kernel
+            result = fft.ifft2(fft.fft2(density, overwrite_x=True) * kernel, overwrite_x=True)
         else:
             half = self._coulomb[:, : self.basis.grid[1] // 2 + 1]
             result = fft.irfft2(fft.rfft2(density) * half, s=self.basis.grid)
@@ -130,7 +133,7 @@ class MeanField:
         density = sum((np.abs(block) ** 2).sum(0) for block in waves)
         hartree = self._screened(np.asarray(density, dtype=float)).real
         size = density.size
-        exchange = [self._exchange(block) for block in waves]
+        exchange = [self._exchange(block, on_grid) for block, on_grid in zip(orbitals, waves, strict=True)]
         kinetic = sum(float((np.abs(block) ** 2 @ self.basis.kinetic).sum()) for block in orbitals)
         moire = float((density * self._moire).sum()) / size
         interaction = 0.5 * float((density * hartree).sum()) / size
@@ -143,16 +146,45 @@ class MeanField:
         ]
         return Parts(kinetic, moire, interaction + self._constant), fock
 
-    def _exchange(self, waves: FloatArray | ComplexArray) -> FloatArray | ComplexArray:
-        """−Σ_j u_j(r) ∫ U v(r − r') u_j*(r') u_i(r') d²r' on the grid, ``[n_s, grid]``."""
-        result = np.zeros_like(waves)
-        for j, wave in enumerate(waves):
+    def _exchange(self, orbitals: ComplexArray, waves: FloatArray | ComplexArray) -> FloatArray | ComplexArray:
+        """−Σ_j u_j(r) ∫ U v(r − r') u_j*(r') u_i(r') d²r' on the grid, ``[n_s, grid]``.
+
+        With `PlaneWaves.folds` (m_1, m_2) u_i(r) = e^{iκ_i·r} p_i(r) is known from one part of the cell, the product of
+        two has the momentum κ_i − κ_j, and its transform is one on that part: m_1 m_2 times fewer points.
+        """
+        parts, phases, kinds = self._folded(orbitals, waves)
+        result = np.zeros_like(parts)
+        for j, part in enumerate(parts):
             # Pairs with i ≥ j serve both orders: the potential of u_i* u_j is the conjugate.
-            potential = self._screened(wave.conj() * waves[j:])
-            result[j:] -= wave * potential
-            if j + 1 < len(waves):
-                result[j] -= (waves[j + 1 :] * potential[1:].conj()).sum(0)
-        return result
+            potential = self._screened(part.conj() * parts[j:], self._kernels(kinds[j:] - kinds[j]))
+            result[j:] -= part * potential
+            if j + 1 < len(parts):
+                result[j] -= (parts[j + 1 :] * potential[1:].conj()).sum(0)
+        return result if phases is None else np.tile(result, (1, *self.basis.folds)) * phases
+
+    def _folded(
+        self, orbitals: ComplexArray, waves: FloatArray | ComplexArray
+    ) -> tuple[FloatArray | ComplexArray, ComplexArray | None, npt.NDArray[np.int64]]:
+        """p_i on one part of the cell, e^{iκ_i·r} on the grid and κ_i; where nothing is folded u_i, None and 0."""
+        if self.basis.folds == (1, 1):
+            return waves, None, np.zeros((len(waves), 2), np.int64)
+        kinds = self.basis.kinds[(np.abs(orbitals) ** 2).argmax(1)]
+        rows, columns = (np.arange(size) / size for size in self.basis.grid)
+        turns = kinds[:, :1, None] * rows[:, None] + kinds[:, 1:, None] * columns
+        phases = np.exp(2j * np.pi * turns)
+        first, second = (size // parts for size, parts in zip(self.basis.grid, self.basis.folds, strict=True))
+        return (waves * phases.conj())[:, :first, :second].copy(), phases, kinds
+
+    def _kernels(self, kinds: npt.NDArray[np.int64]) -> FloatArray | None:
+        """(U/A) v at κ + mQ for every momentum κ ``[n, 2]`` and all Q of a part: ``[n, part]``."""
+        if self.basis.folds == (1, 1):
+            return None
+        own = [
+            (kinds[:, axis, None] + parts * np.arange(size // parts)) % size
+            for axis, (size, parts) in enumerate(zip(self.basis.grid, self.basis.folds, strict=True))
+        ]
+        kernels: FloatArray = self._coulomb[own[0][:, :, None], own[1][:, None, :]]
+        return kernels
 
     def fock(self, orbitals: Orbitals) -> list[ComplexArray]:
         """The Fock operator within the basis, Hermitian matrices ``[n, n]`` per spin: row G, column G'.

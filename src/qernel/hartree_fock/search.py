@@ -17,7 +17,7 @@ from qernel.errors import QernelError
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.hartree_fock.basis import PlaneWaves
 from qernel.hartree_fock.functional import MeanField
-from qernel.hartree_fock.solution import Solution, carried, solve
+from qernel.hartree_fock.solution import Solution, carried, refined, solve
 from qernel.hartree_fock.starts import starts
 from qernel.lattice import FloatArray
 
@@ -137,7 +137,7 @@ def search(
             report(f"{names[index]}: {kind}, all plane waves", 0.7 + 0.3 * index / len(names))
             likes = [other.energy for other in started[index] if other.symmetric == state.symmetric]
             agreed = sum(abs(energy - state.energy) < SAME for energy in likes)
-            last = partial(carried, state, field, state.origin, tolerance=tolerance)
+            last = partial(refined, state, field, tolerance=tolerance)
             found = ask(field, state.origin, state.momenta, last)
             _offer(results[-1], replace(found, starts=len(likes), agreed=agreed))
     return results

@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
-from qernel.hartree_fock.functional import MeanField, Orbitals, Parts
+from qernel.hartree_fock.basis import ComplexArray
+from qernel.hartree_fock.folding import folded, most_parts, unfolded
+from qernel.hartree_fock.functional import MeanField, Orbitals, Parts, orthonormal
 from qernel.hartree_fock.minimise import minimise
 from qernel.hartree_fock.starts import momentum_masks
 from qernel.lattice import FloatArray, holds_root_three
@@ -124,9 +125,9 @@ class Solution:
 
         Σ |⟨q|F|φ_j⟩|²/(½q²) over plane waves q between the cut-off and twice the cut-off.
         """
-        field = self.field
-        basis = PlaneWaves(field.basis.supercell, 2 * field.basis.cutoff, field.basis.twist_momentum)
-        _, fock = replace(field, basis=basis).apply([basis.embed(block, field.basis) for block in self.orbitals])
+        field, orbitals = folded(self.field, self.orbitals)
+        basis = replace(field.basis, cutoff=2 * field.basis.cutoff)
+        _, fock = replace(field, basis=basis).apply([basis.embed(block, field.basis) for block in orbitals])
         beyond = basis.kinetic > field.basis.cutoff * (1 + 1e-12)
         total = sum(float((np.abs(block[:, beyond]) ** 2 / basis.kinetic[beyond]).sum()) for block in fock)
         return total / field.hamiltonian.count
@@ -142,11 +143,30 @@ def solve(
     evaluations: int = 400,
 ) -> Solution:
     """The solution below a starting determinant (see `minimise`)."""
-    if momenta is not None:
-        field = replace(field, real=False)
-    masks = None if momenta is None else momentum_masks(field.basis, momenta)
-    found = minimise(field, amplitudes, tolerance=tolerance, evaluations=evaluations, masks=masks)
+    if momenta is None:
+        found = minimise(field, amplitudes, tolerance=tolerance, evaluations=evaluations)
+        return Solution(field, found.orbitals, found.parts, found.residual, tolerance, origin)
+    field = replace(field, real=False)
+    masks = momentum_masks(field.basis, momenta)
+    own = replace(field, basis=replace(field.basis, folds=most_parts(field)))
+    found = minimise(own, amplitudes, tolerance=tolerance, evaluations=evaluations, masks=masks)
     return Solution(field, found.orbitals, found.parts, found.residual, tolerance, origin, momenta)
+
+
+def refined(solution: Solution, field: MeanField, *, tolerance: float, evaluations: int = 400) -> Solution:
+    """The solution that another one leads to in a larger basis, with the translations that leave it as it is imposed.
+
+    Where a part of the supercell repeats, as in a crystal, this costs as many times less as there are parts.
+    """
+    amplitudes = [field.basis.embed(block, solution.field.basis) for block in solution.orbitals]
+    own, functions = folded(field, orthonormal(amplitudes)[0])
+    if own is field or solution.momenta is not None:
+        return carried(solution, field, solution.origin, tolerance=tolerance, evaluations=evaluations)
+    kinds = own.basis.kinds
+    masks = [(kinds == kinds[(np.abs(block) ** 2).argmax(1)][:, None]).all(-1) for block in functions]
+    found = minimise(own, functions, tolerance=tolerance, evaluations=evaluations, masks=masks)
+    orbitals = unfolded(field, found.orbitals)
+    return Solution(field, orbitals, found.parts, found.residual, tolerance, solution.origin)
 
 
 def carried(solution: Solution, field: MeanField, origin: str, *, tolerance: float, evaluations: int = 400) -> Solution:
