@@ -16,6 +16,7 @@ import numpy.typing as npt
 from qernel.primitive import Lattice, fault, gauss_reduce, gram, hermite, lattice_vectors
 
 FloatArray = npt.NDArray[np.floating[Any]]
+ComplexArray = npt.NDArray[np.complex128]
 Integers = npt.NDArray[np.int64]
 
 

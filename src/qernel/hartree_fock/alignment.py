@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qernel.hartree_fock.basis import ComplexArray
-from qernel.lattice import FloatArray
+from qernel.lattice import ComplexArray, FloatArray
 
 
 def nearest(

@@ -8,9 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from qernel.lattice import FloatArray, Supercell, lattice_points
-
-ComplexArray = npt.NDArray[np.complex128]
+from qernel.lattice import ComplexArray, FloatArray, Supercell, lattice_points
 
 OVERSAMPLING = 1.5
 """The grid carries wave vectors up to this multiple of the largest plane wave; 2 would be every product of two.

@@ -13,8 +13,9 @@ from math import gcd
 
 import numpy as np
 
-from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
+from qernel.hartree_fock.basis import PlaneWaves
 from qernel.hartree_fock.functional import MeanField, Orbitals
+from qernel.lattice import ComplexArray
 
 _WHOLE = 1e-3
 """By how much the weight of a function in one momentum may differ from all or nothing."""

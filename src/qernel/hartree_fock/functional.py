@@ -20,9 +20,9 @@ import numpy.typing as npt
 from scipy import fft, linalg
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
+from qernel.hartree_fock.basis import PlaneWaves
 from qernel.hartree_fock.classical import crystal_waves
-from qernel.lattice import FloatArray
+from qernel.lattice import ComplexArray, FloatArray
 
 _ROWS = 64
 """Plane waves on the grid at a time."""

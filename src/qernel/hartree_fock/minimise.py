@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from qernel.hartree_fock.basis import ComplexArray
 from qernel.hartree_fock.functional import MeanField, Orbitals, Parts, orthonormal
-from qernel.lattice import FloatArray
+from qernel.lattice import ComplexArray, FloatArray
 from qernel.stopping import check
 
 _KINETIC_SCALE = 8.0

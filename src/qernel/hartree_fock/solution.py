@@ -8,12 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from qernel.hartree_fock.basis import ComplexArray
 from qernel.hartree_fock.folding import folded, most_parts, unfolded
 from qernel.hartree_fock.functional import MeanField, Orbitals, Parts, orthonormal
 from qernel.hartree_fock.minimise import minimise
 from qernel.hartree_fock.starts import momentum_masks
-from qernel.lattice import FloatArray, holds_root_three
+from qernel.lattice import ComplexArray, FloatArray, holds_root_three
 from qernel.structure import CRYSTAL, Order, largest
 
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from qernel.hamiltonian.bands import one_body_bands
-from qernel.hartree_fock.basis import ComplexArray, PlaneWaves
+from qernel.hartree_fock.basis import PlaneWaves
 from qernel.hartree_fock.classical import arrangements, floating, wells
 from qernel.hartree_fock.functional import MeanField
 from qernel.hartree_fock.minimise import Mask
-from qernel.lattice import FloatArray, holds_root_three
+from qernel.lattice import ComplexArray, FloatArray, holds_root_three
 
 SITE_WIDTH = 0.27
 """Width in a_M of the Gaussians of a crystal start; the minimisation finds the right one."""

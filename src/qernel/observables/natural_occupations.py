@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from qernel.errors import RunError
-from qernel.lattice import FloatArray
+from qernel.lattice import ComplexArray, FloatArray
 from qernel.observables.base import Coordinate, Observable, Samples, Variable, averaged
-from qernel.observables.one_body import ComplexArray, Moves, moves, plane_waves, spin_coordinate
+from qernel.observables.one_body import Moves, moves, plane_waves, spin_coordinate
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from qernel.lattice import FloatArray
+from qernel.lattice import ComplexArray, FloatArray
 from qernel.observables.base import Coordinate, Samples
 from qernel.observables.structure_factor import wave_vectors
 from qernel.stopping import check
-
-ComplexArray = npt.NDArray[np.complex128]
 
 _AT_ONCE = 2**15
 """Configurations whose ψ is asked for together."""

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qernel.hartree_fock.alignment import nearest
-from qernel.hartree_fock.basis import ComplexArray
-from qernel.lattice import Integers
+from qernel.lattice import ComplexArray, Integers
 from qernel.wavefunction.base import Wavefunction
 from qernel.wavefunction.orbitals.hartree_fock import HartreeFockOrbitals
 

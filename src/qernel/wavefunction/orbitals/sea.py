@@ -22,10 +22,8 @@ from qernel.hamiltonian.bands import Bands, potential_bands
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.hamiltonian.grid import steps
 from qernel.laplacian.expansion import Expanded
-from qernel.lattice import FloatArray, Integers
+from qernel.lattice import ComplexArray, FloatArray, Integers
 from qernel.wavefunction.orbitals.chebyshev import Series
-
-ComplexArray = npt.NDArray[np.complex128]
 
 _SAME = 1e-7
 """Levels closer than this, in E0, are one."""

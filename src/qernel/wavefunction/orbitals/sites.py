@@ -18,9 +18,8 @@ import numpy as np
 from jax import Array
 
 from qernel.hamiltonian.family import Hamiltonian
-from qernel.hartree_fock.basis import ComplexArray
 from qernel.laplacian.expansion import Expanded
-from qernel.lattice import FloatArray, displacement, fractional, holds_root_three, lattice_points
+from qernel.lattice import ComplexArray, FloatArray, displacement, fractional, holds_root_three, lattice_points
 from qernel.wavefunction.orbitals.crystal import well
 from qernel.wavefunction.parts.conditioning import Conditioned
 
