@@ -11,7 +11,7 @@ from scipy.stats import unitary_group
 from ansatz_cases import FAMILY
 from qernel.hamiltonian.family import Hamiltonian
 from qernel.hartree_fock import MeanField, PlaneWaves, carried, mean_field, solve
-from qernel.hartree_fock.folding import folded, most_parts
+from qernel.hartree_fock.folding import folded, most_parts, unfolded
 from qernel.hartree_fock.functional import orthonormal
 from qernel.hartree_fock.solution import refined
 from qernel.hartree_fock.starts import starts
@@ -81,3 +81,15 @@ def test_crystals_refined_on_a_part_are_those_refined_on_the_whole(family: Hamil
     assert abs(np.linalg.det(overlap)) == pytest.approx(1.0, abs=1e-5)
     if fine.real:
         np.testing.assert_allclose(found.orbitals[0], fine.symmetrised(found.orbitals[0]), atol=1e-9)
+
+
+def test_functions_whose_conjugates_are_missing_are_not_made_real() -> None:
+    """Of the first shell without a potential one momentum without its opposite is no determinant of real functions."""
+    field = mean_field(replace(EIGHT, electrons=(2, 0)), 0.9, 40.0)
+    wave = int(field.basis.kinetic.argsort()[1])
+    rows = np.eye(len(field.basis.turns), dtype=complex)
+    zero = int(field.basis.kinetic.argmin())
+    assert unfolded(field, [rows[[zero, wave]]]) is None
+    pair = unfolded(field, [rows[[wave, int(field.basis.partners[wave])]]])
+    assert pair is not None
+    np.testing.assert_allclose(pair[0], field.symmetrised(pair[0]), atol=1e-12)

@@ -39,10 +39,11 @@ def folded(field: MeanField, orbitals: Orbitals) -> tuple[MeanField, Orbitals]:
     return field, orbitals
 
 
-def unfolded(field: MeanField, orbitals: Orbitals) -> Orbitals:
+def unfolded(field: MeanField, orbitals: Orbitals) -> Orbitals | None:
     """The same determinant in the functional ``field``: by real functions if that is of real ones.
 
-    The Hamiltonian is real without a twist: with a function of momentum κ its conjugate belongs to the determinant.
+    The Hamiltonian is real without a twist: with a function of momentum κ its conjugate belongs to a determinant that
+    began as one of real functions. None if it does not.
     """
     if not field.real:
         return orbitals
@@ -50,7 +51,10 @@ def unfolded(field: MeanField, orbitals: Orbitals) -> Orbitals:
     for block in orbitals:
         parts = np.concatenate([field.symmetrised(block), field.symmetrised(1j * block)])
         # Orthonormal combinations with real weights, of which half are zero.
-        found.append(np.linalg.svd(parts.view(float), full_matrices=False)[2][: len(block)].copy().view(complex))
+        weights, functions = np.linalg.svd(parts.view(float), full_matrices=False)[1:]
+        if weights[len(block)] > _WHOLE * weights[0]:
+            return None
+        found.append(functions[: len(block)].copy().view(complex))
     return found
 
 

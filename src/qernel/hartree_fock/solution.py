@@ -159,13 +159,14 @@ def refined(solution: Solution, field: MeanField, *, tolerance: float, evaluatio
     """
     amplitudes = [field.basis.embed(block, solution.field.basis) for block in solution.orbitals]
     own, functions = folded(field, orthonormal(amplitudes)[0])
-    if own is field or solution.momenta is not None:
-        return carried(solution, field, solution.origin, tolerance=tolerance, evaluations=evaluations)
-    kinds = own.basis.kinds
-    masks = [(kinds == kinds[(np.abs(block) ** 2).argmax(1)][:, None]).all(-1) for block in functions]
-    found = minimise(own, functions, tolerance=tolerance, evaluations=evaluations, masks=masks)
-    orbitals = unfolded(field, found.orbitals)
-    return Solution(field, orbitals, found.parts, found.residual, tolerance, solution.origin)
+    if own is not field and solution.momenta is None:
+        kinds = own.basis.kinds
+        masks = [(kinds == kinds[(np.abs(block) ** 2).argmax(1)][:, None]).all(-1) for block in functions]
+        found = minimise(own, functions, tolerance=tolerance, evaluations=evaluations, masks=masks)
+        orbitals = unfolded(field, found.orbitals)
+        if orbitals is not None:
+            return Solution(field, orbitals, found.parts, found.residual, tolerance, solution.origin)
+    return carried(solution, field, solution.origin, tolerance=tolerance, evaluations=evaluations)
 
 
 def carried(solution: Solution, field: MeanField, origin: str, *, tolerance: float, evaluations: int = 400) -> Solution:
