@@ -43,12 +43,13 @@ def there(hamiltonian: Hamiltonian, determinants: int = 2, complex: Any = "auto"
 
 
 def test_the_determinants_of_both_phases_add_up() -> None:
-    """ψ = e^(−Nω) ψ_liquid + ψ_crystal, where the crystal has its weights e^(Nω) in it and the liquid alone none."""
+    """ψ = e^(−Nω − κ) ψ_liquid + ψ_crystal: three crystals have their weight e^(Nω + κ), the liquid alone has none."""
     x, points = random_positions(SIX, 4, 3), random_points(SIX, 4, 5)
     alone = {phase: relocated(psi(), MODEL.model_copy(update={"phase": phase}), SIX) for phase in ("liquid", "crystal")}
     sign, log = evaluate(psi(), x, points)
     (s1, l1), (s2, l2) = (evaluate(one, x, points) for one in alone.values())
-    tilts = [SIX.count * float(psi().balance(psi().embedding(SIX.scaled(point)))) for point in points]
+    conditions = [psi().embedding(SIX.scaled(point)) for point in points]
+    tilts = [SIX.count * float(psi().balance(one)) + float(psi().offset(one)) for one in conditions]
     added = s1 * jnp.exp(l1 - jnp.asarray(tilts) - log) + s2 * jnp.exp(l2 - log)
     np.testing.assert_allclose(added, sign, rtol=1e-9)
     for one in alone.values():
