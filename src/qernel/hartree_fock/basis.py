@@ -65,6 +65,10 @@ class PlaneWaves:
         """Momentum of every plane wave for translations by A_i/m_i: ``turns`` modulo ``folds``, ``[n, 2]``."""
         return self.turns % np.array(self.folds)
 
+    def kinds_of(self, orbitals: ComplexArray) -> npt.NDArray[np.int64]:
+        """That of functions ``[m, n]`` which have one each, ``[m, 2]``."""
+        return self.kinds[(np.abs(orbitals) ** 2).argmax(1)]
+
     @property
     def partners(self) -> npt.NDArray[np.int64]:
         """Index of −G for every G, ``[n]``; only without a twist."""

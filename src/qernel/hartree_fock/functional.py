@@ -168,7 +168,7 @@ class MeanField:
         """p_i on one part of the cell, e^{iκ_i·r} on the grid and κ_i; where nothing is folded u_i, None and 0."""
         if self.basis.folds == (1, 1):
             return waves, None, np.zeros((len(waves), 2), np.int64)
-        kinds = self.basis.kinds[(np.abs(orbitals) ** 2).argmax(1)]
+        kinds = self.basis.kinds_of(orbitals)
         rows, columns = (np.arange(size) / size for size in self.basis.grid)
         turns = kinds[:, :1, None] * rows[:, None] + kinds[:, 1:, None] * columns
         phases = np.exp(2j * np.pi * turns)

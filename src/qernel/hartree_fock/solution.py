@@ -158,15 +158,16 @@ def refined(solution: Solution, field: MeanField, *, tolerance: float, evaluatio
     Where a part of the supercell repeats, as in a crystal, this costs as many times less as there are parts.
     """
     amplitudes = [field.basis.embed(block, solution.field.basis) for block in solution.orbitals]
+    if solution.momenta is not None:
+        return solve(field, amplitudes, solution.origin, solution.momenta, tolerance=tolerance, evaluations=evaluations)
     own, functions = folded(field, orthonormal(amplitudes)[0])
-    if own is not field and solution.momenta is None:
-        kinds = own.basis.kinds
-        masks = [(kinds == kinds[(np.abs(block) ** 2).argmax(1)][:, None]).all(-1) for block in functions]
+    if own is not field:
+        masks = [(own.basis.kinds == own.basis.kinds_of(block)[:, None]).all(-1) for block in functions]
         found = minimise(own, functions, tolerance=tolerance, evaluations=evaluations, masks=masks)
         orbitals = unfolded(field, found.orbitals)
         if orbitals is not None:
             return Solution(field, orbitals, found.parts, found.residual, tolerance, solution.origin)
-    return carried(solution, field, solution.origin, tolerance=tolerance, evaluations=evaluations)
+    return solve(field, amplitudes, solution.origin, tolerance=tolerance, evaluations=evaluations)
 
 
 def carried(solution: Solution, field: MeanField, origin: str, *, tolerance: float, evaluations: int = 400) -> Solution:
