@@ -168,9 +168,9 @@ def transitions() -> Iterator[Row]:
 
 def mean_field() -> Iterator[Row]:
     """Hartree–Fock beside values of another code."""
-    for name, goal in (("n6", "−17.442894"), ("n24", "−17.371"), ("n54", "")):
+    for name, preset, goal in (("n6", "n6", "−17.442894"), ("n24", "hf24", "−17.371"), ("n54", "n54", "")):
         what = f"Hartree–Fock energy of {name[1:]} electrons, λ = 1"
-        command, file = f"qernel hf {name} --lam 1", f"studies/hartree_fock/{name}.json"
+        command, file = f"qernel hf {preset} --lam 1", f"studies/hartree_fock/{name}.json"
         yield Row(what, goal, partial(hartree_fock, name), command, file, "hartree_fock_and_exact")
 
 

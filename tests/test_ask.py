@@ -273,7 +273,13 @@ def test_the_command_is_valid_at_every_filling(share: str, gate: str | None) -> 
     trained = config(sample, Fraction(share))
     assert Fraction(trained.system.count, trained.system.cells) == Fraction(share)
     base, values = overrides(sample, Fraction(share))
+    assert (base, trained.model.ansatz) == (("n24", "lem") if share in ("1/3", "2/3") else ("hf24", "qernel"))
     assert shlex.split(command(sample, Fraction(share))) == ["qernel", "train", base, "--set", *values]
+
+
+@pytest.mark.parametrize(("share", "twist"), [("1/3", (0.0, 0.0)), ("2/3", (0.5, 0.0))])
+def test_the_shell_is_closed_where_a_real_one_can_be(share: str, twist: tuple[float, float]) -> None:
+    assert config(setting("WSe2/WS2"), Fraction(share)).system.twist == twist
 
 
 def test_what_is_said_of_the_charge_gap(quick: list[Any]) -> None:

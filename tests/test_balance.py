@@ -48,8 +48,11 @@ def test_load_becomes_even_on_a_router_that_prefers_one_expert() -> None:
     bias = jnp.asarray([20.0, 0.0, 0.0, 0.0])
     before = load(bias, jax.random.key(0))
     assert before[0, 0] > 0.9 * before.sum()
-    for iteration in range(600):
-        bias = nudged(bias, places, load(bias, jax.random.key(iteration)), jnp.asarray(0.1))
+
+    def nudge(iteration: int, bias: Array) -> Array:
+        return nudged(bias, places, load(bias, jax.random.key(iteration)), jnp.asarray(0.1))
+
+    bias = jax.lax.fori_loop(0, 600, nudge, bias)
     after = load(bias, jax.random.key(1000))[0]
     assert after.sum() > 0.5, "even, and not closed"
     np.testing.assert_allclose(after / after.sum(), 0.25, atol=0.04)
@@ -74,7 +77,7 @@ def test_the_energy_moves_everything_but_steered_biases() -> None:
 
     def score(template: Any) -> tuple[Array, Array]:
         flat, unravel, _ = parameter_layout(template)
-        value, gradient = jax.value_and_grad(lambda p: log_psi(unravel(p), positions, POINT)[1])(flat)
+        value, gradient = jax.jit(jax.value_and_grad(lambda p: log_psi(unravel(p), positions, POINT)[1]))(flat)
         return value, gradient
 
     (value, gradient), (expected, full) = score(steered), score(plain)

@@ -46,7 +46,7 @@ def problems(source: Any, *overrides: str) -> list[str]:
 def test_preset_loads_and_describes_itself(name: str) -> None:
     config = load_config(name)
     assert config.name == name
-    assert config.system.count == int(name[1:])
+    assert config.system.count == int(name.removeprefix("hf").removeprefix("n"))
     assert 3 * config.system.count in (config.system.cells, 2 * config.system.cells)
     assert len(config.notes()) == 1, "a preset gives no reason for remarks beyond its filling"
     assert preset_text(name).startswith("#")
@@ -61,7 +61,7 @@ def test_preset_round_trips_through_toml(name: str) -> None:
 
 
 def test_all_presets_are_there() -> None:
-    assert presets() == ("n2", "n3", "n6", "n24", "n54", "n96", "n150")
+    assert presets() == ("n2", "n3", "n6", "n24", "n54", "n96", "hf24", "n150")
 
 
 def test_preset_key_is_a_starting_point() -> None:
@@ -79,7 +79,7 @@ def test_preset_override_replaces_the_preset_of_the_file(tmp_path: Path) -> None
 
 def test_unknown_preset() -> None:
     (text,) = problems({"preset": "n7"})
-    assert text == "preset = 'n7' does not exist: use n2, n3, n6, n24, n54, n96, n150"
+    assert text == "preset = 'n7' does not exist: use n2, n3, n6, n24, n54, n96, hf24, n150"
     assert problems({"preset": 3})[0].startswith("preset = 3 does not exist")
     assert problems({"preset": ["n6"]})
 

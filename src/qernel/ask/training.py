@@ -8,7 +8,8 @@ from fractions import Fraction
 from qernel.ask.evidence import system_of
 from qernel.ask.materials import Setting
 from qernel.config import Config, load_config
-from qernel.config.load import presets
+from qernel.hamiltonian.shells import HALVES, closed_shells
+from qernel.lattice import Supercell
 from qernel.units import Material
 
 SIDES = (6, 3, 4, 5, 8, 7, 10, 9, 12)
@@ -16,6 +17,9 @@ SIDES = (6, 3, 4, 5, 8, 7, 10, 9, 12)
 
 SEVERAL = 3
 """Fewest electrons that are many."""
+
+_SMALL = ("n2", "n3", "n6")
+"""Presets with settings of their own for few electrons."""
 
 _LAM = (0.3, 1.6)
 """What is trained around the transition of the default material."""
@@ -42,13 +46,17 @@ def overrides(sample: Setting, filling: Fraction) -> tuple[str, list[str]]:
         filling: electrons for each moiré cell.
     """
     electrons, side = small_cell(filling)
-    base = f"n{electrons}" if f"n{electrons}" in presets() else "n24"
+    honeycomb = filling in (Fraction(1, 3), Fraction(2, 3))
+    base = f"n{electrons}" if f"n{electrons}" in _SMALL else "n24" if honeycomb else "hf24"
     unit = Material().depth_meV
     lam = sample["depth_meV"] / unit
     low, high = min(_LAM[0], 0.7 * lam), max(_LAM[1], 1.3 * lam)
     values = {f"system.{key}": value for key, value in system_of(sample, electrons, side).items()}
     values |= {"system.depth_meV": unit, "family.lam": [round(low, 2), round(high, 2)]}
-    if filling not in (Fraction(1, 3), Fraction(2, 3)):
+    if base == "n24":
+        real = closed_shells(Supercell(((side, 0), (0, side))), (electrons, 0), HALVES)
+        values["system.twist"] = list(real[0].twist if real else HALVES[0])
+    if not honeycomb:
         # Crystals of other fillings are for Hartree–Fock to find; walkers start spread.
         values |= dict.fromkeys(("train.crystal_from", "train.spread_until", "sample.crystal_from"), "none")
         values |= {"model.crystal_seed": "false"} if base in ("n3", "n6") else {}

@@ -9,6 +9,7 @@ from qernel.config.checks.model import READERS
 from qernel.config.checks.problem import listed
 from qernel.config.sections import ModelConfig
 from qernel.hamiltonian.terms import parameters
+from qernel.wavefunction.registry import UNIVERSAL
 
 if TYPE_CHECKING:
     from qernel.config.schema import Config
@@ -52,7 +53,7 @@ def notes(config: Config) -> list[str]:
             "determinants do not depend on λ: film = false, and parameter_features = false keeps λ out of the inputs"
         )
     remarks += _other_fillings(config)
-    if train.implicit and train.started_from is None:
+    if train.implicit and train.started_from is None and model.ansatz not in UNIVERSAL:
         remarks.append(
             "train.implicit lowers the variance as well, which every eigenstate has none of: it is for weights that "
             "have been trained without it (qernel train --from MODEL)"
