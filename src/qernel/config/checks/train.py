@@ -60,12 +60,14 @@ def starts(config: Config) -> Iterator[Problem]:
             yield Problem(
                 (f"{section}.crystal_from", *CELL_KEYS),
                 f"{section}.crystal_from = {start:g} needs filling 1/3 or 2/3 of a triangular supercell that holds the "
-                f"√3×√3 crystal; here electrons = {list(system.electrons)} in {system.cells} cells: leave it out",
+                f"√3×√3 crystal; here electrons = {list(system.electrons)} in {system.cells} cells: leave it out, "
+                f"or what a preset gives with --set {section}.crystal_from=none",
             )
     train = config.train
     if train.spread_until is not None and (train.crystal_from is None or train.spread_until < train.crystal_from):
         yield Problem(
             ("train.spread_until", "train.crystal_from"),
             f"train.spread_until = {train.spread_until:g} needs crystals from a smaller λ on, and train.crystal_from = "
-            f"{train.crystal_from}: set train.crystal_from below it, or leave train.spread_until out",
+            f"{train.crystal_from}: set train.crystal_from below it, or leave train.spread_until out "
+            "(--set train.spread_until=none)",
         )
