@@ -164,11 +164,11 @@ def test_answers_of_other_weights_and_broken_ones_do_not_count(cache: Path, caps
 
 def test_precision_is_met_by_the_chains_of_as_many_samples() -> None:
     state = qernel.load("n6").at(0.5)
-    loose = state.energy(20, walkers=8).energy.error
+    loose = state.energy(20, walkers=16).energy.error
     told: list[float] = []
-    found, samples = to_precision(state, 0.7 * loose, walkers=8, progress=told.append)
-    assert found.energy.error <= 0.7 * loose and samples > 20 and 0 < told[0] < 1
-    again = state.energy(samples, walkers=8)
+    found, samples = to_precision(state, 0.6 * loose, walkers=16, progress=told.append)
+    assert found.energy.error <= 0.6 * loose and samples > 20 and 0 < told[0] < 1
+    again = state.energy(samples, walkers=16)
     assert again.energy == found.energy and again.interaction == found.interaction
 
 

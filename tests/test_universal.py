@@ -52,9 +52,10 @@ def test_the_determinants_of_both_phases_add_up() -> None:
     tilts = [SIX.count * float(psi().balance(one)) + float(psi().offset(one)) for one in conditions]
     added = s1 * jnp.exp(l1 - jnp.asarray(tilts) - log) + s2 * jnp.exp(l2 - log)
     np.testing.assert_allclose(added, sign, rtol=1e-9)
-    forward, loop = (derivatives(alone["crystal"], x[:1], points[:1], method) for method in ("forward", "loop"))
-    for found, expected in zip(forward, loop, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8 * float(jnp.abs(expected).max()))
+    for one in alone.values():
+        forward, loop = (derivatives(one, x[:1], points[:1], method) for method in ("forward", "loop"))
+        for found, expected in zip(forward, loop, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8 * float(jnp.abs(expected).max()))
 
 
 def functions(x: Array) -> PairFunctions:
