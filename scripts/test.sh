@@ -3,4 +3,6 @@
 cd "$(dirname "$0")/.."
 . scripts/environment.sh lock-dev.txt
 export OPENBLAS_NUM_THREADS=1
-exec .venv/bin/python -m pytest -n 2 "$@"
+# Tests of one file share what they have compiled: each process begins with half of the files and takes tests from the
+# other when it has none left.
+exec .venv/bin/python -m pytest -n 2 --dist worksteal "$@"
